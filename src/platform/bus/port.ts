@@ -1,0 +1,112 @@
+/**
+ * The event bus: named streams of flat string maps, kept in Redis Streams or in
+ * Postgres. Delivery is at least once; order is kept per stream as far as one
+ * publisher can tell. Consumers dedupe and are order-insensitive
+ * (audit-and-events §9–§11, storage-and-operations §7.5).
+ *
+ * The port moves entries and knows nothing of their meaning. Signatures,
+ * poison counting and dead letters are built on it in `consume.ts`, the same
+ * for both drivers.
+ */
+
+export type Fields = Readonly<Record<string, string>>
+
+export interface OutgoingEntry {
+  readonly stream: string
+  readonly fields: Fields
+  /** Approximate maximum length of the stream after this entry; absent = never trimmed by publishing (audit streams). */
+  readonly maxLength?: number
+}
+
+/** What became of one entry of a batch. `rejected` = the store answered with an error; `unavailable` = it could not be asked. */
+export type Published =
+  | { readonly ok: true; readonly id: string }
+  | { readonly ok: false; readonly reason: 'rejected' | 'unavailable'; readonly message: string }
+
+export interface StreamEntry {
+  /** Opaque and ordered within its stream; `<ms>-<n>` under both drivers. */
+  readonly id: string
+  readonly stream: string
+  readonly fields: Fields
+}
+
+export interface ClaimedEntry extends StreamEntry {
+  /** How often the entry was handed out, this time included. */
+  readonly deliveries: number
+}
+
+export interface GroupStats {
+  /** Delivered and not acknowledged. */
+  readonly pending: number
+  /** Not delivered yet. */
+  readonly undelivered: number
+  /** Idle time of the oldest pending entry in milliseconds, 0 without one. */
+  readonly oldestPendingMs: number
+}
+
+/** Thrown when the store behind the bus cannot be reached. */
+export class BusUnavailable extends Error {
+  override readonly name = 'BusUnavailable'
+}
+
+/** Thrown when a group (or its stream) vanished, as after a flush of Redis; the caller recreates it and reloads. */
+export class GroupLost extends Error {
+  override readonly name = 'GroupLost'
+}
+
+/** One work group of one stream: every entry goes to one of its consumers. */
+export interface WorkGroup {
+  readonly stream: string
+  readonly group: string
+  /** Creates stream and group if they do not exist. `start` sees what is there already. */
+  ensure(from: 'start' | 'end'): Promise<void>
+  /** New entries for `consumer`; waits up to `blockMs` for the first. Resolves empty on time-out or abort. */
+  read(options: {
+    readonly consumer: string
+    readonly count: number
+    readonly blockMs: number
+    readonly signal: AbortSignal
+  }): Promise<ClaimedEntry[]>
+  /** Takes over entries that any consumer holds for `minIdleMs` or longer; `minIdleMs` 0 with `ownOnly` re-reads the consumer's own. */
+  reclaim(options: {
+    readonly consumer: string
+    readonly minIdleMs: number
+    readonly count: number
+    readonly ownOnly?: boolean
+  }): Promise<ClaimedEntry[]>
+  ack(ids: readonly string[]): Promise<void>
+  stats(): Promise<GroupStats>
+}
+
+/** A running broadcast reader. Disposing it ends the read and releases its connection. */
+export interface Tail extends AsyncDisposable {
+  /** Settles when the reader is positioned: what is published from now on will be seen. */
+  readonly positioned: Promise<void>
+}
+
+export interface TailOptions {
+  readonly streams: readonly string[]
+  /** `end`: only what comes after the call (the position is taken before the promise resolves). */
+  readonly from: 'start' | 'end'
+  /** Called in order, never concurrently with itself. A rejection is logged and the entries are not seen again. */
+  readonly onEntries: (entries: readonly StreamEntry[]) => Promise<void> | void
+  /** Entries may have been missed (reconnect to an empty store, trimmed past the cursor): reload from Postgres. */
+  readonly onGap: () => Promise<void> | void
+}
+
+export interface Bus extends AsyncDisposable {
+  readonly driver: 'redis' | 'postgres'
+  /** Publishes a batch in one trip; the answer has one element for each entry, in order. Never rejects for one bad entry. */
+  publish(entries: readonly OutgoingEntry[]): Promise<Published[]>
+  /** Rejects with `BusUnavailable` when the store cannot be reached within a second. */
+  ping(): Promise<void>
+  /** Broadcast: every process that tails sees every entry. */
+  tail(options: TailOptions): Promise<Tail>
+  group(stream: string, group: string): WorkGroup
+  length(stream: string): Promise<number>
+  /** Entries from `start` (inclusive; `(id` exclusive; `-` first) in order. */
+  range(stream: string, start: string, count: number): Promise<StreamEntry[]>
+  remove(stream: string, ids: readonly string[]): Promise<number>
+  /** Removes what is older than the newest `maxLength` entries, or everything below `minId`. */
+  trim(stream: string, bound: { readonly maxLength: number } | { readonly minId: string }): Promise<void>
+}

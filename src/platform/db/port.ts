@@ -1,0 +1,49 @@
+/**
+ * The store as roles see it. `sql` is the raw driver for hot and hand-shaped
+ * statements, `orm` is Drizzle for everyday CRUD; both share one pool and one
+ * set of type rules (see `client.ts`): timestamptz reads as Date, bigint as
+ * string, json/jsonb as a parsed value; a JSON parameter is passed as
+ * `${JSON.stringify(value)}::jsonb`.
+ */
+import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
+import type postgres from 'postgres'
+
+export type Sql = postgres.Sql
+export type Orm = PostgresJsDatabase
+
+/** Either the pool or an open transaction: what a store function that only runs statements needs. */
+export interface Queryable {
+  readonly sql: postgres.ISql
+  readonly orm: Pick<Orm, 'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'execute'>
+}
+
+/** One open transaction. `onCommit` runs its callback once after a successful commit (in-process wake-ups). */
+export interface Tx extends Queryable {
+  readonly sql: postgres.TransactionSql
+  onCommit(callback: () => void): void
+}
+
+export interface TransactionOptions {
+  /** Sets `caracal.zone_id` for this transaction: work on behalf of a tenant principal. Absent = the pool's `*`. */
+  readonly zone?: string
+}
+
+export interface Database extends Queryable, AsyncDisposable {
+  readonly sql: Sql
+  readonly orm: Orm
+  /** Runs `work` in one transaction; SQLSTATE 40001 and 40P01 are retried up to 3 times (storage-and-operations §2). */
+  transaction<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions): Promise<T>
+  /** Rejects when the store does not answer within `timeoutMs` (default 2000). */
+  ping(timeoutMs?: number): Promise<void>
+  /** LISTEN on a connection of its own, resubscribed after a drop (`onReconnect` tells: read again what may have been missed). */
+  listen(
+    channel: string,
+    onNotify: (payload: string) => void,
+    onReconnect?: () => void,
+  ): Promise<AsyncDisposable>
+  /** Connections in use and the pool's size, for metrics. */
+  pool(): { readonly acquired: number; readonly max: number }
+}
+
+/** True for errors that mean "Postgres cannot be asked" rather than "Postgres said no" (audit-and-events §6.3). */
+export type IsUnavailable = (error: unknown) => boolean

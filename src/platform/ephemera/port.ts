@@ -1,0 +1,55 @@
+/**
+ * Short-lived shared facts: one-use markers, counters and leases, kept in Redis
+ * or in an unlogged Postgres table. Nothing here is ever the only copy of product
+ * state (storage-and-operations §7.3–§7.5). Every method rejects with
+ * `EphemeraUnavailable` when the store cannot be reached; callers that decide
+ * authority then deny.
+ *
+ * Calls of one tick may share a trip to the store.
+ */
+
+export class EphemeraUnavailable extends Error {
+  override readonly name = 'EphemeraUnavailable'
+}
+
+export interface Counter {
+  readonly count: number
+  /** Milliseconds until the window ends. */
+  readonly remainingMs: number
+}
+
+/**
+ * `fresh`: first use. `replayed`: the marker was there. `predates_memory`: first use as far as
+ * the memory knows, but the token is not younger than the memory itself, so it must be refused.
+ */
+export type ClaimOutcome = 'fresh' | 'replayed' | 'predates_memory'
+
+export interface Ephemera extends AsyncDisposable {
+  readonly driver: 'redis' | 'postgres'
+  ping(): Promise<void>
+  /** SET NX PX: true when the key was absent (or expired) and is now set. */
+  setIfAbsent(key: string, value: string, ttlMs: number): Promise<boolean>
+  set(key: string, value: string, ttlMs: number): Promise<void>
+  get(key: string): Promise<string | null>
+  /** GET and DEL in one step: a value read this way is read once. */
+  take(key: string): Promise<string | null>
+  delete(key: string): Promise<void>
+  /** Releases a lease only if it still holds `value`. */
+  deleteIfEquals(key: string, value: string): Promise<boolean>
+  /** Fixed window: adds one and starts the window's clock on the first, atomically. */
+  increment(key: string, windowMs: number): Promise<Counter>
+  readonly replay: ReplayMemory
+}
+
+/** The one replay memory of storage-and-operations §7.4 behind `seen:jti:`, `caracal:control:jti:` and `caracal:sts:gw-nonce:`. */
+export interface ReplayMemory {
+  /**
+   * Claims `key` once for `ttlMs`. With `issuedAt` (Unix seconds, database clock) the claim also
+   * fails as `predates_memory` when the token is not younger than the memory.
+   */
+  claim(key: string, value: string, ttlMs: number, issuedAt: number | null): Promise<ClaimOutcome>
+  /** True when a token issued at `issuedAt` (Unix seconds) is younger than the memory, without claiming anything. */
+  remembers(issuedAt: number): Promise<boolean>
+  /** Establishes or adopts the birth sentinel; a process that created it waits until the database clock left the birth second. */
+  establish(signal: AbortSignal): Promise<void>
+}

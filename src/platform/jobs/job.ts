@@ -1,0 +1,14 @@
+/** A periodic piece of work. The runner never overlaps a job with itself and logs `<name>_failed` on an error. */
+export interface Job {
+  /** snake_case, as it appears in logs and metrics. */
+  readonly name: string
+  readonly intervalMs: number
+  /** Run once right after start instead of after the first interval. */
+  readonly immediate?: boolean
+  run(context: JobContext): Promise<void>
+}
+
+export interface JobContext {
+  /** Aborted when the process stops; a running iteration should end soon after. */
+  readonly signal: AbortSignal
+}

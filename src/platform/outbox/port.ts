@@ -1,0 +1,21 @@
+/**
+ * The transactional outbox (audit-and-events §10): an event row commits with the
+ * change it tells of, a dispatcher publishes it afterwards.
+ */
+import type { Tx } from '../db/port.ts'
+
+export type Producer = 'control' | 'coordinator' | 'sts' | 'gateway' | 'audit' | 'execution'
+
+export interface OutboxEvent {
+  readonly topic: string
+  /** Absent: the row's own id. Repeatable transitions must include an occurrence (audit-and-events §10.1). */
+  readonly dedupeKey?: string
+  /** Flattened to strings at publish; null and undefined are skipped; `outbox_id`, `dedupe_key`, `_sig` are reserved. */
+  readonly payload: Readonly<Record<string, unknown>>
+  readonly requestId?: string
+}
+
+export interface Outbox {
+  /** Inserts the rows inside the caller's transaction and wakes the dispatcher when it commits. */
+  enqueue(tx: Tx, producer: Producer, events: readonly OutboxEvent[]): Promise<void>
+}

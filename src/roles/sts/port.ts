@@ -1,0 +1,79 @@
+/**
+ * What other roles may ask of the STS. In one process this is the STS itself;
+ * in a split deployment `stsOverHttp` answers with the same types over the
+ * signed exchange of gateway §9 and the JWKS route. Only `server/` knows which.
+ */
+import type { JWK } from 'jose'
+
+/** A gateway presents a verified, one-use `use=gateway` mandate and asks for the resource side. */
+export interface GatewayExchangeRequest {
+  readonly requestId: string
+  readonly zoneId: string
+  /** `client_id` claim of the mandate. */
+  readonly applicationId: string
+  /** The compact mandate as presented. */
+  readonly mandate: string
+  /** Claims of `mandate`, verified in this process; the STS may then skip a second signature check. Absent over HTTP. */
+  readonly verifiedClaims?: Readonly<Record<string, unknown>>
+  /** `X-Caracal-Resource`. */
+  readonly resource: string
+  readonly method: string
+  /** Decoded path, no query. */
+  readonly path: string
+  readonly traceparent?: string
+}
+
+/** How to authenticate to the upstream (gateway §9.2). Private: never logged, never shown to the caller. */
+export interface UpstreamDirective {
+  readonly url: string
+  readonly auth_mode: 'none' | 'caracal_jwt' | 'provider_oauth' | 'provider_apikey'
+  readonly auth_location?: 'header' | 'query'
+  readonly auth_header?: string
+  readonly query_param_name?: string
+  readonly auth_scheme?: string
+  readonly allowed_token_hosts?: readonly string[]
+  readonly provider_token?: string
+  readonly provider_id?: string
+  readonly connection_id?: string
+  readonly forward_caracal_identity?: boolean
+  readonly expires_at?: number
+}
+
+export type GatewayExchangeResult =
+  | {
+      readonly ok: true
+      /** The `use=resource` mandate. */
+      readonly accessToken: string
+      readonly expiresIn: number
+      readonly scope?: string
+      readonly targetResources: readonly string[]
+      readonly upstreams: Readonly<Record<string, UpstreamDirective>>
+    }
+  | {
+      readonly ok: false
+      readonly status: number
+      readonly error: string
+      readonly description: string
+      /** Further public members of the error body (approval hold, `Retry-After` seconds). */
+      readonly details?: Readonly<Record<string, unknown>>
+      readonly retryAfterSeconds?: number
+    }
+
+/** Thrown by an HTTP implementation when the STS cannot be asked; never by the in-process one for a denial. */
+export class StsUnreachable extends Error {
+  override readonly name = 'StsUnreachable'
+  readonly kind: 'timeout' | 'transport' | 'invalid_response' | 'cancelled'
+  constructor(kind: 'timeout' | 'transport' | 'invalid_response' | 'cancelled', message: string) {
+    super(message)
+    this.kind = kind
+  }
+}
+
+export interface Sts {
+  /** Trades one verified gateway mandate for a resource mandate and the upstream directive. Rejects only with `StsUnreachable`. */
+  exchangeForGateway(request: GatewayExchangeRequest, signal: AbortSignal): Promise<GatewayExchangeResult>
+  /** Public signing keys of a zone (current, upcoming and within overlap); `null` for an unknown zone. Rejects when it cannot be known. */
+  zoneKeys(zoneId: string): Promise<readonly JWK[] | null>
+  /** Resolves when the STS answers its health check. */
+  ping(): Promise<void>
+}
