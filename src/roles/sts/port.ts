@@ -69,6 +69,51 @@ export class StsUnreachable extends Error {
   }
 }
 
+/** The policy bundle the STS decides with for one zone (sts §6.8). */
+export interface PolicyStatus {
+  readonly zone_id: string
+  readonly loaded: boolean
+  /** Absent for the deny-all bundle, whose `manifest_sha256` is `no_active_policy_set`. */
+  readonly policy_set_version_id?: string
+  readonly manifest_sha256?: string
+  /** RFC 3339. */
+  readonly loaded_at?: string
+  readonly age_seconds?: number
+}
+
+/** A supplied bundle and one input of sts §6.1; nothing of it is stored. */
+export interface PolicySimulation {
+  readonly policy_set_id: string
+  readonly version_id: string
+  readonly manifest_sha256: string
+  readonly policies: readonly { readonly id: string; readonly content: string }[]
+  readonly input: Readonly<Record<string, unknown>>
+}
+
+/** The answer of the fixed decision function (sts §6.5). */
+export interface PolicyResult {
+  readonly decision: 'allow' | 'deny'
+  readonly evaluation_status: 'complete'
+  readonly determining_policies: readonly { readonly policy: string }[]
+  readonly diagnostics: readonly Readonly<Record<string, unknown>>[]
+}
+
+export type PolicySimulationResult =
+  | {
+      readonly ok: true
+      readonly policy_set_id: string
+      readonly version_id: string
+      readonly manifest_sha256: string
+      readonly result: PolicyResult
+    }
+  | {
+      readonly ok: false
+      /** 400 empty or malformed bundle, 422 bad document, unsupported schema version or evaluation error. */
+      readonly status: 400 | 422
+      readonly error: 'invalid_token' | 'policy_eval_failed'
+      readonly description: string
+    }
+
 export interface Sts {
   /** Trades one verified gateway mandate for a resource mandate and the upstream directive. Rejects only with `StsUnreachable`. */
   exchangeForGateway(request: GatewayExchangeRequest, signal: AbortSignal): Promise<GatewayExchangeResult>
@@ -76,4 +121,8 @@ export interface Sts {
   zoneKeys(zoneId: string): Promise<readonly JWK[] | null>
   /** Resolves when the STS answers its health check. */
   ping(): Promise<void>
+  /** The bundle in force for a zone, loading it first when the zone is not known yet. Rejects when it cannot be known. */
+  policyStatus(zoneId: string): Promise<PolicyStatus>
+  /** Decides one input against a supplied bundle: no side effects, no metrics. Rejects only with `StsUnreachable`. */
+  simulatePolicy(simulation: PolicySimulation): Promise<PolicySimulationResult>
 }
