@@ -27,8 +27,13 @@ export interface CredentialHasher {
   hashGenerated(secret: string): string
   /** For secrets a person chose: `scrypt$…`, off the event loop. */
   hashChosen(secret: string): Promise<string>
-  /** Constant-time; false for empty, unknown or malformed values. Synchronous cost for `hmac-sha256`, bounded queue for `scrypt`. */
+  /**
+   * Constant-time; false for empty, unknown or malformed values. Synchronous cost for `hmac-sha256`,
+   * bounded queue for `scrypt`. Rejects with the signal's reason when the caller left while waiting.
+   */
   verify(presented: string, stored: string | null, signal?: AbortSignal): Promise<boolean>
+  /** Always false at the price of one scrypt derivation: the answer for a login name that does not exist. */
+  verifyUnknown(presented: string, signal?: AbortSignal): Promise<false>
   /** The 32 bytes of `admin_tokens.token_lookup`. */
   lookup(secret: string): Buffer
 }
