@@ -1,0 +1,89 @@
+/**
+ * The canonical stored form of an event and its content hash (audit-and-events §5.1–§5.3).
+ * What is hashed is exactly what Postgres gives back, so a reader in any language
+ * can recompute it from the row alone.
+ */
+import { createHash, createHmac } from 'node:crypto'
+
+/** An event ready to be stored: strings without NUL, JSON as `jsonb::text`, time in microseconds. */
+export interface StoredForm {
+  readonly id: string
+  readonly zoneId: string
+  readonly eventType: string
+  readonly requestId: string
+  readonly decision: string
+  readonly policySetId: string
+  readonly policySetVersionId: string
+  readonly manifestSha: string
+  readonly evaluationStatus: string
+  /** `jsonb::text`, null for SQL NULL. */
+  readonly determiningPolicies: string | null
+  readonly diagnostics: string | null
+  readonly metadata: string | null
+  readonly occurredAt: Instant
+}
+
+export interface Instant {
+  /** Unix time in microseconds. */
+  readonly micros: bigint
+  /** `YYYY-MM-DDTHH:MM:SS.ffffffZ`, what is bound as timestamptz. */
+  readonly text: string
+}
+
+const separator = '\x1f'
+
+/** `content_sha256` of audit-and-events §5.2, lower-case hex. */
+export function contentHash(form: StoredForm): string {
+  const fields = [
+    form.id,
+    form.zoneId,
+    form.eventType,
+    form.requestId,
+    form.decision,
+    form.policySetId,
+    form.policySetVersionId,
+    form.manifestSha,
+    form.evaluationStatus,
+    form.determiningPolicies ?? 'null',
+    form.diagnostics ?? 'null',
+    form.metadata ?? 'null',
+    String(form.occurredAt.micros * 1000n),
+  ]
+  return createHash('sha256').update(fields.join(separator)).digest('hex')
+}
+
+/** `chain_hmac`: keyed link of a content hash to its predecessor; empty without a key. */
+export function linkHmac(key: Buffer | null, content: string, previous: string | null): string {
+  if (key === null) return ''
+  return createHmac('sha256', key)
+    .update(`${content}|${previous ?? ''}`)
+    .digest('hex')
+}
+
+/** First 8 bytes of SHA-256(key), hex: tells which key made a row's `chain_hmac`. */
+export function chainKeyId(key: Buffer | null): string | null {
+  return key === null ? null : createHash('sha256').update(key).digest('hex').slice(0, 16)
+}
+
+const rfc3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/
+
+/** Parses RFC 3339 with any fraction up to 9 digits and any offset; truncates to microseconds. Null when it is not one. */
+export function parseInstant(text: string): Instant | null {
+  const match = rfc3339.exec(text)
+  if (match === null) return null
+  const seconds = Date.parse(`${match[1]}T${match[2]}${(match[4] ?? 'Z').toUpperCase()}`)
+  if (Number.isNaN(seconds)) return null
+  const fraction = (match[3] ?? '').padEnd(6, '0').slice(0, 6)
+  const whole = new Date(seconds).toISOString()
+  if (whole.startsWith('-') || whole.startsWith('+')) return null
+  return { micros: BigInt(seconds) * 1000n + BigInt(fraction), text: `${whole.slice(0, 19)}.${fraction}Z` }
+}
+
+/**
+ * Removes every escaped U+0000 from a JSON text, keys included, and leaves all other
+ * bytes alone (numbers keep their spelling): Postgres cannot store the character.
+ */
+export function withoutNul(json: string): string {
+  if (!json.includes('\\u0000')) return json
+  return json.replace(/\\(?:u0000|[\s\S])/g, (found) => (found === '\\u0000' ? '' : found))
+}

@@ -1,0 +1,91 @@
+/**
+ * The ingest loop of one process (audit-and-events §6.2). While Postgres is away it neither
+ * reads nor reclaims, so an outage burns no delivery budget and dead-letters nothing.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { type ClaimedEntry, GroupLost, type WorkGroup } from '../../../platform/bus/port.ts'
+import type { Database } from '../../../platform/db/port.ts'
+import type { JobContext } from '../../../platform/jobs/job.ts'
+import { type ProcessDeps, processEntries } from './process.ts'
+
+const batchSize = 500
+const blockMs = 5_000
+const backOffMs = 1_000
+
+export interface Consumer extends AsyncDisposable {
+  /** False while the loop cannot read. */
+  healthy(): boolean
+  /** Takes over entries whose consumer went away; run as a job. */
+  reap(context: JobContext): Promise<void>
+}
+
+export interface ConsumerDeps extends ProcessDeps {
+  readonly group: WorkGroup
+  readonly db: Database
+  readonly log: Logger
+  /** Unique among replicas: two consumers that share a name drain each other's pending entries. */
+  readonly name: string
+  readonly claimIdleMs: number
+}
+
+/** Starts the loop at once; disposing waits for the batch in hand. */
+export function startConsumer(deps: ConsumerDeps): Consumer {
+  const { group, log, name } = deps
+  const stop = new AbortController()
+  let healthy = false
+
+  async function positioned(): Promise<void> {
+    await group.ensure('start')
+    await drain(() => group.reclaim({ consumer: name, minIdleMs: 0, count: batchSize, ownOnly: true }))
+  }
+
+  async function drain(next: () => Promise<ClaimedEntry[]>): Promise<void> {
+    let last = ''
+    while (!stop.signal.aborted) {
+      const entries = await next()
+      // What stays pending comes back: stop when a page brings nothing new.
+      if (entries.length === 0 || entries.at(-1)?.id === last) return
+      last = entries.at(-1)?.id ?? ''
+      await processEntries(deps, entries)
+    }
+  }
+
+  async function loop(): Promise<void> {
+    let ready = false
+    while (!stop.signal.aborted) {
+      try {
+        await deps.db.ping()
+        if (!ready) await positioned()
+        ready = true
+        healthy = true
+        const entries = await group.read({ consumer: name, count: batchSize, blockMs, signal: stop.signal })
+        if (entries.length > 0) await processEntries(deps, entries)
+      } catch (error) {
+        if (stop.signal.aborted) return
+        if (error instanceof GroupLost) ready = false
+        healthy = await deps.db.ping().then(
+          () => false,
+          // The bus is not to blame: readiness names Postgres by itself.
+          () => ready,
+        )
+        log.warn({ err: error }, 'audit_consumer_waiting')
+        await sleep(backOffMs, undefined, { signal: stop.signal }).catch(() => undefined)
+      }
+    }
+  }
+
+  const running = loop()
+  return {
+    healthy: () => healthy,
+    async reap() {
+      if (!healthy) return
+      await deps.db.ping()
+      await drain(() => group.reclaim({ consumer: name, minIdleMs: deps.claimIdleMs, count: batchSize }))
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await running
+    },
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * The producer's buffer between the hot path and the bus (audit-and-events §4).
+ * Evidence before authority: `emit` settles only when the event rests in the bus or in
+ * the synced journal, and says so; when neither took it, readiness latches and the
+ * caller must refuse what it was about to grant.
+ *
+ * One pipelined publish per event-loop tick, nothing is sent twice, nothing waits for a timer.
+ */
+import type { Logger } from 'pino'
+import { Counter, Gauge } from 'prom-client'
+import type { Bus } from '../../platform/bus/port.ts'
+import type { KeyRing } from '../../platform/keys.ts'
+import type { Platform } from '../../platform/platform.ts'
+import type { Accepted, AuditSink } from './event.ts'
+import { auditStream, frame, serialise } from './frame.ts'
+import { createJournal } from './journal.ts'
+
+const capacity = 10_000
+const batchSize = 1_000
+
+export interface AuditSinkDeps {
+  readonly bus: Bus
+  readonly keys: Pick<KeyRing, 'audit'>
+  /** One directory per role: `AUDIT_REPLAY_DIR`, or a sub-directory when several roles share the process. */
+  readonly directory: string
+  readonly log: Logger
+  readonly metrics: Platform['metrics']
+  /** `caracal_sts` or `caracal_gateway`. */
+  readonly metricPrefix: string
+}
+
+interface Waiting {
+  readonly id: string
+  readonly data: string
+  readonly settle: (outcome: Accepted) => void
+}
+
+/** Creates the sink of one role. It owns no timer: the role runs `drainJournal` as a job. */
+export function createAuditSink(deps: AuditSinkDeps): AuditSink {
+  const { bus, keys, log } = deps
+  const journal = createJournal(deps.directory)
+  const counts = { emitted: 0, dropped: 0, persisted: 0, drained: 0, sinkErrors: 0 }
+  let queue: Waiting[] = []
+  let scheduled = false
+  let draining: Promise<void> | null = null
+  const inFlight = new Set<Promise<void>>()
+
+  function schedule(): void {
+    if (scheduled) return
+    scheduled = true
+    setImmediate(() => {
+      scheduled = false
+      flush()
+    })
+  }
+
+  function flush(): void {
+    while (queue.length > 0) {
+      const batch = queue.slice(0, batchSize)
+      queue = queue.slice(batchSize)
+      track(send(batch))
+    }
+  }
+
+  function track(work: Promise<void>): void {
+    inFlight.add(work)
+    work.finally(() => inFlight.delete(work)).catch(() => undefined)
+  }
+
+  async function send(batch: readonly Waiting[]): Promise<void> {
+    const outcomes = await bus
+      .publish(batch.map((item) => ({ stream: auditStream, fields: frame(item.id, item.data, keys.audit) })))
+      .catch((error: unknown) => {
+        log.warn({ err: error }, 'audit_publish_failed')
+        return []
+      })
+    const refused: Waiting[] = []
+    batch.forEach((item, index) => {
+      if (outcomes[index]?.ok === true) item.settle('bus')
+      else refused.push(item)
+    })
+    if (refused.length === 0) return
+    counts.sinkErrors += refused.length
+    await persist(refused)
+  }
+
+  async function persist(items: readonly Waiting[]): Promise<void> {
+    try {
+      await journal.append(items.map((item) => item.data))
+      counts.persisted += items.length
+      for (const item of items) item.settle('journal')
+    } catch (error) {
+      counts.dropped += items.length
+      log.error({ err: error, events: items.length }, 'audit_evidence_lost')
+      for (const item of items) item.settle('lost')
+    }
+  }
+
+  async function drainFile(path: string): Promise<void> {
+    const events: { id: string; data: string }[] = []
+    for (const line of (await journal.read(path)).lines) {
+      const id = eventIdOf(line)
+      if (id === null) log.error({ file: path }, 'audit_replay_line_skipped')
+      else events.push({ id, data: line })
+    }
+    for (let start = 0; start < events.length; start += batchSize) {
+      const part = events.slice(start, start + batchSize)
+      const outcomes = await bus.publish(
+        part.map((event) => ({ stream: auditStream, fields: frame(event.id, event.data, keys.audit) })),
+      )
+      const failed = outcomes.find((outcome) => !outcome.ok)
+      if (failed !== undefined && !failed.ok) throw new Error(`audit replay stopped: ${failed.message}`)
+    }
+    await journal.remove(path)
+    counts.drained += events.length
+  }
+
+  async function drainAll(): Promise<void> {
+    const files = await journal.pending()
+    if (files.length === 0) return
+    await bus.ping()
+    for (const path of files) {
+      await drainFile(path).catch((error: unknown) => {
+        log.warn({ err: error, file: path }, 'audit_replay_failed')
+        throw error
+      })
+    }
+    log.info({ files: files.length }, 'audit_replay_drained')
+  }
+
+  const sink: AuditSink = {
+    emit(event) {
+      counts.emitted += 1
+      return new Promise((settle) => {
+        const item = { id: event.id, data: serialise(event), settle }
+        if (queue.length >= capacity) {
+          track(persist([item]))
+          return
+        }
+        queue.push(item)
+        schedule()
+      })
+    },
+
+    async drainJournal() {
+      // The directory being away or the bus being down leaves the files for the next attempt.
+      draining ??= drainAll().finally(() => {
+        draining = null
+      })
+      await draining
+    },
+
+    async readiness() {
+      if (counts.dropped > 0) return 'audit_evidence_lost'
+      return journal.probe().then(
+        () => 'ok' as const,
+        () => 'audit_replay_unavailable' as const,
+      )
+    },
+
+    async stats() {
+      const files = await journal.stats()
+      return {
+        ...counts,
+        queueDepth: queue.length,
+        queueCapacity: capacity,
+        journalFiles: files.files,
+        journalBytes: files.bytes,
+        journalOldestAgeSeconds: files.oldestAgeSeconds,
+      }
+    },
+
+    async [Symbol.asyncDispose]() {
+      flush()
+      await Promise.allSettled([...inFlight])
+    },
+  }
+  registerMetrics(
+    deps,
+    counts,
+    () => queue.length,
+    () => journal.stats(),
+  )
+  return sink
+}
+
+function eventIdOf(line: string): string | null {
+  try {
+    const parsed: unknown = JSON.parse(line)
+    if (typeof parsed !== 'object' || parsed === null || !('id' in parsed)) return null
+    return typeof parsed.id === 'string' && parsed.id !== '' ? parsed.id : null
+  } catch {
+    return null
+  }
+}
+
+function registerMetrics(
+  deps: AuditSinkDeps,
+  counts: { dropped: number; persisted: number; drained: number; sinkErrors: number },
+  depth: () => number,
+  files: () => Promise<{ files: number; bytes: number; oldestAgeSeconds: number }>,
+): void {
+  const name = (suffix: string) => `${deps.metricPrefix}_audit_${suffix}`
+  const registers = [deps.metrics]
+  const counter = (suffix: string, help: string, read: () => number) =>
+    new Counter({
+      name: name(suffix),
+      help,
+      registers,
+      collect() {
+        this.reset()
+        this.inc(read())
+      },
+    })
+  counter('dropped_total', 'Audit events that neither the bus nor the journal took', () => counts.dropped)
+  counter('sink_errors_total', 'Audit events the bus did not take at once', () => counts.sinkErrors)
+  counter('persisted_total', 'Audit events written to the replay journal', () => counts.persisted)
+  counter('drained_total', 'Audit events sent from the replay journal', () => counts.drained)
+  counter('replay_replayed_total', 'Audit events sent from the replay journal', () => counts.drained)
+  const gauge = (suffix: string, help: string, read: () => number | Promise<number>) =>
+    new Gauge({
+      name: name(suffix),
+      help,
+      registers,
+      async collect() {
+        this.set(await read())
+      },
+    })
+  gauge('queue_depth', 'Audit events waiting for the next publish', depth)
+  gauge('queue_capacity', 'Audit events the buffer holds before it spills', () => capacity)
+  gauge('replay_pending', 'Replay journal files waiting', async () => (await files()).files)
+  gauge('replay_files', 'Replay journal files waiting', async () => (await files()).files)
+  gauge('replay_bytes', 'Bytes waiting in the replay journal', async () => (await files()).bytes)
+  gauge(
+    'replay_oldest_age_seconds',
+    'Age of the oldest replay journal file',
+    async () => (await files()).oldestAgeSeconds,
+  )
+}

@@ -1,0 +1,103 @@
+/**
+ * The per-zone chain: the only code that inserts into `audit_events` and moves
+ * `audit_chain_heads`. Both change in one transaction under the zone's advisory lock,
+ * taken before the head is read (storage-and-operations §7.2).
+ */
+import type { Tx } from '../../../platform/db/port.ts'
+
+export interface ChainHead {
+  readonly chainSeq: number
+  readonly contentSha256: string
+}
+
+/** One row of `audit_events` as it is inserted; JSON members are `jsonb::text`. */
+export interface ChainedRow {
+  readonly id: string
+  readonly zone_id: string
+  readonly event_type: string
+  readonly request_id: string
+  readonly decision: string
+  readonly policy_set_id: string
+  readonly policy_set_version_id: string
+  readonly manifest_sha: string
+  readonly evaluation_status: string
+  readonly determining_policies: string | null
+  readonly diagnostics: string | null
+  readonly metadata: string | null
+  readonly occurred_at: string
+  readonly content_sha256: string
+  readonly prev_content_sha256: string | null
+  readonly chain_hmac: string
+  readonly chain_seq: number
+  readonly ingest_signature: string | null
+  readonly chain_key_id: string | null
+}
+
+export interface StoredKey {
+  readonly id: string
+  readonly occurredAt: string
+}
+
+/** Blocks until this transaction is the only writer of the zone's chain. */
+export async function lockChain(tx: Tx, zoneId: string): Promise<void> {
+  await tx.sql`select pg_advisory_xact_lock(hashtextextended(${`audit:${zoneId}`}, 0))`
+}
+
+/** The newest link, or null for an empty chain. Only under `lockChain`. */
+export async function chainHead(tx: Tx, zoneId: string): Promise<ChainHead | null> {
+  const [row] = await tx.sql<{ chain_seq: string; content_sha256: string }[]>`
+    select chain_seq::text, content_sha256
+    from audit_chain_heads
+    where zone_id = ${zoneId}`
+  return row === undefined ? null : { chainSeq: Number(row.chain_seq), contentSha256: row.content_sha256 }
+}
+
+/** How `storedHashes` names an event. */
+export function storedKey(key: StoredKey): string {
+  return `${key.id} ${key.occurredAt}`
+}
+
+/** Content hashes of events already stored under the same (id, occurred_at), by `storedKey`; uses the primary key. */
+export async function storedHashes(tx: Tx, keys: readonly StoredKey[]): Promise<Map<string, string>> {
+  const rows = await tx.sql<{ id: string; occurredAt: string; content_sha256: string }[]>`
+    select given.id, given.occurred_at as "occurredAt", stored.content_sha256
+    from unnest(
+      ${keys.map((key) => key.id)}::text[],
+      ${keys.map((key) => key.occurredAt)}::text[]
+    ) as given(id, occurred_at)
+    join audit_events as stored
+      on stored.id = given.id
+      and stored.occurred_at = given.occurred_at::timestamptz`
+  return new Map(rows.map((row) => [storedKey(row), row.content_sha256]))
+}
+
+/** Inserts the links and moves the head to the last of them, in one statement. Only under `lockChain`. */
+export async function appendLinks(tx: Tx, zoneId: string, rows: readonly ChainedRow[]): Promise<void> {
+  const last = rows.at(-1)
+  if (last === undefined) return
+  await tx.sql`
+    with appended as (
+      insert into audit_events (
+        id, zone_id, event_type, request_id, decision, policy_set_id, policy_set_version_id, manifest_sha,
+        evaluation_status, determining_policies_json, diagnostics_json, metadata_json, occurred_at,
+        content_sha256, prev_content_sha256, chain_hmac, chain_seq, ingest_signature, chain_key_id
+      )
+      select
+        id, zone_id, event_type, nullif(request_id, ''), nullif(decision, ''), nullif(policy_set_id, ''),
+        nullif(policy_set_version_id, ''), nullif(manifest_sha, ''), nullif(evaluation_status, ''),
+        determining_policies::jsonb, diagnostics::jsonb, metadata::jsonb, occurred_at::timestamptz,
+        content_sha256, prev_content_sha256, chain_hmac, chain_seq, ingest_signature, chain_key_id
+      from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as link(
+        id text, zone_id text, event_type text, request_id text, decision text, policy_set_id text,
+        policy_set_version_id text, manifest_sha text, evaluation_status text, determining_policies text,
+        diagnostics text, metadata text, occurred_at text, content_sha256 text, prev_content_sha256 text,
+        chain_hmac text, chain_seq bigint, ingest_signature text, chain_key_id text
+      )
+    )
+    insert into audit_chain_heads (zone_id, chain_seq, content_sha256, updated_at)
+    values (${zoneId}, ${last.chain_seq}, ${last.content_sha256}, clock_timestamp())
+    on conflict (zone_id) do update
+    set chain_seq = excluded.chain_seq,
+        content_sha256 = excluded.content_sha256,
+        updated_at = excluded.updated_at`
+}

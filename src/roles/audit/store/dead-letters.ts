@@ -1,0 +1,21 @@
+import type { Queryable } from '../../../platform/db/port.ts'
+
+export interface DeadLetter {
+  /** Id of the entry on the dead letter stream. */
+  readonly id: string
+  readonly reason: string
+  readonly srcId: string
+  readonly eventId: string | null
+  readonly zoneId: string | null
+  readonly data: string | null
+  readonly sig: string | null
+}
+
+/** Keeps a dead letter where losing the stream does not lose it. Repeating an id changes nothing. */
+export async function recordDeadLetter(db: Queryable, letter: DeadLetter): Promise<void> {
+  await db.sql`
+    insert into audit_dead_letters (id, reason, src_id, event_id, zone_id, data, sig, received_at)
+    values (${letter.id}, ${letter.reason}, ${letter.srcId}, ${letter.eventId}, ${letter.zoneId},
+      ${letter.data}, ${letter.sig}, now())
+    on conflict (id) do nothing`
+}
