@@ -1,0 +1,99 @@
+/** Tables owned by the audit role (storage-and-operations §3.4). */
+import { sql } from 'drizzle-orm'
+import { bigint, bigserial, index, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
+import { jsonb, timestamptz, updatedAt } from './columns.ts'
+
+/**
+ * Append-only and partitioned by month of `occurred_at`; the migration adds partitions and triggers.
+ * No reference to zones: evidence outlives a zone.
+ */
+export const auditEvents = pgTable(
+  'audit_events',
+  {
+    id: text('id').notNull(),
+    zoneId: text('zone_id').notNull(),
+    eventType: text('event_type').notNull(),
+    requestId: text('request_id'),
+    decision: text('decision'),
+    policySetId: text('policy_set_id'),
+    policySetVersionId: text('policy_set_version_id'),
+    manifestSha: text('manifest_sha'),
+    evaluationStatus: text('evaluation_status'),
+    determiningPoliciesJson: jsonb('determining_policies_json'),
+    diagnosticsJson: jsonb('diagnostics_json'),
+    metadataJson: jsonb('metadata_json'),
+    occurredAt: timestamptz('occurred_at').notNull(),
+    ingestedAt: timestamptz('ingested_at').notNull().default(sql`clock_timestamp()`),
+    contentSha256: text('content_sha256'),
+    prevContentSha256: text('prev_content_sha256'),
+    chainHmac: text('chain_hmac'),
+    chainSeq: bigint('chain_seq', { mode: 'number' }),
+    ingestSignature: text('ingest_signature'),
+    /** First 8 bytes of SHA-256 of the key, hex. */
+    chainKeyId: text('chain_key_id'),
+  },
+  (t) => [
+    primaryKey({ name: 'audit_events_pkey', columns: [t.id, t.occurredAt] }),
+    index('audit_events_zone_id_chain_seq_idx').on(t.zoneId, t.chainSeq.desc()),
+    index('audit_events_zone_id_occurred_at_idx').on(t.zoneId, t.occurredAt.desc()),
+    index('audit_events_request_id_idx').on(t.requestId).where(sql`${t.requestId} is not null`),
+    index('audit_events_agent_session_id_idx')
+      .on(sql`(${t.metadataJson} ->> 'agent_session_id')`)
+      .where(sql`${t.metadataJson} ? 'agent_session_id'`),
+    index('audit_events_session_id_idx')
+      .on(sql`(${t.metadataJson} ->> 'session_id')`)
+      .where(sql`${t.metadataJson} ? 'session_id'`),
+    index('audit_events_agent_labels_idx').using('gin', sql`(${t.metadataJson} -> 'agent_labels')`),
+  ],
+)
+
+export const auditChainHeads = pgTable('audit_chain_heads', {
+  zoneId: text('zone_id').primaryKey(),
+  chainSeq: bigint('chain_seq', { mode: 'number' }).notNull(),
+  contentSha256: text('content_sha256').notNull(),
+  updatedAt: updatedAt(),
+})
+
+export const auditIngestAlerts = pgTable(
+  'audit_ingest_alerts',
+  {
+    id: bigserial('id', { mode: 'number' }).primaryKey(),
+    eventId: text('event_id').notNull(),
+    zoneId: text('zone_id').notNull(),
+    kind: text('kind').notNull(),
+    detail: text('detail'),
+    observedAt: timestamptz('observed_at').notNull().defaultNow(),
+  },
+  (t) => [index('audit_ingest_alerts_zone_id_observed_at_idx').on(t.zoneId, t.observedAt.desc())],
+)
+
+/** Copy of every dead-letter entry, so that evidence survives the loss of the stream. */
+export const auditDeadLetters = pgTable(
+  'audit_dead_letters',
+  {
+    /** Id of the dead-letter stream entry. */
+    id: text('id').primaryKey(),
+    reason: text('reason').notNull(),
+    srcId: text('src_id'),
+    eventId: text('event_id'),
+    zoneId: text('zone_id'),
+    data: text('data'),
+    sig: text('sig'),
+    receivedAt: timestamptz('received_at').notNull(),
+    replayedAt: timestamptz('replayed_at'),
+  },
+  (t) => [index('audit_dead_letters_received_at_idx').on(t.receivedAt)],
+)
+
+export const auditExportWatermark = pgTable('audit_export_watermark', {
+  name: text('name').primaryKey(),
+  lastExportedHour: timestamptz('last_exported_hour').notNull(),
+  updatedAt: updatedAt(),
+})
+
+export const auditTamperCheckpoints = pgTable('audit_tamper_checkpoints', {
+  zoneId: text('zone_id').primaryKey(),
+  verifiedSeq: bigint('verified_seq', { mode: 'number' }).notNull(),
+  verifiedSha256: text('verified_sha256').notNull(),
+  verifiedAt: timestamptz('verified_at').notNull(),
+})
