@@ -1,0 +1,269 @@
+/**
+ * Environment → `Settings`. Every problem of the selected roles is collected and
+ * reported in one `ConfigError`; nothing half-valid ever leaves this file
+ * (storage-and-operations §10.1).
+ */
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type RoleName, roleNames } from '../platform/role.ts'
+import { type Settings, variables } from './env.ts'
+import { secretsDirectory } from './home.ts'
+import { type Mode, type Situation, Unacceptable, type Variable } from './kinds.ts'
+import { type GeneratedSecret, generatedSecrets, readOrCreateSecret } from './secrets.ts'
+
+/** Variables by name, as in `process.env`. An empty value counts as unset. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** All that is wrong with the configuration; the message has one sentence for each problem. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(problems.length === 1 ? `${problems[0]}` : `${problems.length} problems: ${problems.join('; ')}`)
+    this.problems = problems
+  }
+}
+
+export const defaultPorts: Readonly<Record<RoleName, number>> = {
+  control: 3000,
+  coordinator: 4000,
+  sts: 8080,
+  gateway: 8081,
+  audit: 9090,
+}
+
+/** Thrown for a role that does not exist, so that the command line can show its usage. */
+export class UnknownRole extends Error {
+  override readonly name = 'UnknownRole'
+}
+
+/** `all` or a comma list; the order of the answer is the order of `roleNames`. */
+export function parseRoles(text: string): RoleName[] {
+  const wanted = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  if (wanted.length === 1 && wanted[0] === 'all') return [...roleNames]
+  const unknown = wanted.find((name) => !(roleNames as readonly string[]).includes(name))
+  if (unknown !== undefined || wanted.length === 0)
+    throw new UnknownRole(
+      `unknown role ${JSON.stringify(unknown ?? text)} in --role or CARACAL_ROLE: use all or a comma list of ${roleNames.join(', ')}`,
+    )
+  return roleNames.filter((name) => wanted.includes(name))
+}
+
+export interface LoadOptions {
+  /** Roles of this process; `[]` for commands that only need the store. Default: `CARACAL_ROLE`, else all. */
+  readonly roles?: readonly RoleName[]
+  /** Whether dev mode makes missing secrets (default) or leaves them unset. */
+  readonly generateSecrets?: boolean
+  /** Base of relative paths; default the working directory. */
+  readonly cwd?: string
+  /** Hears of values that are ignored. */
+  readonly warn?: (message: string) => void
+}
+
+/** The effective settings of one process. Throws `ConfigError` or `UnknownRole`. */
+export function loadSettings(env: Environment, options: LoadOptions = {}): Settings {
+  const problems: string[] = []
+  const table: Readonly<Record<string, Variable<unknown>>> = variables
+  const lookup = reader(env, problems)
+  const roles = options.roles ?? parseRoles(lookup('CARACAL_ROLE', variables.CARACAL_ROLE)?.text ?? 'all')
+
+  const dataDir = resolve(options.cwd ?? process.cwd(), env.CARACAL_DATA_DIR || '.caracal')
+  const store = lookup('DATABASE_URL', variables.DATABASE_URL)
+  const everyRoleHasStore =
+    roles.length > 0 && roles.every((role) => lookup(storeName(role), variables[storeName(role)]) !== null)
+  const given = store !== null || everyRoleHasStore
+  const asked = env.CARACAL_MODE?.toLowerCase() || null
+  const mode: Mode =
+    asked === 'dev' || asked === 'rc' || asked === 'stable' ? asked : given ? 'stable' : 'dev'
+  const embedded = !given && mode === 'dev'
+  const single = roles.length === 1 ? integerOrNull(env.PORT) : null
+  const situation: Situation = {
+    mode,
+    roles,
+    embedded,
+    dataDir,
+    port: (role) =>
+      integerOrNull(env[`${role.toUpperCase()}_PORT`]) ??
+      integerOrNull(env[`CARACAL_${role.toUpperCase()}_PORT`]) ??
+      (roles[0] === role ? single : null) ??
+      defaultPorts[role],
+    consolePort: integerOrNull(env.CONSOLE_PORT) ?? integerOrNull(env.CARACAL_CONSOLE_PORT) ?? 3001,
+  }
+  if (env.PORT && roles.length > 1)
+    options.warn?.('PORT is ignored because several roles run; set <ROLE>_PORT')
+
+  const generate =
+    mode === 'dev' && options.generateSecrets !== false
+      ? secretMaker(secretsDirectory(env, { dev: true, embedded, dataDir }), problems)
+      : null
+
+  const settings: Record<string, unknown> = {}
+  for (const [name, variable] of Object.entries(table)) {
+    const relevant = variable.roles === undefined || variable.roles.some((role) => roles.includes(role))
+    const found = relevant ? lookup(name, variable) : null
+    if (found === null) {
+      settings[name] = (relevant ? generate?.(name) : null) ?? variable.initial(situation)
+      if (relevant && settings[name] === null && required(name, variable, situation, given))
+        problems.push(missing(name, mode))
+      continue
+    }
+    if (found.text === null) {
+      settings[name] = variable.initial(situation)
+      continue
+    }
+    try {
+      settings[name] = variable.parse(found.text)
+    } catch (error) {
+      if (!(error instanceof Unacceptable)) throw error
+      problems.push(`${found.name} ${error.message}`)
+      settings[name] = variable.initial(situation)
+    }
+  }
+  settings.CARACAL_DATA_DIR = dataDir
+  settings.CARACAL_ROLE = roles.length === 0 || roles.length === roleNames.length ? 'all' : roles.join(',')
+  const loaded = settings as Settings
+  refuseUnsafe(loaded, roles, problems)
+  if (problems.length > 0) throw new ConfigError([...new Set(problems)])
+  return Object.freeze(loaded)
+}
+
+/** The value of a setting that the caller's role requires: loading has already refused its absence. */
+export function requireSetting<Name extends keyof Settings>(
+  settings: Settings,
+  name: Name,
+): NonNullable<Settings[Name]> {
+  const value = settings[name]
+  if (value === null || value === undefined) throw new ConfigError([`${name} is required`])
+  return value
+}
+
+/** The roles of loaded settings. */
+export function rolesOf(settings: Pick<Settings, 'CARACAL_ROLE'>): RoleName[] {
+  return parseRoles(settings.CARACAL_ROLE)
+}
+
+/** The database of a role: its own URL or the common one; `null` is the embedded store. */
+export function databaseUrl(settings: Settings, role: RoleName): string | null {
+  return settings[storeName(role)] ?? settings.DATABASE_URL
+}
+
+/** True when this process keeps its store itself. */
+export function usesEmbeddedStore(settings: Settings, roles: readonly RoleName[]): boolean {
+  return roles.length === 0
+    ? settings.DATABASE_URL === null
+    : roles.some((role) => databaseUrl(settings, role) === null)
+}
+
+function storeName(role: RoleName) {
+  return `${role.toUpperCase() as Uppercase<RoleName>}_DATABASE_URL` as const
+}
+
+function integerOrNull(text: string | undefined): number | null {
+  return text !== undefined && /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : null
+}
+
+function required(name: string, variable: Variable<unknown>, situation: Situation, given: boolean): boolean {
+  if (name === 'DATABASE_URL' && given) return false
+  return variable.required?.(situation) ?? false
+}
+
+function missing(name: string, mode: Mode): string {
+  return `${name} is required in ${mode} mode`
+}
+
+interface Found {
+  /** The name under which it was found. */
+  readonly name: string
+  /** `null`: it was given but cannot be read, and the problem is already told. */
+  readonly text: string | null
+}
+
+/** Name, aliases and `<NAME>_FILE` in their order of precedence; `null` = unset. */
+function reader(
+  env: Environment,
+  problems: string[],
+): (name: string, variable: Variable<unknown>) => Found | null {
+  return (name, variable) => {
+    const names = variable.aliasFirst ? [...variable.aliases, name] : [name, ...variable.aliases]
+    for (const one of names) {
+      const text = env[one]
+      if (text) return { name: one, text }
+    }
+    if (!variable.secret) return null
+    const file = env[`${name}_FILE`]
+    if (!file) return null
+    try {
+      const text = readFileSync(file, 'utf8').trimEnd()
+      if (text !== '') return { name, text }
+      problems.push(`${name}_FILE names an empty file`)
+    } catch (error) {
+      problems.push(`${name}_FILE cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
+    }
+    return { name, text: null }
+  }
+}
+
+function secretMaker(directory: string, problems: string[]): (name: string) => string | null {
+  return (name) => {
+    if (!(name in generatedSecrets)) return null
+    const { file, bytes } = generatedSecrets[name as GeneratedSecret]
+    try {
+      return readOrCreateSecret(directory, file, bytes)
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? 'error'
+      problems.push(
+        `${name} cannot be generated in ${directory} (${code}): set it, or name a writable CARACAL_DATA_DIR or CARACAL_SECRETS_DIR`,
+      )
+      return null
+    }
+  }
+}
+
+/** Combinations that no single variable can judge. */
+function refuseUnsafe(settings: Settings, roles: readonly RoleName[], problems: string[]): void {
+  const published = settings.CARACAL_MODE !== 'dev'
+  if (published)
+    for (const name of ['INSECURE_STS', 'INSECURE_HTTP', 'JTI_FAIL_OPEN'] as const)
+      if (settings[name]) problems.push(`${name} must not be true in ${settings.CARACAL_MODE} mode`)
+  if (roles.includes('control')) {
+    if (published && settings.CARACAL_CONTROL_ENABLED && settings.AUDIT_HMAC_KEY === null)
+      problems.push(
+        `AUDIT_HMAC_KEY is required in ${settings.CARACAL_MODE} mode with CARACAL_CONTROL_ENABLED`,
+      )
+    if ((settings.CARACAL_BOOTSTRAP_USERNAME === null) !== (settings.CARACAL_BOOTSTRAP_PASSWORD === null))
+      problems.push('CARACAL_BOOTSTRAP_USERNAME and CARACAL_BOOTSTRAP_PASSWORD must be set together')
+  }
+  if (roles.includes('gateway')) refuseUnsafeGateway(settings, roles, published, problems)
+}
+
+function refuseUnsafeGateway(
+  settings: Settings,
+  roles: readonly RoleName[],
+  published: boolean,
+  problems: string[],
+): void {
+  if (settings.READ_TIMEOUT <= settings.STS_TIMEOUT + settings.UPSTREAM_TIMEOUT)
+    problems.push('READ_TIMEOUT must be longer than STS_TIMEOUT and UPSTREAM_TIMEOUT together')
+  if ((settings.TLS_CERT_FILE === null) !== (settings.TLS_KEY_FILE === null))
+    problems.push('TLS_CERT_FILE and TLS_KEY_FILE must be set together')
+  if (settings.GATEWAY_STS_TRANSPORT === 'inproc' && !roles.includes('sts'))
+    problems.push('GATEWAY_STS_TRANSPORT=inproc needs role sts in the same process')
+  if (settings.GATEWAY_STS_TRANSPORT === 'http' && settings.GATEWAY_STS_HMAC_KEY === null)
+    problems.push('GATEWAY_STS_HMAC_KEY is required with GATEWAY_STS_TRANSPORT=http')
+  if (published && !roles.includes('sts') && settings.STS_URL !== null && !safeForExchange(settings.STS_URL))
+    problems.push('STS_URL must use https unless its host is loopback or a single label')
+}
+
+function safeForExchange(url: string): boolean {
+  const { protocol, hostname } = new URL(url)
+  return (
+    protocol === 'https:' ||
+    !/[.:]/.test(hostname) ||
+    hostname === '[::1]' ||
+    /^127(?:\.\d{1,3}){3}$/.test(hostname)
+  )
+}
