@@ -1,0 +1,66 @@
+/**
+ * "Signed by this zone": finds the key a token names within the zone it claims and
+ * checks the signature. Nothing more; issuer, audience, use, times and liveness are the
+ * caller's checks. Because keys are looked up inside the claimed zone only, a zone can
+ * never vouch for another.
+ */
+import { hash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { type Claims, type JwsHeader, type ParsedJws, parseCompact, verifySignature } from './compact.ts'
+import type { KeySet } from './key-set.ts'
+
+export type Verification =
+  | { readonly ok: true; readonly header: JwsHeader; readonly claims: Claims }
+  | {
+      readonly ok: false
+      readonly reason: 'malformed' | 'zone_missing' | 'key_unknown' | 'signature_invalid'
+    }
+
+export interface MandateVerifier {
+  /** Rejects with `KeySetUnavailable` only. */
+  verify(token: string): Promise<Verification>
+  /** As `verify` for a token that is parsed already. */
+  verifyParsed(jws: ParsedJws, token: string): Promise<Verification>
+  /** Forgets remembered verifications; call it together with `KeySet.flush`. */
+  flush(): void
+}
+
+export interface MandateVerifierOptions {
+  readonly keys: KeySet
+  /** Verified tokens to remember; 0 remembers none (right for one-use mandates). */
+  readonly remember?: number
+  /** Longest time a verification is remembered, in milliseconds. Default 60 s. */
+  readonly rememberMs?: number
+}
+
+const zonePattern = /^[A-Za-z0-9._:-]{1,128}$/
+
+/** A verifier over one key set. A remembered verification saves the signature check only, never a liveness check. */
+export function createMandateVerifier(options: MandateVerifierOptions): MandateVerifier {
+  const remembered = options.remember
+    ? new LRUCache<string, Verification>({ max: options.remember, ttl: options.rememberMs ?? 60_000 })
+    : null
+
+  async function verifyParsed(jws: ParsedJws, token: string): Promise<Verification> {
+    const zoneId = jws.claims.zone_id
+    if (typeof zoneId !== 'string' || !zonePattern.test(zoneId)) return { ok: false, reason: 'zone_missing' }
+    const digest = remembered ? hash('sha256', token, 'base64') : ''
+    const known = remembered?.get(digest)
+    if (known) return known
+    const key = options.keys.peek(zoneId, jws.header.kid) ?? (await options.keys.find(zoneId, jws.header.kid))
+    if (key === null) return { ok: false, reason: 'key_unknown' }
+    if (!verifySignature(jws, key)) return { ok: false, reason: 'signature_invalid' }
+    const verification: Verification = { ok: true, header: jws.header, claims: jws.claims }
+    remembered?.set(digest, verification)
+    return verification
+  }
+
+  return {
+    async verify(token) {
+      const jws = parseCompact(token)
+      return jws === null ? { ok: false, reason: 'malformed' } : verifyParsed(jws, token)
+    },
+    verifyParsed,
+    flush: () => remembered?.clear(),
+  }
+}
