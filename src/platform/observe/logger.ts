@@ -1,0 +1,104 @@
+/**
+ * The process's logger: one JSON object per line, ISO time, redacted before it is
+ * written (storage-and-operations §14.1). Writing never blocks a request; lines that cannot be
+ * buffered are dropped and counted.
+ */
+import { hostname } from 'node:os'
+import {
+  type Bindings,
+  type ChildLoggerOptions,
+  type DestinationStream,
+  type Logger,
+  pino,
+  stdTimeFunctions,
+} from 'pino'
+import { redactFields, redactText } from './redact.ts'
+
+export interface LoggerOptions {
+  /** `LOG_LEVEL`; an unknown name means `info`. */
+  readonly level: string
+  /** `CARACAL_ENV` */
+  readonly env: string
+  readonly version: string
+  /** `CARACAL_LOG_MAX_FIELD_BYTES`; 0 or less disables truncation. */
+  readonly maxFieldBytes: number
+  /** `CARACAL_LOG_SAMPLE_DEBUG`: keep one of this many debug lines. */
+  readonly sampleDebug: number
+  /** Where lines go; stdout unless told otherwise. */
+  readonly destination?: DestinationStream
+}
+
+export interface LogCounters {
+  readonly emitted: number
+  readonly dropped: number
+  readonly sampled: number
+}
+
+export interface ProcessLogger {
+  /** Without `service`; each role logs through `log.child({ service: role })`. */
+  readonly log: Logger
+  counters(): LogCounters
+  /** Writes what is buffered; call it last. */
+  flush(): void
+}
+
+const levels: ReadonlySet<string> = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+const debugLevel = 20
+/** Bytes waiting for a slow reader before lines are dropped. */
+const mostBufferedBytes = 16 * 1024 * 1024
+
+/** Makes the root logger. The only place that constructs pino. */
+export function createLogger(options: LoggerOptions): ProcessLogger {
+  const counts = { emitted: 0, dropped: 0, sampled: 0 }
+  const maxBytes = options.maxFieldBytes
+  const keepEvery = Math.max(1, Math.trunc(options.sampleDebug))
+  let debugSeen = 0
+
+  const stdout = options.destination
+    ? null
+    : pino.destination({ dest: 1, sync: false, minLength: 0, maxLength: mostBufferedBytes })
+  stdout?.on('drop', () => {
+    counts.dropped += 1
+  })
+
+  const log = pino(
+    {
+      level: levels.has(options.level) ? options.level : 'info',
+      base: { hostname: hostname(), pid: process.pid, version: options.version, env: options.env },
+      timestamp: stdTimeFunctions.isoTime,
+      messageKey: 'msg',
+      errorKey: 'err',
+      serializers: { err: (value: unknown) => value },
+      formatters: {
+        level: (label) => ({ level: label }),
+        log: (fields) => redactFields(fields, maxBytes),
+      },
+      hooks: {
+        logMethod(args, method, level) {
+          if (level <= debugLevel && keepEvery > 1 && debugSeen++ % keepEvery !== 0) {
+            counts.sampled += 1
+            return
+          }
+          counts.emitted += 1
+          const clean = (args as unknown[]).map((arg) =>
+            typeof arg === 'string' ? redactText(arg, maxBytes) : arg,
+          )
+          method.apply(this, clean as Parameters<typeof method>)
+        },
+      },
+    },
+    options.destination ?? (stdout as DestinationStream),
+  )
+
+  // pino serialises a child's bindings once, past the formatters; children inherit this method.
+  const bindChild = log.child as (bindings: Bindings, options?: ChildLoggerOptions) => Logger
+  log.child = function child(this: Logger, bindings: Bindings, childOptions?: ChildLoggerOptions) {
+    return bindChild.call(this, redactFields(bindings, maxBytes), childOptions)
+  } as Logger['child']
+
+  return {
+    log,
+    counters: () => ({ ...counts }),
+    flush: () => stdout?.flushSync(),
+  }
+}

@@ -1,0 +1,41 @@
+/** W3C Trace Context: reading, passing on, and making one up for background work (storage-and-operations §14.2). */
+import { randomBytes } from 'node:crypto'
+
+export interface TraceContext {
+  /** 32 lower-case hex characters. */
+  readonly traceId: string
+  /** The caller's span, 16 lower-case hex characters. */
+  readonly spanId: string
+  /** 2 lower-case hex characters. */
+  readonly flags: string
+}
+
+const pattern = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
+
+/** The trace a `traceparent` header names, or `null` when it is absent or malformed. */
+export function parseTraceparent(header: string | null | undefined): TraceContext | null {
+  if (!header) return null
+  const match = pattern.exec(header.trim())
+  if (!match) return null
+  const [, version, traceId, spanId, flags, rest] = match as unknown as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string?,
+  ]
+  if (version === 'ff' || (version === '00' && rest !== undefined)) return null
+  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return null
+  return { traceId, spanId, flags }
+}
+
+/** A new trace, for background iterations and for callers that bring none. */
+export function newTrace(): TraceContext {
+  return { traceId: randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex'), flags: '00' }
+}
+
+/** The header to send onward: the same trace, a span of our own. */
+export function childTraceparent(trace: TraceContext): string {
+  return `00-${trace.traceId}-${randomBytes(8).toString('hex')}-${trace.flags}`
+}
