@@ -91,10 +91,12 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
   )
 
   // pino serialises a child's bindings once, past the formatters; children inherit this method.
-  const bindChild = log.child as (bindings: Bindings, options?: ChildLoggerOptions) => Logger
-  log.child = function child(this: Logger, bindings: Bindings, childOptions?: ChildLoggerOptions) {
-    return bindChild.call(this, redactFields(bindings, maxBytes), childOptions)
-  } as Logger['child']
+  const bindChild = log.child
+  Object.defineProperty(log, 'child', {
+    value(this: Logger, bindings: Bindings, childOptions?: ChildLoggerOptions) {
+      return Reflect.apply(bindChild, this, [redactFields(bindings, maxBytes), childOptions]) as Logger
+    },
+  })
 
   return {
     log,

@@ -1,0 +1,20 @@
+/** Codes of the token service and the gateway. */
+export const stsCodes = {
+  approval_consumed: [409, 'The approval has been used'],
+  chain_mismatch: [401, 'The delegation chain does not match'],
+  delegation_required: [403, 'A delegation is required'],
+  delegation_stale: [401, 'The delegation is no longer current'],
+  hop_count_exceeded: [403, 'The delegation chain is too long'],
+  insufficient_quota: [429, 'The quota is used up'],
+  interaction_required: [401, 'A human must approve this request'],
+  mandate_target_mismatch: [403, 'The mandate is not for this target'],
+  model_not_found: [404, 'The model was not found'],
+  policy_eval_failed: [503, 'The policy could not be evaluated'],
+  provider_rate_limited: [429, 'Too many requests'],
+  revocation_reload_failed: [503, 'The revocation state could not be reloaded'],
+  revocation_snapshot_stale: [503, 'The revocation state is not current'],
+  scope_insufficient: [403, 'The scope does not cover this request'],
+  session_required: [401, 'A session is required'],
+  session_revoked: [401, 'The session has been revoked'],
+  zone_invalid: [403, 'The zone does not match the client'],
+} as const
