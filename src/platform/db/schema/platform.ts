@@ -7,13 +7,16 @@ export const busEvent = pgTable(
   'bus_event',
   {
     seq: bigint('seq', { mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
-    /** Readers stop below the oldest running transaction: identity values become visible out of order. */
+    /**
+     * Readers go by (xid, seq) and stop below the oldest running transaction: identity values
+     * become visible out of order, and a lower seq may commit under a higher xid.
+     */
     xid: xid8('xid').notNull().default(sql`pg_current_xact_id()`),
     stream: text('stream').notNull(),
     payload: jsonb('payload').notNull(),
     at: timestamptz('at').notNull().defaultNow(),
   },
-  (t) => [index('bus_event_stream_seq_idx').on(t.stream, t.seq)],
+  (t) => [index('bus_event_stream_xid_seq_idx').on(t.stream, t.xid, t.seq)],
 )
 
 export const busCursor = pgTable(
@@ -21,6 +24,7 @@ export const busCursor = pgTable(
   {
     stream: text('stream').notNull(),
     grp: text('grp').notNull(),
+    xid: xid8('xid').notNull().default('0'),
     seq: bigint('seq', { mode: 'bigint' }).notNull(),
   },
   (t) => [primaryKey({ name: 'bus_cursor_pkey', columns: [t.stream, t.grp] })],
@@ -36,7 +40,10 @@ export const busDelivery = pgTable(
     lockedUntil: timestamptz('locked_until'),
     deliveries: integer('deliveries').notNull().default(0),
   },
-  (t) => [primaryKey({ name: 'bus_delivery_pkey', columns: [t.grp, t.seq] })],
+  (t) => [
+    primaryKey({ name: 'bus_delivery_pkey', columns: [t.grp, t.seq] }),
+    index('bus_delivery_grp_stream_locked_until_idx').on(t.grp, t.stream, t.lockedUntil),
+  ],
 )
 
 /** Unlogged by migration: losing it is allowed and noticed (storage-and-operations §7.4). */
