@@ -347,8 +347,8 @@ class Supervisor implements EmbeddedPostgres {
       return true
     } catch (error) {
       const { code } = error as { code?: string }
-      // 42P04: somebody else made the database at the same moment.
-      if (code === '42P04') return true
+      // Somebody else made the database at the same moment.
+      if (code === '42P04' || code === '23505') return true
       if (code === '28P01') return false
       throw error
     } finally {
