@@ -37,7 +37,7 @@ export interface EmbeddedConnection {
   /** The directory of the socket, as libpq wants it. */
   readonly host: string
   readonly port: number
-  readonly username: string
+  readonly user: string
   readonly password: string
   readonly database: string
 }
@@ -151,7 +151,7 @@ class Supervisor implements EmbeddedPostgres {
       path: join(host, socketName),
       host,
       port: 5432,
-      username: superuser,
+      user: superuser,
       password: this.#password,
       database: this.#options.database ?? 'caracal',
     }
@@ -339,8 +339,8 @@ class Supervisor implements EmbeddedPostgres {
 
   /** False when the server does not take our password. */
   async #createDatabase(): Promise<boolean> {
-    const { path, username, password, database } = this.connection
-    const sql = postgres({ path, username, password, database: 'postgres', max: 1, onnotice: () => {} })
+    const { path, user, password, database } = this.connection
+    const sql = postgres({ path, user, password, database: 'postgres', max: 1, onnotice: () => {} })
     try {
       const [found] = await sql`select 1 from pg_database where datname = ${database}`
       if (found === undefined) await sql.unsafe(`create database "${database}"`)
