@@ -1,0 +1,39 @@
+/** Who is asking, and what the scopes of coordinator §2.5 let them do. Pure. */
+
+export interface Caller {
+  readonly zoneId: string
+  readonly subject: string
+  readonly clientId: string
+  readonly scopes: ReadonlySet<string>
+  /** `sid` of the mandate; the operator token has none. */
+  readonly authorityRecordId: string | null
+  readonly agentSessionId: string | null
+  readonly delegationEdgeId: string | null
+}
+
+const admin = 'coordinator.admin'
+
+export const isAdmin = (caller: Caller): boolean => caller.scopes.has(admin)
+
+const ownsOr = (caller: Caller, applicationId: string, grant: string): boolean =>
+  caller.clientId === applicationId || caller.scopes.has(`${grant}:${applicationId}`)
+
+/** Admin alone is not enough to start a session in an application's name. */
+export const maySpawnFor = (caller: Caller, applicationId: string): boolean =>
+  ownsOr(caller, applicationId, 'coordinator.spawn_for')
+
+/** Suspend, resume, terminate, heartbeat, lease. */
+export const mayManage = (caller: Caller, applicationId: string): boolean =>
+  isAdmin(caller) || maySpawnFor(caller, applicationId)
+
+export const maySpawnUnder = (caller: Caller, parentApplicationId: string): boolean =>
+  ownsOr(caller, parentApplicationId, 'coordinator.spawn_under')
+
+export const mayDelegateFrom = (caller: Caller, issuerApplicationId: string): boolean =>
+  ownsOr(caller, issuerApplicationId, 'coordinator.delegate_from')
+
+/** A delegation that names no resource needs a scope of its own. */
+export const mayDelegateBroadly = (caller: Caller, issuerApplicationId: string): boolean =>
+  isAdmin(caller) ||
+  caller.scopes.has('coordinator.delegate_broad') ||
+  caller.scopes.has(`coordinator.delegate_broad:${issuerApplicationId}`)

@@ -1,0 +1,331 @@
+/**
+ * Creates a delegation edge (coordinator §8.2). One transaction: idempotency key, graph lock,
+ * checks in the order of the spec, insert, events, receipt. Authority only narrows: the one
+ * decision about that is `narrow.ts`.
+ */
+
+import type { Tx } from '../../platform/db/port.ts'
+import { uuidv7 } from '../../platform/ids.ts'
+import { type Caller, mayDelegateBroadly, mayDelegateFrom } from './caller.ts'
+import { type Constraints, hopsOf, parseConstraints } from './constraints.ts'
+import { delegationView } from './delegation-view.ts'
+import type { CoordinatorContext } from './deps.ts'
+import { edgeCreated, recorded } from './events.ts'
+import { type Claim, claimKey } from './idempotency.ts'
+import { excessOver } from './narrow.ts'
+import { refuse } from './refusal.ts'
+import { type EdgeRow, insertEdge, isEdgeLive, liveInbound, reaches } from './store/edges.ts'
+import { currentEpoch } from './store/epochs.ts'
+import { lockGraph } from './store/locks.ts'
+import { findResources, type ResourceRef } from './store/references.ts'
+import { findEndpoints, type SessionRow } from './store/sessions.ts'
+
+export interface DelegateRequest {
+  readonly requestId: string
+  readonly caller: Caller
+  readonly sourceSessionId: string
+  readonly targetSessionId: string
+  /** Null only in the seed's body form: taken from the session. */
+  readonly issuerApplicationId: string | null
+  readonly receiverApplicationId: string | null
+  readonly parentEdgeId: string | null
+  /** Row id or public identifier. */
+  readonly resourceId: string | null
+  readonly scopes: readonly string[]
+  readonly constraints: unknown
+  readonly expiresAt: string | null
+  readonly ttlSeconds: number | null
+  readonly seedForm: boolean
+  readonly idempotencyKey: string | null
+}
+
+export interface Delegated {
+  readonly body: Record<string, unknown>
+  readonly replayed: boolean
+}
+
+interface Terms {
+  readonly issuer: string
+  readonly receiver: string
+  readonly scopes: readonly string[]
+  readonly constraints: Constraints
+  readonly expiresAt: string | null
+  readonly ttlSeconds: number | null
+  readonly broad: boolean
+}
+
+/** Throws the refusals of coordinator §8.2. */
+export async function createDelegation(
+  deps: CoordinatorContext,
+  request: DelegateRequest,
+): Promise<Delegated> {
+  const constraints = readConstraints(request)
+  const terms = await readTerms(deps, request, constraints)
+  return deps.db.transaction(async (tx) => {
+    const claim = await claimDelegation(deps, tx, request, terms)
+    const { zoneId } = request.caller
+    if (claim?.receipt) {
+      if (!(await isEdgeLive(tx, zoneId, claim.receipt.resource_id, terms.issuer))) {
+        throw refuse(409, 'idempotency_result_inactive', {
+          message: 'The delegation this Idempotency-Key created is not live any more',
+        })
+      }
+      return { body: claim.receipt.response_json, replayed: true }
+    }
+    const body = await insertDelegation(deps, tx, request, terms)
+    await claim?.store({ resourceType: 'delegation_edge', resourceId: String(body.id), body })
+    return { body, replayed: false }
+  })
+}
+
+function readConstraints(request: DelegateRequest): Constraints {
+  const parsed = parseConstraints(request.constraints)
+  if (!parsed.ok) throw refuse(400, parsed.code, { body: { detail: `constraints.${parsed.key}` } })
+  const given = parsed.constraints
+  const ttl = given.ttl_seconds ?? request.ttlSeconds
+  return ttl === null ? given : { ...given, ttl_seconds: ttl }
+}
+
+async function readTerms(
+  deps: CoordinatorContext,
+  request: DelegateRequest,
+  constraints: Constraints,
+): Promise<Terms> {
+  const expiresAt = request.expiresAt ?? constraints.expires_at ?? null
+  const ttlSeconds = expiresAt === null ? expiryTtl(deps, request, constraints) : null
+  const { issuer, receiver } = await applicationsOf(deps, request)
+  if (!mayDelegateFrom(request.caller, issuer)) throw refuse(403, 'issuer_ownership_required')
+  if (request.sourceSessionId === request.targetSessionId) throw refuse(400, 'self_delegation_denied')
+  const named = request.resourceId !== null || (constraints.resources ?? []).length > 0
+  // The seed's bare edge conveys nothing, so it broadens nothing.
+  const broad = !named && !(request.seedForm && request.scopes.length === 0)
+  if (broad && !mayDelegateBroadly(request.caller, issuer))
+    throw refuse(403, 'broad_delegation_permission_required')
+  const annotated: Constraints = broad
+    ? {
+        ...constraints,
+        broad_reason: constraints.broad_reason ?? 'resource_null_delegation',
+        policy_approved: true,
+      }
+    : constraints
+  return { issuer, receiver, scopes: request.scopes, constraints: annotated, expiresAt, ttlSeconds, broad }
+}
+
+function expiryTtl(deps: CoordinatorContext, request: DelegateRequest, constraints: Constraints): number {
+  const ttl = request.ttlSeconds ?? constraints.ttl_seconds ?? null
+  if (ttl !== null) return ttl
+  if (request.seedForm) return deps.settings.DELEGATION_DEFAULT_TTL_SECONDS
+  throw refuse(400, 'delegation_expiry_required')
+}
+
+async function applicationsOf(
+  deps: CoordinatorContext,
+  request: DelegateRequest,
+): Promise<{ issuer: string; receiver: string }> {
+  const { issuerApplicationId: issuer, receiverApplicationId: receiver } = request
+  if (issuer !== null && receiver !== null) return { issuer, receiver }
+  const { source, target } = await findEndpoints(deps.db, request.caller.zoneId, request)
+  if (source === null || target === null) throw refuse(404, 'delegation_endpoint_not_found')
+  return { issuer: issuer ?? source.application_id, receiver: receiver ?? target.application_id }
+}
+
+async function insertDelegation(
+  deps: CoordinatorContext,
+  tx: Tx,
+  request: DelegateRequest,
+  terms: Terms,
+): Promise<Record<string, unknown>> {
+  const { zoneId } = request.caller
+  await lockGraph(tx, zoneId)
+  const identifiers = terms.constraints.resources ?? []
+  const names = request.resourceId === null ? identifiers : [request.resourceId, ...identifiers]
+  const [endpoints, resources, inbound, cycle, expiry] = await Promise.all([
+    findEndpoints(tx, zoneId, request),
+    findResources(tx, zoneId, names),
+    liveInbound(tx, zoneId, request.sourceSessionId),
+    reaches(tx, zoneId, request.targetSessionId, request.sourceSessionId),
+    expiryOf(tx, terms),
+  ])
+  checkEndpoints(endpoints, terms)
+  const bound = checkResources(request, terms, resources)
+  const parent = chooseParent(request.parentEdgeId, inbound)
+  checkNarrowing(parent, terms, bound, expiry)
+  if (cycle) throw refuse(409, 'delegation_cycle_denied')
+  if (!expiry.inFuture) throw refuse(400, 'delegation_expired')
+
+  const edge = await insertEdge(tx, {
+    id: uuidv7(),
+    zoneId,
+    sourceSessionId: request.sourceSessionId,
+    targetSessionId: request.targetSessionId,
+    issuerApplicationId: terms.issuer,
+    receiverApplicationId: terms.receiver,
+    resourceId: bound.resourceId,
+    parentEdgeId: parent?.id ?? null,
+    scopes: terms.scopes,
+    constraints: { ...terms.constraints },
+    expiresAt: expiry.at,
+  })
+  const epoch = await currentEpoch(tx, zoneId)
+  const origin = { zoneId, requestId: request.requestId }
+  await deps.outbox.enqueue(tx, 'coordinator', [
+    ...edgeCreated(origin, edge, epoch),
+    recorded(deps.keys.audit, origin, 'delegation_create', {
+      application_id: terms.issuer,
+      agent_session_id: edge.target_agent_id,
+      delegation_edge_id: edge.id,
+    }),
+  ])
+  return answer(edge, parent, inbound, bound, terms)
+}
+
+interface Expiry {
+  readonly at: Date
+  readonly inFuture: boolean
+}
+
+/** The edge's expiry by the database clock. */
+async function expiryOf(tx: Tx, terms: Terms): Promise<Expiry> {
+  const [row] = await tx.sql<{ at: Date; inFuture: boolean }[]>`
+    select at, at > statement_timestamp() as "inFuture"
+    from (
+      select coalesce(
+        ${terms.expiresAt}::timestamptz,
+        statement_timestamp() + make_interval(secs => ${terms.ttlSeconds}::int)
+      ) as at
+    ) as expiry`
+  if (row === undefined) throw new Error('the expiry statement returned no row')
+  return row
+}
+
+function checkEndpoints(
+  endpoints: { source: SessionRow | null; target: SessionRow | null },
+  terms: Terms,
+): void {
+  const { source, target } = endpoints
+  if (source === null || target === null) throw refuse(404, 'delegation_endpoint_not_found')
+  if (source.application_id !== terms.issuer || target.application_id !== terms.receiver) {
+    throw refuse(409, 'delegation_application_mismatch')
+  }
+}
+
+interface Bound {
+  readonly resourceId: string | null
+  /** Every resource the edge names, by identifier. */
+  readonly identifiers: readonly string[]
+}
+
+function checkResources(request: DelegateRequest, terms: Terms, found: readonly ResourceRef[]): Bound {
+  const byName = (name: string) =>
+    found.find((resource) => resource.identifier === name || resource.id === name)
+  const single = request.resourceId === null ? null : byName(request.resourceId)
+  const listed = terms.constraints.resources ?? []
+  if (single === undefined || listed.some((identifier) => byName(identifier)?.identifier !== identifier)) {
+    throw refuse(404, 'resource_not_found')
+  }
+  if (single !== null && listed.length > 0 && !listed.includes(single.identifier)) {
+    throw refuse(400, 'delegation_resource_scope_mismatch')
+  }
+  const named = single === null ? found : [single, ...found]
+  const allowed = new Set(named.flatMap((resource) => resource.scopes))
+  if (named.length > 0 && !terms.scopes.every((scope) => allowed.has(scope))) {
+    throw refuse(403, 'delegation_scopes_exceed_resource')
+  }
+  return {
+    resourceId: single?.id ?? null,
+    identifiers: [...new Set(named.map((resource) => resource.identifier))],
+  }
+}
+
+function chooseParent(wanted: string | null, inbound: readonly EdgeRow[]): EdgeRow | null {
+  if (wanted !== null) {
+    const edge = inbound.find((candidate) => candidate.id === wanted)
+    if (edge === undefined) throw refuse(403, 'parent_delegation_not_active')
+    return edge
+  }
+  if (inbound.length > 1) throw refuse(409, 'parent_delegation_ambiguous')
+  return inbound[0] ?? null
+}
+
+function checkNarrowing(parent: EdgeRow | null, terms: Terms, bound: Bound, expiry: Expiry): void {
+  if (parent === null) return
+  const excess = excessOver(
+    {
+      scopes: parent.scopes,
+      resourceId: parent.resource_id,
+      expiresAt: parent.expires_at.getTime(),
+      constraints: parent.constraints_json,
+    },
+    {
+      scopes: terms.scopes,
+      resourceId: bound.resourceId,
+      expiresAt: expiry.at.getTime(),
+      // A child bound by row id names its resource as well as one that lists it.
+      constraints: { ...terms.constraints, resources: bound.identifiers },
+    },
+  )
+  if (excess !== null) throw refuse(403, 'delegation_exceeds_parent_authority', { body: { detail: excess } })
+}
+
+function answer(
+  edge: EdgeRow,
+  parent: EdgeRow | null,
+  considered: readonly EdgeRow[],
+  bound: Bound,
+  terms: Terms,
+): Record<string, unknown> {
+  const { broad, constraints } = terms
+  return {
+    ...delegationView(edge),
+    warnings: broad ? ['resource_null_delegation_broadens_resource_matching'] : [],
+    allow_reason: [
+      'same_zone_endpoints_active',
+      broad ? 'broad_delegation_elevated' : 'resource_scope_checked',
+      parent === null ? 'source_authority_root' : 'parent_authority_narrowed',
+      'typed_constraints_validated',
+    ],
+    effective_authority: {
+      source_session_id: edge.source_agent_id,
+      target_session_id: edge.target_agent_id,
+      parent_edge_id: edge.parent_edge_id,
+      resource_id: edge.resource_id,
+      resources: bound.identifiers,
+      scopes: edge.scopes,
+      expires_at: edge.expires_at.toISOString(),
+      max_hops: hopsOf(constraints),
+      ttl_seconds: constraints.ttl_seconds ?? null,
+      broad,
+      parent_edges_considered: considered.map((candidate) => candidate.id),
+    },
+  }
+}
+
+async function claimDelegation(
+  deps: CoordinatorContext,
+  tx: Tx,
+  request: DelegateRequest,
+  terms: Terms,
+): Promise<Claim | null> {
+  if (request.idempotencyKey === null) return null
+  return claimKey(tx, deps.keys.idempotency, {
+    operation: 'delegation.create.v2',
+    zoneId: request.caller.zoneId,
+    scopeId: terms.issuer,
+    key: request.idempotencyKey,
+    fingerprint: {
+      principal: { client_id: request.caller.clientId, subject: request.caller.subject },
+      source_session_id: request.sourceSessionId,
+      target_session_id: request.targetSessionId,
+      issuer_application_id: terms.issuer,
+      receiver_application_id: terms.receiver,
+      parent_edge_id: request.parentEdgeId,
+      resource_id: request.resourceId,
+      scopes: [...terms.scopes].sort(),
+      constraints: { ...terms.constraints },
+      expires_at: terms.expiresAt,
+      ttl_seconds: terms.ttlSeconds,
+    },
+    retentionSeconds: deps.settings.IDEMPOTENCY_RETENTION_SECONDS,
+    maxReceipts: deps.settings.IDEMPOTENCY_MAX_RECEIPTS_PER_SCOPE,
+  })
+}

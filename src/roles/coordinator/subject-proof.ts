@@ -1,0 +1,70 @@
+/**
+ * Proof of control over another subject's authority record (coordinator §4.3): a session may
+ * stand on a record only if its application owns it or shows the federated user's own session mandate.
+ */
+import type { Claims } from '../../platform/jose/compact.ts'
+import type { MandateVerifier } from '../../platform/jose/mandate-verifier.ts'
+import type { Caller } from './caller.ts'
+import { readSessionMandate } from './mandate.ts'
+import { refuse } from './refusal.ts'
+import type { AuthorityRecord } from './store/references.ts'
+
+export interface ProofDeps {
+  readonly verifier: MandateVerifier
+  readonly issuer: string
+  readonly required: boolean
+}
+
+export interface ProofRequest {
+  readonly caller: Caller
+  readonly applicationId: string
+  readonly subjectToken: string | null
+}
+
+const absentInUserMandate = [
+  'agent_session_id',
+  'delegation_edge_id',
+  'source_session_id',
+  'target_session_id',
+]
+
+/** Throws 403 `subject_proof_application_mismatch` or 401 `invalid_subject_proof`. */
+export async function checkSubjectProof(
+  deps: ProofDeps,
+  request: ProofRequest,
+  recordId: string,
+  record: AuthorityRecord,
+): Promise<void> {
+  if (recordId === request.caller.authorityRecordId) return
+  if (record.session_type === 'application') {
+    if (record.subject_id === request.applicationId) return
+    throw refuse(403, 'subject_proof_application_mismatch')
+  }
+  if (request.subjectToken === null) {
+    if (!deps.required) return
+    throw refuse(401, 'invalid_subject_proof')
+  }
+  const now = Math.floor(Date.now() / 1000)
+  const mandate = await readSessionMandate(deps.verifier, deps.issuer, request.subjectToken, now)
+  if (mandate === null || mandate.zoneId !== request.caller.zoneId) throw refuse(401, 'invalid_subject_proof')
+  if (mandate.claims.client_id !== request.applicationId)
+    throw refuse(403, 'subject_proof_application_mismatch')
+  if (!isUserMandateFor(mandate.claims, recordId)) throw refuse(401, 'invalid_subject_proof')
+}
+
+function isUserMandateFor(claims: Claims, recordId: string): boolean {
+  const isText = (value: unknown) => typeof value === 'string' && value !== ''
+  const isEmpty = (value: unknown) =>
+    value === undefined || value === '' || (Array.isArray(value) && value.length === 0)
+  return (
+    claims.sid === recordId &&
+    claims.root_sid === recordId &&
+    claims.sub_type === 'user' &&
+    isText(claims.jti) &&
+    typeof claims.iat === 'number' &&
+    isEmpty(claims.scope) &&
+    isEmpty(claims.target) &&
+    isEmpty(claims.delegation_path) &&
+    absentInUserMandate.every((name) => claims[name] === undefined)
+  )
+}
