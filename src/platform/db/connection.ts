@@ -88,7 +88,7 @@ export function connect(
           host: target.host,
           port: target.port,
           database: target.database,
-          user: target.user,
+          username: target.user,
           password: target.password ?? '',
         })
   return client as unknown as postgres.Sql
