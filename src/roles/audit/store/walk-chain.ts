@@ -61,7 +61,7 @@ export async function walkChain(
       from audit_events
       where zone_id = ${zoneId}
         and chain_seq >= ${fromSeq}
-      order by chain_seq`
+      order by audit_events.chain_seq`
     for await (const page of rows.cursor(1_000)) for (const link of page) visit(storedLink(link))
     return row === undefined ? null : { chainSeq: Number(row.chain_seq), contentSha256: row.content_sha256 }
   })
