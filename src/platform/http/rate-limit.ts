@@ -1,0 +1,62 @@
+/**
+ * Fixed windows on the shared counters. When the counters cannot be reached a limiter
+ * either lets requests through with a warning or refuses them, as its surface demands.
+ */
+import type { Context, MiddlewareHandler } from 'hono'
+import { type Ephemera, EphemeraUnavailable } from '../ephemera/port.ts'
+import { type ErrorCode, errorOf } from './errors/registry.ts'
+import { requestContext } from './request-context.ts'
+
+export interface FixedWindow {
+  readonly ephemera: Ephemera
+  /** Most requests per window; 0 or less disables the limiter. */
+  readonly limit: number
+  /** Milliseconds; one minute unless told otherwise. */
+  readonly windowMs?: number
+  /** What the counter is kept under, window excluded; `null` = this request is not counted. */
+  readonly key: (c: Context) => string | null
+  /** `skip`: let through and warn. `refuse`: 503 `onUnavailableCode`. */
+  readonly onUnavailable: 'skip' | 'refuse'
+  readonly onUnavailableCode?: ErrorCode
+  readonly code?: ErrorCode
+  /** Further members of the refusal's body. */
+  readonly body?: Readonly<Record<string, unknown>>
+  /** Longest `Retry-After` in seconds (v1 SDKs honour 30). */
+  readonly retryAfterCap?: number
+}
+
+/** Counts this request; throws 429 with `Retry-After` when it is over the limit. */
+export async function countRequest(c: Context, window: FixedWindow): Promise<void> {
+  if (window.limit <= 0) return
+  const key = window.key(c)
+  if (key === null) return
+  let counter: Awaited<ReturnType<Ephemera['increment']>>
+  try {
+    counter = await window.ephemera.increment(key, window.windowMs ?? 60_000)
+  } catch (error) {
+    if (!(error instanceof EphemeraUnavailable)) throw error
+    if (window.onUnavailable === 'refuse') {
+      throw errorOf(window.onUnavailableCode ?? 'service_unavailable', {
+        detail: 'rate counters cannot be reached',
+        cause: error,
+      })
+    }
+    requestContext(c).log.warn({ err: error }, 'rate_limit_skipped')
+    return
+  }
+  if (counter.count > window.limit) {
+    const seconds = Math.max(1, Math.ceil(counter.remainingMs / 1000))
+    throw errorOf(window.code ?? 'rate_limited', {
+      headers: { 'retry-after': String(Math.min(seconds, window.retryAfterCap ?? 60)) },
+      ...(window.body ? { body: window.body } : {}),
+    })
+  }
+}
+
+/** `countRequest` as a middleware. */
+export function fixedWindow(window: FixedWindow): MiddlewareHandler {
+  return async (c, next) => {
+    await countRequest(c, window)
+    await next()
+  }
+}

@@ -1,0 +1,32 @@
+/** The one place where a thrown thing becomes a response. */
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { CaracalError } from '../errors.ts'
+import type { ErrorStyle } from './error-style.ts'
+import { errorOf } from './errors/registry.ts'
+import { requestContext } from './request-context.ts'
+
+/** Anything thrown, as a `CaracalError`; what we do not know is `internal_error` and keeps its cause for the log. */
+export function toCaracalError(thrown: unknown): CaracalError {
+  if (thrown instanceof CaracalError) return thrown
+  if (thrown instanceof HTTPException) {
+    if (thrown.status === 413) return errorOf('payload_too_large', { cause: thrown })
+    if (thrown.status === 415) return errorOf('unsupported_media_type', { cause: thrown })
+    if (thrown.status === 401) return errorOf('unauthorized', { cause: thrown })
+    if (thrown.status >= 400 && thrown.status < 500) return errorOf('invalid_body', { cause: thrown })
+  }
+  return errorOf('internal_error', { cause: thrown })
+}
+
+/** Logs the private side once and answers with the public one. Never a stack, never a value. */
+export function renderError(c: Context, error: CaracalError, style: ErrorStyle): Response {
+  const context = requestContext(c)
+  if (error.status >= 500) {
+    context.log.error({ err: error, code: error.code, status: error.status }, 'request_failed')
+  } else if (error.detail !== undefined) {
+    context.log.info({ code: error.code, status: error.status, detail: error.detail }, 'request_refused')
+  }
+  for (const [name, value] of Object.entries(error.headers)) c.header(name, value)
+  return c.json(style(error, context.requestId), error.status as ContentfulStatusCode)
+}
