@@ -4,8 +4,8 @@
  * table and the reference in the documentation is generated from it
  * (storage-and-operations §10).
  */
+import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { RoleName } from '../platform/role.ts'
 import {
   boolean,
   choice,
@@ -23,6 +23,7 @@ import {
   text,
   type Variable,
 } from './kinds.ts'
+import type { RoleName } from './roles.ts'
 
 const published = (situation: Situation): boolean => situation.mode !== 'dev'
 const has = (situation: Situation, ...roles: readonly RoleName[]): boolean =>
@@ -266,7 +267,11 @@ export const variables = {
     min: 0,
     doc: '`/ready` requests per address and minute; 0 is no limit.',
   }),
-  WORKER_ID: text({ doc: 'Owner of outbox leases. Default `<HOSTNAME or role>:<pid>`.' }),
+  WORKER_ID: text({
+    default: () => `${hostname()}:${process.pid}`,
+    shown: '<host name>:<pid>',
+    doc: 'Owner of outbox leases. Default `<HOSTNAME or role>:<pid>`.',
+  }),
   INSECURE_STS: boolean({ default: false, doc: 'Refused in rc and stable.' }),
   INSECURE_HTTP: boolean({ default: false, doc: 'Refused in rc and stable.' }),
 

@@ -3,7 +3,7 @@
  * that says what is wrong with it. A parser never repeats the text it was given,
  * because the text may be a secret.
  */
-import type { RoleName } from '../platform/role.ts'
+import type { RoleName } from './roles.ts'
 
 export type Mode = 'dev' | 'rc' | 'stable'
 

@@ -5,10 +5,10 @@
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type RoleName, roleNames } from '../platform/role.ts'
 import { type Settings, variables } from './env.ts'
 import { secretsDirectory } from './home.ts'
 import { type Mode, type Situation, Unacceptable, type Variable } from './kinds.ts'
+import { type RoleName, roleNames } from './roles.ts'
 import { type GeneratedSecret, generatedSecrets, readOrCreateSecret } from './secrets.ts'
 
 /** Variables by name, as in `process.env`. An empty value counts as unset. */

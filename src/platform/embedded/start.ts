@@ -48,6 +48,8 @@ export interface EmbeddedPostgres extends AsyncDisposable {
   readonly version: string
   /** Pid of the running server; for diagnostics. */
   readonly pid: number | null
+  /** Asks an own server to stop and does not wait: for a process that must leave now. */
+  abandon(): void
 }
 
 export interface EmbeddedLog {
@@ -363,6 +365,11 @@ class Supervisor implements EmbeddedPostgres {
     this.#release()
     if (hold?.kind !== 'owner' || hold.child.pid === undefined) return
     await endProcess(hold.child.pid, hold.exited)
+  }
+
+  abandon(): void {
+    this.#stopping = true
+    if (this.#hold?.kind === 'owner') this.#hold.child.kill('SIGINT')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,186 @@
+/**
+ * One listening socket: a role's app behind a Node server with the role's limits
+ * (storage-and-operations §16), and the end of it: connections that were open when
+ * draining began are served to their end, newer ones only see the operator paths, so
+ * that `/ready` can still say that we are leaving.
+ */
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import {
+  type AddressInfo,
+  createServer as createNetServer,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import type { Hono } from 'hono'
+import type { HttpLimits, Role } from '../platform/role.ts'
+
+export interface ListenerOptions {
+  /** As it appears in messages: a role, or `console`. */
+  readonly name: string
+  readonly app: Hono
+  readonly intercept?: Role['intercept']
+  readonly limits: HttpLimits
+  readonly host: string
+  /** 0 = any free one. */
+  readonly port: number
+  /** The variable that would change the port. */
+  readonly portVariable: string
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer }
+}
+
+export interface Listener {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  /** With a host that a client on this machine can use. */
+  readonly url: string
+  /** From now on new work is refused; what runs goes on. */
+  drain(): void
+  /** Closes once the last request is answered, at the latest after `patienceMs`; answers how many requests were cut. */
+  close(patienceMs: number): Promise<number>
+}
+
+/** The port cannot be had; the message names port, listener and variable. */
+export class PortUnavailable extends Error {
+  override readonly name = 'PortUnavailable'
+}
+
+const operatorPaths: ReadonlySet<string> = new Set(['/health', '/ready', '/metrics'])
+
+/** Opens the socket; rejects with `PortUnavailable`. */
+export async function openListener(options: ListenerOptions): Promise<Listener> {
+  const handle = getRequestListener(options.app.fetch)
+  const { intercept } = options
+  const late = new WeakSet<Socket>()
+  let draining = false
+  let inFlight = 0
+  let idle: (() => void) | null = null
+
+  const serve: RequestListener = (request, response) => {
+    inFlight += 1
+    response.once('close', () => {
+      inFlight -= 1
+      if (inFlight === 0) idle?.()
+    })
+    if (draining) {
+      response.setHeader('connection', 'close')
+      if (late.has(request.socket) && !operatorPaths.has(pathOf(request))) return refuse(response)
+    }
+    if (intercept?.(request, response)) return
+    void handle(request, response)
+  }
+
+  const server = createHttpServer(options, serve)
+  server.on('connection', (socket: Socket) => {
+    if (draining) late.add(socket)
+  })
+  await listen(server, options)
+  const { port } = server.address() as AddressInfo
+
+  return {
+    name: options.name,
+    host: options.host,
+    port,
+    url: `${options.tls ? 'https' : 'http'}://${clientHost(options.host)}:${port}`,
+    drain() {
+      draining = true
+      server.closeIdleConnections()
+    },
+    async close(patienceMs) {
+      draining = true
+      let timer: NodeJS.Timeout | undefined
+      if (inFlight > 0) {
+        await Promise.race([
+          new Promise<void>((resolve) => {
+            idle = resolve
+          }),
+          new Promise<void>((resolve) => {
+            timer = setTimeout(resolve, patienceMs)
+          }),
+        ])
+        clearTimeout(timer)
+      }
+      const cut = inFlight
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeIdleConnections()
+      // What is left is either cut work or a connection that sent nothing.
+      server.closeAllConnections()
+      await closed
+      return cut
+    },
+  }
+}
+
+/** Tries the port for a moment, so that a start fails before it has touched anything. */
+export async function assertPortFree(
+  options: Pick<ListenerOptions, 'host' | 'port' | 'name' | 'portVariable'>,
+): Promise<void> {
+  if (options.port === 0) return
+  const probe = createNetServer()
+  await listen(probe, options)
+  await new Promise((resolve) => probe.close(resolve))
+}
+
+function createHttpServer(options: ListenerOptions, serve: RequestListener): Server {
+  const { limits, tls } = options
+  const shared = {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: 1000,
+  }
+  return tls === undefined
+    ? createServer(shared, serve)
+    : createTlsServer({ ...shared, ...tls, minVersion: 'TLSv1.2' }, serve)
+}
+
+function listen(
+  server: NetServer,
+  { name, host, port, portVariable }: Pick<ListenerOptions, 'host' | 'port' | 'name' | 'portVariable'>,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException): void => {
+      const reasons: Readonly<Record<string, string>> = {
+        EADDRINUSE: `port ${port} of ${name} is in use: stop what uses it or set ${portVariable}`,
+        EACCES: `port ${port} of ${name} needs more rights than this process has: set ${portVariable}`,
+        EADDRNOTAVAIL: `address ${host} of ${name} is not on this machine: set HOST`,
+        ENOTFOUND: `address ${host} of ${name} cannot be resolved: set HOST`,
+      }
+      reject(
+        new PortUnavailable(
+          reasons[error.code ?? ''] ?? `${name} cannot listen on ${host}:${port} (${error.code})`,
+        ),
+      )
+    }
+    server.once('error', failed)
+    server.listen({ host, port }, () => {
+      server.off('error', failed)
+      resolve()
+    })
+  })
+}
+
+function refuse(response: ServerResponse): void {
+  response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '1' })
+  response.end('{"error":"draining","error_description":"The server is stopping."}')
+}
+
+function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? '/'
+  const query = url.indexOf('?')
+  return query < 0 ? url : url.slice(0, query)
+}
+
+function clientHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost'
+  return host.includes(':') ? `[${host}]` : host
+}
