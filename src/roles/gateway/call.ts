@@ -1,0 +1,62 @@
+/** One proxied request on its way through the pipeline: what earlier steps learned, for later ones. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { UpstreamDirective } from '../sts/port.ts'
+import type { Mandate } from './mandate.ts'
+import type { UpstreamTarget } from './proxy/target.ts'
+import type { Watch } from './revocations/set.ts'
+
+export interface Call {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly requestId: string
+  /** Monotonic milliseconds at arrival. */
+  readonly startedAt: number
+  /** Raw request target up to the `?`. */
+  readonly rawPath: string
+  /** Raw query without the `?`; `null` without one. */
+  readonly rawQuery: string | null
+  readonly clientIp: string
+  /** Aborted when the caller leaves or the authority is revoked. */
+  readonly abort: AbortController
+  /** Steps 2–4. */
+  bearer: string
+  mandate: Mandate | null
+  /** Step 7. */
+  resource: string
+  /** Steps 8 and 9. */
+  zoneId: string
+  applicationId: string
+  /** Step 10: decoded. */
+  path: string
+  /** Step 11: from here on the claims are trusted as signed by the zone. */
+  verified: boolean
+  /** Step 13: told when one of the anchors is revoked. */
+  watch: Watch | null
+  revoked: boolean
+  /** Step 15. */
+  accessToken: string
+  directive: UpstreamDirective | null
+  stsLatencyMs: number
+  /** Step 16. */
+  target: UpstreamTarget | null
+  /** Step 18. */
+  upstreamPath: string
+  upstreamHeaders: string[]
+  traceId: string
+}
+
+/** The verified parts of a call after step 4; a step that runs later may rely on them. */
+export function mandateOf(call: Call): Mandate {
+  if (call.mandate === null) throw new Error('mandate read before it was parsed')
+  return call.mandate
+}
+
+export function directiveOf(call: Call): UpstreamDirective {
+  if (call.directive === null) throw new Error('directive read before the exchange')
+  return call.directive
+}
+
+export function targetOf(call: Call): UpstreamTarget {
+  if (call.target === null) throw new Error('target read before the upstream guard')
+  return call.target
+}

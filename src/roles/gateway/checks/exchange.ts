@@ -1,0 +1,106 @@
+import { type GatewayExchangeResult, StsUnreachable } from '../../sts/port.ts'
+import { type Call, mandateOf } from '../call.ts'
+import { type Denial, denials } from '../denial.ts'
+import type { Check, Ground, Verdict } from './check.ts'
+
+/** Step 14: a broken STS is not asked again for ten seconds (gateway §11). */
+export const circuitClosed: Check = (_call, { breaker, counters }) => {
+  if (!breaker.open) return null
+  counters.sts_exchange_errors += 1
+  counters.sts_circuit_fast_fail += 1
+  return denials.stsUnavailable
+}
+
+/**
+ * Step 15: trades the mandate for the resource side (gateway §9, §10). Exactly one
+ * exchange per call, never retried, abandoned after `STS_TIMEOUT`.
+ */
+export const exchange: Check = async (call, ground) => {
+  const startedAt = performance.now()
+  const answer = await ask(call, ground)
+  call.stsLatencyMs = performance.now() - startedAt
+  ground.counters.sts_exchange_latency_ms = Math.round(call.stsLatencyMs)
+  const denial = judge(call, answer)
+  account(denial, ground)
+  return denial
+}
+
+function account(denial: Verdict, { breaker, counters }: Ground): void {
+  if (denial === null) {
+    breaker.succeeded()
+    return
+  }
+  counters.sts_exchange_errors += 1
+  if (denial.code !== 'sts_unavailable' || denial.status < 500) return
+  if (breaker.failed()) counters.sts_circuit_opened += 1
+}
+
+type Answer = GatewayExchangeResult | Denial
+
+async function ask(call: Call, { sts, settings, log }: Ground): Promise<Answer> {
+  const traceparent = call.request.headers.traceparent
+  let deadline: NodeJS.Timeout | undefined
+  let leave: (() => void) | undefined
+  const { signal } = call.abort
+  const ending = new Promise<Denial>((resolve) => {
+    deadline = setTimeout(() => resolve(denials.stsTimeout), settings.STS_TIMEOUT)
+    leave = () => resolve(call.revoked ? denials.revoked : denials.stsCancelled)
+    signal.addEventListener('abort', leave, { once: true })
+  })
+  if (signal.aborted) leave?.()
+  try {
+    const asking = sts.exchangeForGateway(
+      {
+        requestId: call.requestId,
+        zoneId: call.zoneId,
+        applicationId: call.applicationId,
+        mandate: call.bearer,
+        verifiedClaims: mandateOf(call).claims,
+        resource: call.resource,
+        method: call.request.method ?? 'GET',
+        path: call.path,
+        ...(typeof traceparent === 'string' ? { traceparent } : {}),
+      },
+      signal,
+    )
+    return await Promise.race([asking, ending])
+  } catch (error) {
+    if (call.revoked) return denials.revoked
+    if (error instanceof StsUnreachable) return unreachable[error.kind]
+    log.error({ err: error, request_id: call.requestId, zone_id: call.zoneId }, 'exchange_failed')
+    return denials.stsTransport
+  } finally {
+    clearTimeout(deadline)
+    if (leave !== undefined) signal.removeEventListener('abort', leave)
+  }
+}
+
+const unreachable: Readonly<Record<StsUnreachable['kind'], Denial>> = {
+  timeout: denials.stsTimeout,
+  transport: denials.stsTransport,
+  invalid_response: denials.stsInvalidAnswer,
+  cancelled: denials.stsCancelled,
+}
+
+function judge(call: Call, answer: Answer): Verdict {
+  if ('code' in answer) return answer
+  if (!answer.ok) {
+    return {
+      status: answer.status,
+      code: answer.error,
+      description: answer.description,
+      ...(answer.details === undefined ? {} : { body: answer.details }),
+      ...(answer.retryAfterSeconds === undefined
+        ? {}
+        : { headers: { 'Retry-After': String(answer.retryAfterSeconds) } }),
+    }
+  }
+  if (answer.accessToken === '') return denials.stsInvalidAnswer
+  const directive = Object.hasOwn(answer.upstreams, call.resource)
+    ? answer.upstreams[call.resource]
+    : undefined
+  if (directive === undefined || directive.url === '') return denials.noDirective
+  call.accessToken = answer.accessToken
+  call.directive = directive
+  return null
+}

@@ -1,0 +1,28 @@
+import { mandateOf } from '../call.ts'
+import { denials } from '../denial.ts'
+import { textClaim } from '../mandate.ts'
+import type { Check } from './check.ts'
+
+const idPattern = /^[A-Za-z0-9._:-]{1,128}$/
+
+/** Step 6: who calls follows from the mandate, never from a header. */
+export const clientIdAbsent: Check = (call) =>
+  (call.request.headers['x-caracal-client-id'] ?? '') === '' ? null : denials.clientIdHeader
+
+/** Step 7: names the resource; with repeated headers the first counts. Routing data, not authority. */
+export const resourceNamed: Check = (call) => {
+  call.resource = (call.request.headersDistinct['x-caracal-resource']?.[0] ?? '').trim()
+  return call.resource === '' ? denials.missingResource : null
+}
+
+/** Step 8. */
+export const zoneClaimed: Check = (call) => {
+  call.zoneId = textClaim(mandateOf(call).claims, 'zone_id')
+  return idPattern.test(call.zoneId) ? null : denials.missingZone
+}
+
+/** Step 9. */
+export const clientClaimed: Check = (call) => {
+  call.applicationId = textClaim(mandateOf(call).claims, 'client_id')
+  return idPattern.test(call.applicationId) ? null : denials.missingClient
+}

@@ -1,0 +1,34 @@
+import { directiveOf, targetOf } from '../call.ts'
+import { denials } from '../denial.ts'
+import { encodePath, joinPaths, mergeQueries } from '../proxy/path.ts'
+import { buildRequestHeaders } from '../proxy/request-headers.ts'
+import { traceIdOf } from '../proxy/traceparent.ts'
+import type { Check } from './check.ts'
+
+/** Step 18: path, query, headers and credential of the upstream request (gateway §13, §14). */
+export const upstreamRequest: Check = (call, { settings }) => {
+  const directive = directiveOf(call)
+  const target = targetOf(call)
+  const credential =
+    directive.auth_mode === 'provider_apikey' && directive.auth_location === 'query'
+      ? { name: directive.query_param_name ?? '', value: directive.provider_token ?? '' }
+      : null
+  const built = buildRequestHeaders({
+    request: call.request,
+    requestId: call.requestId,
+    clientIp: call.clientIp,
+    trustProxy: settings.TRUST_PROXY,
+    secure: settings.TLS_CERT_FILE !== null,
+    host: target.host,
+    directive,
+    accessToken: call.accessToken,
+  })
+  const query = mergeQueries(target.query, call.rawQuery, credential)
+  if (built === null || query === null) return denials.buildFailed
+  const path = encodePath(joinPaths(target.path, call.path))
+  if (!path.startsWith('/')) return denials.buildFailed
+  call.upstreamPath = query === '' ? path : `${path}?${query}`
+  call.upstreamHeaders = built.headers
+  call.traceId = traceIdOf(built.traceparent)
+  return null
+}

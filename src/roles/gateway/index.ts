@@ -1,0 +1,155 @@
+/**
+ * Role gateway: every protected call passes here on its way to the upstream
+ * (gateway §1). It denies before it dials, never lets the caller choose the
+ * upstream, and keeps both sides' credentials apart.
+ */
+import { hostname } from 'node:os'
+import type { Tail } from '../../platform/bus/port.ts'
+import type { Platform } from '../../platform/platform.ts'
+import type { Role } from '../../platform/role.ts'
+import type { AuditSink } from '../audit/event.ts'
+import type { Ground } from './checks/check.ts'
+import { createCircuitBreaker } from './circuit-breaker.ts'
+import { createCounters } from './counters.ts'
+import type { GatewaySts } from './gateway-sts.ts'
+import { createJobs } from './jobs.ts'
+import { registerMetrics } from './metrics.ts'
+import { createPipeline } from './pipeline.ts'
+import { createPools } from './proxy/pools.ts'
+import { createAddressGuard, type Resolve } from './proxy/resolve.ts'
+import { createRateLimits } from './rate-limits.ts'
+import { createRevocationConsumer } from './revocations/consumer.ts'
+import { followInvalidations } from './revocations/follow.ts'
+import { createRevocationSet, type Revocations } from './revocations/set.ts'
+import { createSnapshot } from './revocations/snapshot.ts'
+import { createRoutes, isOperatorPath } from './routes.ts'
+import type { GatewaySettings } from './settings.ts'
+import { createVerifiedMandates } from './verified-mandates.ts'
+import { createZoneKeys } from './zone-keys.ts'
+
+export type { Anchors, Revocations } from './revocations/set.ts'
+export { type StsOverHttpOptions, stsOverHttp } from './sts-over-http.ts'
+
+export interface GatewayDeps extends Pick<Platform, 'db' | 'bus' | 'ephemera' | 'keys' | 'log' | 'metrics'> {
+  readonly settings: GatewaySettings
+  readonly sts: GatewaySts
+  /** The sink of this role (`AUDIT_REPLAY_DIR/gateway` when roles share the process); disposed by its owner. */
+  readonly audit: AuditSink
+  /** Ports of this process's own listeners, once they are known: refused as upstreams on loopback. */
+  readonly ownPorts?: () => readonly number[]
+  /** 1-based number of this worker; workers of one host need a group of their own. */
+  readonly worker?: number
+  /** Name of this host in group and consumer names. */
+  readonly host?: string
+  /** Resolver of upstream names; the system's by default. */
+  readonly resolve?: Resolve
+}
+
+export interface Gateway extends Role {
+  readonly intercept: NonNullable<Role['intercept']>
+  /** Where a revocation committed in this process is applied at once, ahead of its event. */
+  readonly revocations: Revocations
+}
+
+export function createGateway(deps: GatewayDeps): Gateway {
+  const { settings, db, bus, ephemera, keys, log, sts, audit, metrics } = deps
+  const counters = createCounters()
+  const revocations = createRevocationSet()
+  const snapshot = createSnapshot({ db, set: revocations, counters })
+  const breaker = createCircuitBreaker()
+  const zoneKeys = createZoneKeys(sts)
+  const verified = createVerifiedMandates()
+  const guard = createAddressGuard({
+    allowlist: settings.UPSTREAM_HOST_ALLOWLIST,
+    blockPrivate: settings.UPSTREAM_BLOCK_PRIVATE,
+    ownPorts: deps.ownPorts ?? (() => []),
+    ...(deps.resolve === undefined ? {} : { resolve: deps.resolve }),
+  })
+  const pools = createPools(guard, {
+    headersTimeoutMs: settings.UPSTREAM_TIMEOUT,
+    bodyTimeoutMs: settings.STREAM_IDLE_TIMEOUT,
+  })
+  const ground: Ground = {
+    settings,
+    counters,
+    revocations,
+    snapshot,
+    zoneKeys,
+    verified,
+    ephemera,
+    limits: createRateLimits({ perIpPerMinute: 0, perApplicationPerMinute: 0 }),
+    sts,
+    breaker,
+    guard,
+    audit,
+    log,
+  }
+  const pipeline = createPipeline(ground, pools)
+  const consumer = createRevocationConsumer({
+    bus,
+    ephemera,
+    key: keys.streams,
+    log,
+    counters,
+    set: revocations,
+    snapshot,
+    host: deps.host ?? hostname(),
+    worker: deps.worker ?? 1,
+  })
+  registerMetrics(metrics, { counters, revocations, snapshot, circuitOpen: () => breaker.open, db })
+  let draining = false
+  let tail: Tail | null = null
+
+  return {
+    name: 'gateway',
+    app: createRoutes({
+      settings,
+      registry: metrics,
+      revocations,
+      snapshot,
+      log,
+      bus,
+      ephemera,
+      audit,
+      sts,
+      draining: () => draining,
+    }),
+    intercept(request, response) {
+      if (isOperatorPath(request.method, request.url)) return false
+      pipeline.handle(request, response)
+      return true
+    },
+    limits: {
+      headerBytes: 16 * 1024,
+      headersTimeoutMs: settings.READ_HEADER_TIMEOUT,
+      requestTimeoutMs: settings.READ_TIMEOUT,
+      keepAliveTimeoutMs: settings.IDLE_TIMEOUT,
+    },
+    jobs: createJobs({ snapshot, revocations, audit, consumer }),
+    revocations,
+    async prepare(signal) {
+      await ephemera.replay.establish(signal)
+      // The group exists before the snapshot is read: nothing falls between the two (gateway §8.4).
+      await consumer.prepare()
+      tail = await followInvalidations({
+        bus,
+        key: keys.streams,
+        log,
+        revocations,
+        onKeysChanged: (zoneId) => {
+          zoneKeys.flush(zoneId)
+          verified.clear()
+        },
+      })
+      await snapshot.load()
+      await audit.drainJournal()
+    },
+    drain() {
+      draining = true
+    },
+    async [Symbol.asyncDispose]() {
+      await tail?.[Symbol.asyncDispose]()
+      await pools[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,322 @@
+/**
+ * A proxied request from arrival to evidence: the numbered steps of gateway §4, in
+ * that order. Nothing leaves for the upstream before every step of `admission`,
+ * `exchanging` and `dialling` has passed.
+ *
+ * Round trips of one call in one process: one claim in the replay memory, the
+ * exchange (its own budget, design §3), one upstream request. The outcome event
+ * follows the answer and is batched.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Call, mandateOf, targetOf } from './call.ts'
+import { bearerPresent } from './checks/bearer-present.ts'
+import { bearerShape } from './checks/bearer-shape.ts'
+import { bearerSize } from './checks/bearer-size.ts'
+import { bodySize } from './checks/body-size.ts'
+import type { Check, Ground, Verdict } from './checks/check.ts'
+import { credentialHost } from './checks/credential-host.ts'
+import { circuitClosed, exchange } from './checks/exchange.ts'
+import { expiryWindow } from './checks/expiry-window.ts'
+import { mandateUse } from './checks/mandate-use.ts'
+import { pathTraversal } from './checks/path-traversal.ts'
+import { applicationWithinLimit, ipWithinLimit } from './checks/rate-limit.ts'
+import { replay } from './checks/replay.ts'
+import { revocationFresh } from './checks/revocation-fresh.ts'
+import { revoked, stillLive } from './checks/revoked.ts'
+import { clientClaimed, clientIdAbsent, resourceNamed, zoneClaimed } from './checks/routing.ts'
+import { signature } from './checks/signature.ts'
+import { upstreamAddress } from './checks/upstream-address.ts'
+import { upstreamRequest } from './checks/upstream-request.ts'
+import { type Denial, denials } from './denial.ts'
+import { type ErrorKind, type EvaluationStatus, requestDenied, resourceRequested } from './events.ts'
+import type { Pools } from './proxy/pools.ts'
+import { type RelayFailure, type RelayOutcome, relay } from './proxy/relay.ts'
+import { discardRest, requestBody } from './proxy/request-body.ts'
+import { requestIdOf } from './request-id.ts'
+
+/** Steps 1–13a: whether this mandate may be used here and now. */
+const admission: readonly Check[] = [
+  revocationFresh, // 1
+  ipWithinLimit,
+  bearerPresent, // 2
+  bearerSize, // 3
+  bearerShape, // 4
+  expiryWindow, // 5
+  clientIdAbsent, // 6
+  resourceNamed, // 7
+  zoneClaimed, // 8
+  clientClaimed, // 9
+  pathTraversal, // 10
+  signature, // 11
+  mandateUse, // 11a
+  applicationWithinLimit,
+  replay, // 12, 12a, 12b
+  revoked, // 13
+  bodySize, // 13a
+]
+
+/** Steps 14 and 15: authority for the resource. */
+const exchanging: readonly Check[] = [
+  circuitClosed, // 14
+  exchange, // 15
+  stillLive, // 13 again
+]
+
+/** Steps 16–18: a safe and complete upstream request, and what each refusal is called in the evidence. */
+const dialling: readonly (readonly [Check, EvaluationStatus, ErrorKind])[] = [
+  [upstreamAddress, 'upstream_rejected', 'upstream_not_addressable'], // 16
+  [stillLive, 'upstream_rejected', 'transport_error'],
+  [credentialHost, 'upstream_rejected', 'provider_host_not_allowed'], // 17
+  [upstreamRequest, 'build_failed', 'request_build_failed'], // 18
+]
+
+export interface Pipeline {
+  /** Handles one request to its end. Never throws. */
+  handle(request: IncomingMessage, response: ServerResponse): void
+}
+
+export function createPipeline(ground: Ground, pools: Pools): Pipeline {
+  return {
+    handle(request, response) {
+      const call = arrive(request, response)
+      ground.counters.requests_total += 1
+      run(call, ground, pools)
+        .catch((error: unknown) => {
+          ground.log.error({ err: error, request_id: call.requestId }, 'request_failed')
+          if (response.headersSent) response.destroy()
+          else answer(call, ground, denials.internal)
+        })
+        .finally(() => call.watch?.end())
+    },
+  }
+}
+
+function arrive(request: IncomingMessage, response: ServerResponse): Call {
+  const target = originForm(request.url ?? '/')
+  const at = target.indexOf('?')
+  const call: Call = {
+    request,
+    response,
+    requestId: requestIdOf(request.headers['x-request-id']),
+    startedAt: performance.now(),
+    rawPath: at < 0 ? target : target.slice(0, at),
+    rawQuery: at < 0 ? null : target.slice(at + 1),
+    clientIp: plainIp(request.socket.remoteAddress ?? ''),
+    abort: new AbortController(),
+    bearer: '',
+    mandate: null,
+    resource: '',
+    zoneId: '',
+    applicationId: '',
+    path: '',
+    verified: false,
+    watch: null,
+    revoked: false,
+    accessToken: '',
+    directive: null,
+    stsLatencyMs: 0,
+    target: null,
+    upstreamPath: '',
+    upstreamHeaders: [],
+    traceId: '',
+  }
+  response.on('close', () => {
+    if (!response.writableEnded) call.abort.abort()
+  })
+  return call
+}
+
+/** RFC 9112 §3.2.2: an absolute-form target means its path. */
+function originForm(target: string): string {
+  if (target.startsWith('/')) return target
+  const authority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(target)
+  return authority === null ? target : target.slice(authority[0].length)
+}
+
+const plainIp = (address: string): string =>
+  address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+
+async function run(call: Call, ground: Ground, pools: Pools): Promise<void> {
+  const denial = (await firstDenial(admission, call, ground)) ?? (await firstDenial(exchanging, call, ground))
+  if (denial !== null) return refuse(call, ground, denial)
+  for (const [check, status, errorKind] of dialling) {
+    const rejection = await firstDenial([check], call, ground)
+    if (rejection !== null) return reject(call, ground, rejection, status, errorKind)
+  }
+  await dial(call, ground, pools)
+}
+
+async function firstDenial(checks: readonly Check[], call: Call, ground: Ground): Promise<Verdict> {
+  for (const check of checks) {
+    const verdict = check(call, ground)
+    // Most checks answer at once; only real waiting costs a turn of the event loop.
+    const denial = verdict instanceof Promise ? await verdict : verdict
+    if (denial !== null) return denial
+  }
+  return null
+}
+
+/** A denial of steps 1–15. */
+function refuse(call: Call, ground: Ground, denial: Denial): void {
+  const { counters } = ground
+  counters.requests_denied += 1
+  if (denial.counter !== undefined) counters[denial.counter] += 1
+  if (call.verified && call.directive === null) evidenceOfDenial(call, ground, denial)
+  answer(call, ground, denial)
+}
+
+/** Only after a valid signature, and only for revocation hits and refused exchanges: unauthenticated floods leave no evidence. */
+function evidenceOfDenial(call: Call, { audit }: Ground, denial: Denial): void {
+  if (denial === denials.revoked) emit(audit.emit(requestDenied(call, denial, 'revoked')))
+  else if (call.stsLatencyMs > 0) emit(audit.emit(requestDenied(call, denial, 'sts_denied')))
+}
+
+/** The outcome follows the answer; a lost event latches readiness inside the sink. */
+function emit(accepted: Promise<unknown>): void {
+  accepted.catch(() => undefined)
+}
+
+/** A refusal of steps 16–18: authority was granted, the upstream was not dialled. */
+function reject(
+  call: Call,
+  ground: Ground,
+  denial: Denial,
+  status: EvaluationStatus,
+  errorKind: ErrorKind,
+): void {
+  if (denial === denials.revoked) ground.counters.denials_revoked += 1
+  ground.counters.upstream_errors += 1
+  answer(call, ground, denial)
+  emit(
+    ground.audit.emit(
+      resourceRequested(call, {
+        status,
+        gatewayStatus: denial.status,
+        latencyMs: 0,
+        responseBytes: 0,
+        upstreamStatus: null,
+        revocationInterrupted: denial === denials.revoked,
+        errorKind,
+      }),
+    ),
+  )
+}
+
+/** Steps 19 and 20. */
+async function dial(call: Call, ground: Ground, pools: Pools): Promise<void> {
+  const { settings } = ground
+  const { exp } = mandateOf(call).claims
+  const dialledAt = performance.now()
+  const outcome = await relay({
+    pool: pools.for(targetOf(call)),
+    method: call.request.method ?? 'GET',
+    path: call.upstreamPath,
+    headers: call.upstreamHeaders,
+    body: requestBody(call.request, settings.MAX_REQUEST_BYTES),
+    request: call.request,
+    response: call.response,
+    signal: call.abort.signal,
+    isRevoked: () => call.revoked,
+    requestId: call.requestId,
+    tokenExpiresIn: () => Math.floor(exp - Date.now() / 1000),
+    writeTimeoutMs: settings.WRITE_TIMEOUT,
+    streamIdleTimeoutMs: settings.STREAM_IDLE_TIMEOUT,
+    streamMaxDurationMs: settings.STREAM_MAX_DURATION,
+  })
+  conclude(call, ground, outcome, dialledAt)
+}
+
+const failures: Readonly<Record<RelayFailure, Denial>> = {
+  timeout: denials.upstreamTimeout,
+  cancelled: denials.upstreamCancelled,
+  body_too_large: denials.bodyTooLarge,
+  unreachable: denials.upstreamUnreachable,
+  revoked: denials.revoked,
+}
+
+function conclude(call: Call, ground: Ground, outcome: RelayOutcome, dialledAt: number): void {
+  const { counters, log } = ground
+  let gatewayStatus = outcome.upstreamStatus ?? 0
+  if (outcome.failure === null) counters.requests_allowed += 1
+  else {
+    const denial = failures[outcome.failure]
+    gatewayStatus = denial.status
+    counters.upstream_errors += 1
+    if (outcome.failure === 'revoked') counters.denials_revoked += 1
+    answer(call, ground, denial)
+  }
+  const failed = outcome.failure !== null || outcome.cut
+  if (failed) {
+    log.warn(
+      {
+        request_id: call.requestId,
+        zone_id: call.zoneId,
+        upstream_host: call.target?.hostname,
+        cause: outcome.cause,
+        status: gatewayStatus,
+      },
+      outcome.cut ? 'response_cut' : 'upstream_failed',
+    )
+  } else if (log.isLevelEnabled('debug')) {
+    log.debug(
+      {
+        request_id: call.requestId,
+        zone_id: call.zoneId,
+        application_id: call.applicationId,
+        resource: call.resource,
+        client_ip: call.clientIp,
+        upstream_host: call.target?.hostname,
+        auth_mode: call.directive?.auth_mode,
+        sts_latency_ms: call.stsLatencyMs,
+        upstream_latency_ms: (outcome.headersAt ?? dialledAt) - dialledAt,
+        trace_id: call.traceId,
+        status: gatewayStatus,
+      },
+      'request_proxied',
+    )
+  }
+  emit(
+    ground.audit.emit(
+      resourceRequested(call, {
+        status: failed && !(outcome.cut && outcome.revocationInterrupted) ? 'upstream_error' : 'executed',
+        gatewayStatus,
+        latencyMs: (outcome.headersAt ?? performance.now()) - dialledAt,
+        responseBytes: outcome.responseBytes,
+        upstreamStatus: outcome.upstreamStatus,
+        revocationInterrupted: outcome.revocationInterrupted,
+        errorKind: errorKindOf(outcome),
+      }),
+    ),
+  )
+}
+
+function errorKindOf(outcome: RelayOutcome): ErrorKind | null {
+  if (outcome.failure !== null) return 'transport_error'
+  return outcome.cut && !outcome.revocationInterrupted ? 'response_copy_failed' : null
+}
+
+/** The gateway's own answer; whoever left gets none. */
+function answer(call: Call, ground: Ground, denial: Denial): void {
+  const { request, response, requestId } = call
+  if (ground.log.isLevelEnabled('debug')) {
+    ground.log.debug(
+      { request_id: requestId, client_ip: call.clientIp, status: denial.status, reason: denial.description },
+      'request_denied',
+    )
+  }
+  if (response.headersSent || response.destroyed) return
+  const body = JSON.stringify({
+    ...denial.body,
+    error: denial.code,
+    ...(denial.description === '' ? {} : { error_description: denial.description }),
+    requestId,
+  })
+  response.writeHead(denial.status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(body),
+    'X-Request-Id': requestId,
+    ...denial.headers,
+  })
+  response.end(body)
+  discardRest(request)
+}

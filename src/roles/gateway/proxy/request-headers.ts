@@ -1,0 +1,183 @@
+/**
+ * Caller → upstream headers (gateway §14.1, §14.2). One pass over the raw header
+ * list drops what must not travel; then come the credential and what the gateway
+ * itself says. The caller's own authority never gets past this file.
+ */
+import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+import type { UpstreamDirective } from '../../sts/port.ts'
+import { isTraceparent, newTraceparent } from './traceparent.ts'
+
+export interface RequestHeadersInput {
+  readonly request: IncomingMessage
+  readonly requestId: string
+  readonly clientIp: string
+  readonly trustProxy: boolean
+  /** The listener itself speaks TLS. */
+  readonly secure: boolean
+  /** Host header of the upstream. */
+  readonly host: string
+  readonly directive: UpstreamDirective
+  /** The resource mandate. */
+  readonly accessToken: string
+}
+
+export interface BuiltHeaders {
+  /** Flat name, value list as undici takes it. */
+  readonly headers: string[]
+  readonly traceparent: string
+}
+
+const hopByHop = new Set([
+  'connection',
+  'proxy-connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** Set by the gateway itself or never forwarded. */
+const replaced = new Set([
+  ...hopByHop,
+  'authorization',
+  'expect',
+  'forwarded',
+  'host',
+  'traceparent',
+  'x-real-ip',
+  'x-request-id',
+])
+
+const reservedForCredentials = new Set([
+  ...hopByHop,
+  'baggage',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'expect',
+  'forwarded',
+  'host',
+  'traceparent',
+  'tracestate',
+  'via',
+  'x-real-ip',
+  'x-request-id',
+])
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+// biome-ignore lint/suspicious/noControlCharactersInRegex: exactly what a header value must not hold
+const illegalValue = /[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/
+
+export const isHopByHop = (lowerName: string): boolean => hopByHop.has(lowerName)
+
+/** Lower-cased names listed in `Connection`. */
+export function connectionOptions(value: string | undefined): ReadonlySet<string> | null {
+  if (value === undefined || value === '') return null
+  const lower = value.toLowerCase()
+  if (lower === 'keep-alive' || lower === 'close') return null
+  return new Set(lower.split(',').map((name) => name.trim()))
+}
+
+/** The header list for the upstream, or `null` when the credential cannot legally be placed (step 18). */
+export function buildRequestHeaders(input: RequestHeadersInput): BuiltHeaders | null {
+  const { request, directive } = input
+  const credential = credentialHeader(directive, input.accessToken)
+  if (credential === null) return null
+  const credentialName = (directive.auth_header || 'Authorization').toLowerCase()
+  const listed = connectionOptions(request.headers.connection)
+  const headers: string[] = []
+  const raw = request.rawHeaders
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] as string
+    const value = raw[index + 1] as string
+    const lower = name.toLowerCase()
+    if (replaced.has(lower) || lower === credentialName || listed?.has(lower)) continue
+    if (lower.startsWith('x-caracal-') || lower.startsWith('x-forwarded-')) continue
+    if (lower === 'baggage') {
+      const rest = foreignBaggage(value)
+      if (rest !== '') headers.push(name, rest)
+      continue
+    }
+    headers.push(name, value)
+  }
+  headers.push(...credential)
+  headers.push('X-Request-Id', input.requestId)
+  const presented = request.headers.traceparent
+  const traceparent = typeof presented === 'string' && isTraceparent(presented) ? presented : newTraceparent()
+  headers.push('Traceparent', traceparent)
+  headers.push('X-Forwarded-For', forwardedFor(input), 'X-Forwarded-Proto', forwardedProto(input))
+  const host = request.headers.host
+  if (host !== undefined && host !== '') headers.push('X-Forwarded-Host', host)
+  headers.push('Host', input.host)
+  return { headers, traceparent }
+}
+
+/** Name, value pairs of the credential; empty for `none`; `null` when it must not be sent. */
+function credentialHeader(directive: UpstreamDirective, accessToken: string): string[] | null {
+  const place = (scheme: string, secret: string): string[] | null => {
+    const name = directive.auth_header || 'Authorization'
+    if (!isCredentialName(name) || secret === '') return null
+    const value = scheme === '' ? secret : `${scheme} ${secret}`
+    return illegalValue.test(value) ? null : [name, value]
+  }
+  const withIdentity = (pairs: string[] | null): string[] | null =>
+    pairs === null || directive.forward_caracal_identity !== true
+      ? pairs
+      : [...pairs, 'X-Caracal-Identity', accessToken]
+  switch (directive.auth_mode) {
+    case 'none':
+      return []
+    case 'caracal_jwt':
+      return place(directive.auth_scheme || 'Bearer', accessToken)
+    case 'provider_oauth':
+      return withIdentity(place(directive.auth_scheme ?? '', directive.provider_token ?? ''))
+    case 'provider_apikey':
+      if (directive.auth_location === 'query') {
+        return directive.query_param_name && directive.provider_token ? withIdentity([]) : null
+      }
+      return withIdentity(place(directive.auth_scheme ?? '', directive.provider_token ?? ''))
+    default:
+      return null
+  }
+}
+
+function isCredentialName(name: string): boolean {
+  const lower = name.toLowerCase()
+  return (
+    token.test(name) &&
+    !reservedForCredentials.has(lower) &&
+    !lower.startsWith('x-caracal-') &&
+    !lower.startsWith('x-forwarded-') &&
+    !lower.startsWith('proxy-')
+  )
+}
+
+function foreignBaggage(value: string): string {
+  if (!value.toLowerCase().includes('caracal.')) return value
+  return value
+    .split(',')
+    .filter((member) => !member.trim().toLowerCase().startsWith('caracal.'))
+    .map((member) => member.trim())
+    .filter((member) => member !== '')
+    .join(',')
+}
+
+function forwardedFor(input: RequestHeadersInput): string {
+  if (input.trustProxy) {
+    const first = input.request.headersDistinct['x-forwarded-for']?.[0]?.split(',')[0]?.trim() ?? ''
+    if (isIP(first) !== 0) return first
+  }
+  return input.clientIp
+}
+
+function forwardedProto(input: RequestHeadersInput): string {
+  if (input.trustProxy) {
+    const presented = input.request.headersDistinct['x-forwarded-proto']?.[0]?.trim().toLowerCase()
+    if (presented === 'http' || presented === 'https') return presented
+  }
+  return input.secure ? 'https' : 'http'
+}

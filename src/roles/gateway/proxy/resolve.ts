@@ -1,0 +1,97 @@
+/**
+ * From host name to addresses that may be dialled (gateway §12.1–§12.3). The check
+ * before the request refuses when any address is unsafe; the lookup of the socket
+ * asks again and keeps only safe ones, which closes the window between the two.
+ */
+import type { LookupAddress } from 'node:dns'
+import { lookup as systemLookup } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
+import { LRUCache } from 'lru-cache'
+import { classifyAddress } from './address.ts'
+
+export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>
+
+export interface AddressRules {
+  /** Lower-cased; empty allows every host. */
+  readonly allowlist: readonly string[]
+  readonly blockPrivate: boolean
+  /** Ports of this process's own listeners; loopback upstreams there are refused unless allow-listed. */
+  readonly ownPorts: () => readonly number[]
+  readonly resolve?: Resolve
+}
+
+export interface AddressGuard {
+  /** Whether every address of the host may be dialled; answers up to one second old. A failing resolution denies. */
+  admits(hostname: string, port: number): boolean | Promise<boolean>
+  /** The `lookup` of a socket to `port`: only safe addresses, an error when none is left. */
+  pinnedLookup(port: number): LookupFunction
+}
+
+/** DNS answers at the check before the request may be this old; the dial always asks again. */
+const answerLifeMs = 1000
+
+const resolveBySystem: Resolve = (hostname) =>
+  new Promise((resolve, reject) => {
+    systemLookup(hostname, { all: true }, (error, addresses) =>
+      error === null ? resolve(addresses) : reject(error),
+    )
+  })
+
+export function createAddressGuard(rules: AddressRules): AddressGuard {
+  const resolve = rules.resolve ?? resolveBySystem
+  const listed = new Set(rules.allowlist)
+  const verdicts = new LRUCache<string, boolean>({ max: 10_000, ttl: answerLifeMs })
+
+  const safe = (address: string, hostname: string, port: number): boolean => {
+    const kind = classifyAddress(address)
+    if (kind === 'blocked') return false
+    if (kind === 'public' || listed.has(hostname)) return true
+    if (rules.blockPrivate) return false
+    return !(isLoopback(address) && rules.ownPorts().includes(port))
+  }
+
+  return {
+    admits(hostname, port) {
+      if (listed.size > 0 && !listed.has(hostname)) return false
+      if (isIP(hostname) !== 0) return safe(hostname, hostname, port)
+      const key = `${hostname}:${port}`
+      const known = verdicts.get(key)
+      if (known !== undefined) return known
+      return resolve(hostname).then(
+        (addresses) => {
+          const verdict = addresses.length > 0 && addresses.every((one) => safe(one.address, hostname, port))
+          verdicts.set(key, verdict)
+          return verdict
+        },
+        () => false,
+      )
+    },
+    pinnedLookup: (port) => (hostname, options, callback) => {
+      resolve(hostname).then(
+        (addresses) => {
+          const usable = addresses.filter(
+            (one) =>
+              (options.family === undefined ||
+                options.family === 0 ||
+                familyOf(options.family) === one.family) &&
+              safe(one.address, hostname.toLowerCase().replace(/\.$/, ''), port),
+          )
+          const first = usable[0]
+          if (first === undefined) {
+            const error: NodeJS.ErrnoException = new Error('no safe address')
+            error.code = 'EUNSAFEADDRESS'
+            callback(error, '')
+          } else if (options.all === true) callback(null, [...usable])
+          else callback(null, first.address, first.family)
+        },
+        (error: NodeJS.ErrnoException) => callback(error, ''),
+      )
+    },
+  }
+}
+
+const familyOf = (family: number | 'IPv4' | 'IPv6'): number =>
+  family === 'IPv4' ? 4 : family === 'IPv6' ? 6 : family
+
+const isLoopback = (address: string): boolean =>
+  address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.')
