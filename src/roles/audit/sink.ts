@@ -7,9 +7,9 @@
  * One pipelined publish per event-loop tick, nothing is sent twice, nothing waits for a timer.
  */
 import type { Logger } from 'pino'
-import { Counter, Gauge } from 'prom-client'
 import type { Bus } from '../../platform/bus/port.ts'
 import type { KeyRing } from '../../platform/keys.ts'
+import { countFrom, gaugeFrom } from '../../platform/observe/metrics.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { Accepted, AuditSink } from './event.ts'
 import { auditStream, frame, serialise } from './frame.ts'
@@ -200,32 +200,15 @@ function registerMetrics(
   depth: () => number,
   files: () => Promise<{ files: number; bytes: number; oldestAgeSeconds: number }>,
 ): void {
-  const name = (suffix: string) => `${deps.metricPrefix}_audit_${suffix}`
-  const registers = [deps.metrics]
   const counter = (suffix: string, help: string, read: () => number) =>
-    new Counter({
-      name: name(suffix),
-      help,
-      registers,
-      collect() {
-        this.reset()
-        this.inc(read())
-      },
-    })
+    countFrom(deps.metrics, `${deps.metricPrefix}_audit_${suffix}`, help, read)
+  const gauge = (suffix: string, help: string, read: () => number | Promise<number>) =>
+    gaugeFrom(deps.metrics, `${deps.metricPrefix}_audit_${suffix}`, help, read)
   counter('dropped_total', 'Audit events that neither the bus nor the journal took', () => counts.dropped)
   counter('sink_errors_total', 'Audit events the bus did not take at once', () => counts.sinkErrors)
   counter('persisted_total', 'Audit events written to the replay journal', () => counts.persisted)
   counter('drained_total', 'Audit events sent from the replay journal', () => counts.drained)
   counter('replay_replayed_total', 'Audit events sent from the replay journal', () => counts.drained)
-  const gauge = (suffix: string, help: string, read: () => number | Promise<number>) =>
-    new Gauge({
-      name: name(suffix),
-      help,
-      registers,
-      async collect() {
-        this.set(await read())
-      },
-    })
   gauge('queue_depth', 'Audit events waiting for the next publish', depth)
   gauge('queue_capacity', 'Audit events the buffer holds before it spills', () => capacity)
   gauge('replay_pending', 'Replay journal files waiting', async () => (await files()).files)

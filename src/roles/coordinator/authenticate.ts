@@ -29,22 +29,21 @@ export async function authenticate(
   operatorAllowed: boolean,
 ): Promise<Caller> {
   const token = authorization?.startsWith('Bearer ') ? authorization.slice('Bearer '.length) : ''
-  if (token === '' || token.length > maxTokenLength) throw refuse(401, 'missing_token')
+  if (token === '' || token.length > maxTokenLength) throw refuse('missing_token')
   if (operatorAllowed && deps.operatorToken !== null && secretEquals(token, deps.operatorToken)) {
     return operatorCaller(zoneId, deps.requiredScope)
   }
   const mandate = await readSessionMandate(deps.verifier, deps.issuer, token, Math.floor(Date.now() / 1000))
-  if (mandate === null) throw refuse(401, 'invalid_token')
+  if (mandate === null) throw refuse('invalid_token')
   const scopes = new Set(
     (textClaim(mandate.claims, 'scope') ?? '').split(' ').filter((scope) => scope !== ''),
   )
-  if (!scopes.has(deps.requiredScope)) throw refuse(403, 'missing_scope')
-  if (mandate.zoneId !== zoneId) throw refuse(403, 'zone_mismatch')
+  if (!scopes.has(deps.requiredScope)) throw refuse('missing_scope')
+  if (mandate.zoneId !== zoneId) throw refuse('zone_mismatch')
   const clientId = textClaim(mandate.claims, 'client_id')
-  if (clientId === null) throw refuse(401, 'invalid_token')
+  if (clientId === null) throw refuse('invalid_token')
   const authorityRecordId = textClaim(mandate.claims, 'sid')
-  if (!(await isLiveIdentity(deps.db, zoneId, clientId, authorityRecordId)))
-    throw refuse(401, 'identity_revoked')
+  if (!(await isLiveIdentity(deps.db, zoneId, clientId, authorityRecordId))) throw refuse('identity_revoked')
   return {
     zoneId,
     subject: mandate.subject,

@@ -17,7 +17,7 @@ export interface Constraints {
 export type ParsedConstraints =
   | { readonly ok: true; readonly constraints: Constraints }
   /** `code` is the wire error, `key` the member that caused it. */
-  | { readonly ok: false; readonly code: string; readonly key: string }
+  | { readonly ok: false; readonly code: ConstraintError; readonly key: string }
 
 const isoUtc = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z$/
 
@@ -31,7 +31,7 @@ const integerIn =
 export const isUtcInstant: Check = (value) =>
   typeof value === 'string' && isoUtc.test(value) && !Number.isNaN(Date.parse(value))
 
-const checks: Readonly<Record<string, Check>> = {
+const checks = {
   resources: (value) =>
     Array.isArray(value) &&
     value.length <= 64 &&
@@ -43,7 +43,12 @@ const checks: Readonly<Record<string, Check>> = {
   expires_at: isUtcInstant,
   policy_approved: (value) => typeof value === 'boolean',
   broad_reason: (value) => typeof value === 'string' && value.length >= 1 && value.length <= 256,
-}
+} satisfies Readonly<Record<string, Check>>
+
+type ConstraintKey = keyof typeof checks
+export type ConstraintError = 'invalid_delegation_constraint' | `invalid_${ConstraintKey}`
+
+const isConstraintKey = (key: string): key is ConstraintKey => Object.hasOwn(checks, key)
 
 /** Reads constraints as they arrive or as they are stored; `max_depth` becomes `max_hops`. */
 export function parseConstraints(value: unknown): ParsedConstraints {
@@ -52,9 +57,8 @@ export function parseConstraints(value: unknown): ParsedConstraints {
   }
   const given = value as Record<string, unknown>
   for (const [key, item] of Object.entries(given)) {
-    const check = checks[key]
-    if (check === undefined) return { ok: false, code: 'invalid_delegation_constraint', key }
-    if (!check(item)) return { ok: false, code: `invalid_${key}`, key }
+    if (!isConstraintKey(key)) return { ok: false, code: 'invalid_delegation_constraint', key }
+    if (!checks[key](item)) return { ok: false, code: `invalid_${key}`, key }
   }
   const { max_depth: depth, ...rest } = given
   if (depth !== undefined && rest.max_hops !== undefined && depth !== rest.max_hops) {

@@ -66,7 +66,7 @@ export async function createDelegation(
     const { zoneId } = request.caller
     if (claim?.receipt) {
       if (!(await isEdgeLive(tx, zoneId, claim.receipt.resource_id, terms.issuer))) {
-        throw refuse(409, 'idempotency_result_inactive', {
+        throw refuse('idempotency_result_inactive', {
           message: 'The delegation this Idempotency-Key created is not live any more',
         })
       }
@@ -80,7 +80,7 @@ export async function createDelegation(
 
 function readConstraints(request: DelegateRequest): Constraints {
   const parsed = parseConstraints(request.constraints)
-  if (!parsed.ok) throw refuse(400, parsed.code, { body: { detail: `constraints.${parsed.key}` } })
+  if (!parsed.ok) throw refuse(parsed.code, { body: { detail: `constraints.${parsed.key}` } })
   const given = parsed.constraints
   const ttl = given.ttl_seconds ?? request.ttlSeconds
   return ttl === null ? given : { ...given, ttl_seconds: ttl }
@@ -94,13 +94,13 @@ async function readTerms(
   const expiresAt = request.expiresAt ?? constraints.expires_at ?? null
   const ttlSeconds = expiresAt === null ? expiryTtl(deps, request, constraints) : null
   const { issuer, receiver } = await applicationsOf(deps, request)
-  if (!mayDelegateFrom(request.caller, issuer)) throw refuse(403, 'issuer_ownership_required')
-  if (request.sourceSessionId === request.targetSessionId) throw refuse(400, 'self_delegation_denied')
+  if (!mayDelegateFrom(request.caller, issuer)) throw refuse('issuer_ownership_required')
+  if (request.sourceSessionId === request.targetSessionId) throw refuse('self_delegation_denied')
   const named = request.resourceId !== null || (constraints.resources ?? []).length > 0
   // The seed's bare edge conveys nothing, so it broadens nothing.
   const broad = !named && !(request.seedForm && request.scopes.length === 0)
   if (broad && !mayDelegateBroadly(request.caller, issuer))
-    throw refuse(403, 'broad_delegation_permission_required')
+    throw refuse('broad_delegation_permission_required')
   const annotated: Constraints = broad
     ? {
         ...constraints,
@@ -115,7 +115,7 @@ function expiryTtl(deps: CoordinatorContext, request: DelegateRequest, constrain
   const ttl = request.ttlSeconds ?? constraints.ttl_seconds ?? null
   if (ttl !== null) return ttl
   if (request.seedForm) return deps.settings.DELEGATION_DEFAULT_TTL_SECONDS
-  throw refuse(400, 'delegation_expiry_required')
+  throw refuse('delegation_expiry_required')
 }
 
 async function applicationsOf(
@@ -125,7 +125,7 @@ async function applicationsOf(
   const { issuerApplicationId: issuer, receiverApplicationId: receiver } = request
   if (issuer !== null && receiver !== null) return { issuer, receiver }
   const { source, target } = await findEndpoints(deps.db, request.caller.zoneId, request)
-  if (source === null || target === null) throw refuse(404, 'delegation_endpoint_not_found')
+  if (source === null || target === null) throw refuse('delegation_endpoint_not_found')
   return { issuer: issuer ?? source.application_id, receiver: receiver ?? target.application_id }
 }
 
@@ -150,8 +150,8 @@ async function insertDelegation(
   const bound = checkResources(request, terms, resources)
   const parent = chooseParent(request.parentEdgeId, inbound)
   checkNarrowing(parent, terms, bound, expiry)
-  if (cycle) throw refuse(409, 'delegation_cycle_denied')
-  if (!expiry.inFuture) throw refuse(400, 'delegation_expired')
+  if (cycle) throw refuse('delegation_cycle_denied')
+  if (!expiry.inFuture) throw refuse('delegation_expired')
 
   const edge = await insertEdge(tx, {
     id: uuidv7(),
@@ -203,9 +203,9 @@ function checkEndpoints(
   terms: Terms,
 ): void {
   const { source, target } = endpoints
-  if (source === null || target === null) throw refuse(404, 'delegation_endpoint_not_found')
+  if (source === null || target === null) throw refuse('delegation_endpoint_not_found')
   if (source.application_id !== terms.issuer || target.application_id !== terms.receiver) {
-    throw refuse(409, 'delegation_application_mismatch')
+    throw refuse('delegation_application_mismatch')
   }
 }
 
@@ -221,15 +221,15 @@ function checkResources(request: DelegateRequest, terms: Terms, found: readonly 
   const single = request.resourceId === null ? null : byName(request.resourceId)
   const listed = terms.constraints.resources ?? []
   if (single === undefined || listed.some((identifier) => byName(identifier)?.identifier !== identifier)) {
-    throw refuse(404, 'resource_not_found')
+    throw refuse('resource_not_found')
   }
   if (single !== null && listed.length > 0 && !listed.includes(single.identifier)) {
-    throw refuse(400, 'delegation_resource_scope_mismatch')
+    throw refuse('delegation_resource_scope_mismatch')
   }
   const named = single === null ? found : [single, ...found]
   const allowed = new Set(named.flatMap((resource) => resource.scopes))
   if (named.length > 0 && !terms.scopes.every((scope) => allowed.has(scope))) {
-    throw refuse(403, 'delegation_scopes_exceed_resource')
+    throw refuse('delegation_scopes_exceed_resource')
   }
   return {
     resourceId: single?.id ?? null,
@@ -240,10 +240,10 @@ function checkResources(request: DelegateRequest, terms: Terms, found: readonly 
 function chooseParent(wanted: string | null, inbound: readonly EdgeRow[]): EdgeRow | null {
   if (wanted !== null) {
     const edge = inbound.find((candidate) => candidate.id === wanted)
-    if (edge === undefined) throw refuse(403, 'parent_delegation_not_active')
+    if (edge === undefined) throw refuse('parent_delegation_not_active')
     return edge
   }
-  if (inbound.length > 1) throw refuse(409, 'parent_delegation_ambiguous')
+  if (inbound.length > 1) throw refuse('parent_delegation_ambiguous')
   return inbound[0] ?? null
 }
 
@@ -264,7 +264,7 @@ function checkNarrowing(parent: EdgeRow | null, terms: Terms, bound: Bound, expi
       constraints: { ...terms.constraints, resources: bound.identifiers },
     },
   )
-  if (excess !== null) throw refuse(403, 'delegation_exceeds_parent_authority', { body: { detail: excess } })
+  if (excess !== null) throw refuse('delegation_exceeds_parent_authority', { body: { detail: excess } })
 }
 
 function answer(

@@ -47,7 +47,7 @@ export function readIdempotencyKey(header: string | undefined): string | null {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the rule is about control characters.
   const valid = header !== '' && header === header.trim() && !/[\u0000-\u001f\u007f]/.test(header)
   if (valid && Buffer.byteLength(header) <= 255) return header
-  throw refuse(400, 'idempotency_key_invalid', {
+  throw refuse('idempotency_key_invalid', {
     message: 'Idempotency-Key must be 1 to 255 bytes without control characters or surrounding spaces',
   })
 }
@@ -77,12 +77,12 @@ export async function claimKey(tx: Tx, hmac: HmacKey, request: IdempotentRequest
   const receipt = await findReceipt(tx, scope, digests)
   if (receipt !== null) {
     if (receipt.request_digest.equals(digest)) return { receipt, store: async () => undefined }
-    throw refuse(409, 'idempotency_key_conflict', {
+    throw refuse('idempotency_key_conflict', {
       message: 'This Idempotency-Key was used for a different request',
     })
   }
   if ((await countReceipts(tx, scope)) >= request.maxReceipts) {
-    throw refuse(429, 'idempotency_receipt_limit_exceeded', {
+    throw refuse('idempotency_receipt_limit_exceeded', {
       message: 'Too many live idempotency keys (IDEMPOTENCY_MAX_RECEIPTS_PER_SCOPE)',
     })
   }

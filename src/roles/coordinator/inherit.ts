@@ -22,8 +22,8 @@ export async function inheritEdge(
   if (candidates.length === 0 && wantedEdgeId === null) return null
   const live = candidates.filter((edge) => edge.live)
   const [edge] = live
-  if (edge === undefined) throw refuse(409, 'inherit_parent_edge_not_active')
-  if (live.length > 1) throw refuse(409, 'inherit_parent_edge_ambiguous')
+  if (edge === undefined) throw refuse('inherit_parent_edge_not_active')
+  if (live.length > 1) throw refuse('inherit_parent_edge_ambiguous')
   return insertEdge(tx, {
     id: uuidv7(),
     zoneId: parent.zone_id,

@@ -1,19 +1,12 @@
-import { CaracalError } from '../../platform/errors.ts'
+import type { CaracalError } from '../../platform/errors.ts'
+import { type ErrorCode, errorOf } from '../../platform/http/errors/registry.ts'
 
-/** A refusal of the coordinator: `{"error": code}` and, where the spec says so, further members. */
+/** A refusal of the coordinator: `{"error": code}`, with a `message` only where one is given here. */
 export function refuse(
-  status: number,
-  code: string,
-  options: {
-    readonly message?: string
-    readonly detail?: string
-    readonly body?: Record<string, unknown>
-  } = {},
+  code: ErrorCode,
+  options: { readonly message?: string; readonly body?: Readonly<Record<string, unknown>> } = {},
 ): CaracalError {
-  return new CaracalError(code, {
-    status,
-    message: options.message ?? code,
-    ...(options.detail === undefined ? {} : { detail: options.detail }),
-    body: { ...(options.message === undefined ? {} : { message: options.message }), ...options.body },
-  })
+  if (options.message === undefined)
+    return errorOf(code, options.body === undefined ? {} : { body: options.body })
+  return errorOf(code, { message: options.message, body: { message: options.message, ...options.body } })
 }

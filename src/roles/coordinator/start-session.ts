@@ -53,13 +53,13 @@ export interface Started {
 /** Throws the refusals of coordinator §4.2. */
 export async function startSession(deps: CoordinatorContext, request: StartRequest): Promise<Started> {
   const recordId = request.subjectSessionId ?? request.caller.authorityRecordId
-  if (recordId === null) throw refuse(400, 'subject_session_id_required')
+  if (recordId === null) throw refuse('subject_session_id_required')
   return deps.db.transaction(async (tx) => {
     const claim = await claimStart(deps, tx, request)
     const { zoneId } = request.caller
     if (claim?.receipt) {
       if (!(await isSessionLive(tx, zoneId, claim.receipt.resource_id))) {
-        throw refuse(409, 'idempotency_result_inactive', {
+        throw refuse('idempotency_result_inactive', {
           message: 'The session this Idempotency-Key started is not live any more',
         })
       }
@@ -91,7 +91,7 @@ async function insertStarted(
   ])
   checkApplication(request, application)
   if (record === null) {
-    throw refuse(404, 'session_not_found', { body: { detail: 'the subject authority record is not active' } })
+    throw refuse('session_not_found', { body: { detail: 'the subject authority record is not active' } })
   }
   await checkSubjectProof(deps.proof, request, recordId, record)
   checkCapacity(deps, application, counts)
@@ -167,24 +167,24 @@ function checkApplication(
   request: StartRequest,
   application: ApplicationState | null,
 ): asserts application is ApplicationState {
-  if (application === null) throw refuse(404, 'application_not_found')
+  if (application === null) throw refuse('application_not_found')
   if (application.registration_method !== 'dcr') return
-  if (request.lifecycle === 'service') throw refuse(409, 'dcr_application_cannot_host_service')
-  if (request.parentId !== null) throw refuse(409, 'dcr_application_cannot_be_child')
+  if (request.lifecycle === 'service') throw refuse('dcr_application_cannot_host_service')
+  if (request.parentId !== null) throw refuse('dcr_application_cannot_be_child')
 }
 
 function checkCapacity(deps: CoordinatorContext, application: ApplicationState, counts: SessionCounts): void {
   const { MAX_AGENTS_PER_ZONE: zoneLimit, MAX_AGENTS_PER_APP: applicationLimit } = deps.settings
   if (counts.inZone >= zoneLimit) {
-    throw refuse(429, 'session_zone_limit_exceeded', {
+    throw refuse('session_zone_limit_exceeded', {
       message: `The zone has ${zoneLimit} live sessions (MAX_AGENTS_PER_ZONE)`,
     })
   }
   if (application.registration_method === 'dcr' && counts.ofApplication > 0) {
-    throw refuse(409, 'dcr_application_already_bound')
+    throw refuse('dcr_application_already_bound')
   }
   if (counts.ofApplication >= applicationLimit) {
-    throw refuse(429, 'session_limit_exceeded', {
+    throw refuse('session_limit_exceeded', {
       message: `The application has ${applicationLimit} live sessions (MAX_AGENTS_PER_APP)`,
     })
   }
@@ -198,25 +198,24 @@ function checkParent(
   parentApplication: ApplicationState | null,
 ): number {
   if (request.parentId === null) return 0
-  if (parent === null || parent.status !== 'active') throw refuse(404, 'parent_not_found')
-  if (parentApplication?.registration_method === 'dcr')
-    throw refuse(409, 'dcr_application_cannot_start_child')
+  if (parent === null || parent.status !== 'active') throw refuse('parent_not_found')
+  if (parentApplication?.registration_method === 'dcr') throw refuse('dcr_application_cannot_start_child')
   if (parent.lifecycle === 'task' && request.lifecycle === 'service') {
-    throw refuse(409, 'task_session_cannot_start_service')
+    throw refuse('task_session_cannot_start_service')
   }
   if (
     parent.application_id !== request.applicationId &&
     !maySpawnUnder(request.caller, parent.application_id)
   ) {
-    throw refuse(403, 'parent_ownership_required')
+    throw refuse('parent_ownership_required')
   }
   if (parent.child_count >= parent.max_children) {
-    throw refuse(429, 'session_children_limit_exceeded', {
+    throw refuse('session_children_limit_exceeded', {
       message: `The parent has ${parent.max_children} live children (MAX_AGENT_CHILDREN)`,
     })
   }
   if (parent.depth + 1 > deps.settings.MAX_AGENT_DEPTH) {
-    throw refuse(429, 'session_depth_limit_exceeded', {
+    throw refuse('session_depth_limit_exceeded', {
       message: `Sessions nest at most ${deps.settings.MAX_AGENT_DEPTH} deep (MAX_AGENT_DEPTH)`,
     })
   }

@@ -38,18 +38,17 @@ export async function checkSubjectProof(
   if (recordId === request.caller.authorityRecordId) return
   if (record.session_type === 'application') {
     if (record.subject_id === request.applicationId) return
-    throw refuse(403, 'subject_proof_application_mismatch')
+    throw refuse('subject_proof_application_mismatch')
   }
   if (request.subjectToken === null) {
     if (!deps.required) return
-    throw refuse(401, 'invalid_subject_proof')
+    throw refuse('invalid_subject_proof')
   }
   const now = Math.floor(Date.now() / 1000)
   const mandate = await readSessionMandate(deps.verifier, deps.issuer, request.subjectToken, now)
-  if (mandate === null || mandate.zoneId !== request.caller.zoneId) throw refuse(401, 'invalid_subject_proof')
-  if (mandate.claims.client_id !== request.applicationId)
-    throw refuse(403, 'subject_proof_application_mismatch')
-  if (!isUserMandateFor(mandate.claims, recordId)) throw refuse(401, 'invalid_subject_proof')
+  if (mandate === null || mandate.zoneId !== request.caller.zoneId) throw refuse('invalid_subject_proof')
+  if (mandate.claims.client_id !== request.applicationId) throw refuse('subject_proof_application_mismatch')
+  if (!isUserMandateFor(mandate.claims, recordId)) throw refuse('invalid_subject_proof')
 }
 
 function isUserMandateFor(claims: Claims, recordId: string): boolean {

@@ -21,15 +21,14 @@ export async function terminateSession(deps: CoordinatorContext, request: Termin
     await lockSpawn(tx, caller.zoneId)
     await lockGraph(tx, caller.zoneId)
     const session = await findSessionForUpdate(tx, caller.zoneId, sessionId)
-    if (session === null) throw refuse(404, 'session_not_found')
-    if (!mayManage(caller, session.application_id)) throw refuse(403, 'application_ownership_required')
+    if (session === null) throw refuse('session_not_found')
+    if (!mayManage(caller, session.application_id)) throw refuse('application_ownership_required')
     if (session.lifecycle === 'service' && !isAdmin(caller)) {
-      if (request.leaseGeneration === null) throw refuse(400, 'lease_generation_required')
-      if (request.leaseGeneration !== Number(session.lease_generation))
-        throw refuse(409, 'session_lease_fenced')
+      if (request.leaseGeneration === null) throw refuse('lease_generation_required')
+      if (request.leaseGeneration !== Number(session.lease_generation)) throw refuse('session_lease_fenced')
     }
     const origin = { zoneId: caller.zoneId, requestId: request.requestId }
     const { sessions } = await endSessions(deps, tx, origin, [sessionId], request.reason)
-    if (sessions.length === 0) throw refuse(404, 'session_not_found')
+    if (sessions.length === 0) throw refuse('session_not_found')
   })
 }
