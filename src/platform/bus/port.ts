@@ -24,7 +24,10 @@ export type Published =
   | { readonly ok: false; readonly reason: 'rejected' | 'unavailable'; readonly message: string }
 
 export interface StreamEntry {
-  /** Opaque and ordered within its stream; `<ms>-<n>` under both drivers. */
+  /**
+   * `<a>-<b>`, two non-negative integers, ordered within its stream by `a`, then `b`. Only under
+   * Redis is `a` a time in milliseconds.
+   */
   readonly id: string
   readonly stream: string
   readonly fields: Fields
@@ -42,6 +45,10 @@ export interface GroupStats {
   readonly undelivered: number
   /** Idle time of the oldest pending entry in milliseconds, 0 without one. */
   readonly oldestPendingMs: number
+  /** The lowest pending entry; `null` without one. What is below it and below `lastDeliveredId` may be trimmed. */
+  readonly oldestPendingId: string | null
+  /** `0-0` before the first delivery of a group that began at the start. */
+  readonly lastDeliveredId: string
 }
 
 /** Thrown when the store behind the bus cannot be reached. */

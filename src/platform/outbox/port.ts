@@ -16,6 +16,10 @@ export interface OutboxEvent {
 }
 
 export interface Outbox {
-  /** Inserts the rows inside the caller's transaction and wakes the dispatcher when it commits. */
-  enqueue(tx: Tx, producer: Producer, events: readonly OutboxEvent[]): Promise<void>
+  /**
+   * Inserts the rows inside the caller's transaction and wakes the dispatcher when it commits.
+   * Answers the row ids in the order of `events`; an event whose dedupe key exists already is
+   * not inserted again and its id leads nowhere.
+   */
+  enqueue(tx: Tx, producer: Producer, events: readonly OutboxEvent[]): Promise<readonly string[]>
 }

@@ -1,0 +1,78 @@
+/**
+ * Gathers the calls of one event-loop tick into one trip to the store, with a
+ * bounded number of trips in flight. While the bound is reached calls pile up
+ * and travel together: throughput grows with load, and the store sees a few
+ * large statements instead of many small ones.
+ */
+export interface CoalesceOptions<T, R> {
+  /** Answers one result per item, in order. A rejection rejects every item of the batch. */
+  readonly flush: (items: readonly T[]) => Promise<readonly R[]>
+  readonly maxItems: number
+  /** Default 2: one batch is on the wire while the other commits. */
+  readonly maxInFlight?: number
+}
+
+export interface Coalescer<T, R> {
+  add(item: T): Promise<R>
+  /** Settles when nothing is waiting or in flight. */
+  idle(): Promise<void>
+}
+
+interface Waiting<T, R> {
+  readonly item: T
+  readonly resolve: (result: R) => void
+  readonly reject: (error: unknown) => void
+}
+
+export function createCoalescer<T, R>(options: CoalesceOptions<T, R>): Coalescer<T, R> {
+  const maxInFlight = options.maxInFlight ?? 2
+  let waiting: Waiting<T, R>[] = []
+  let inFlight = 0
+  let scheduled = false
+  let idlers: (() => void)[] = []
+
+  const schedule = (): void => {
+    if (scheduled || waiting.length === 0 || inFlight >= maxInFlight) return
+    scheduled = true
+    setImmediate(send)
+  }
+
+  const send = (): void => {
+    scheduled = false
+    if (waiting.length === 0 || inFlight >= maxInFlight) return
+    const batch = waiting.slice(0, options.maxItems)
+    waiting = waiting.slice(options.maxItems)
+    inFlight += 1
+    schedule()
+    void deliver(batch).finally(() => {
+      inFlight -= 1
+      schedule()
+      if (inFlight === 0 && waiting.length === 0) {
+        const done = idlers
+        idlers = []
+        for (const resolve of done) resolve()
+      }
+    })
+  }
+
+  const deliver = async (batch: readonly Waiting<T, R>[]): Promise<void> => {
+    try {
+      const results = await options.flush(batch.map((entry) => entry.item))
+      for (const [index, entry] of batch.entries()) entry.resolve(results[index] as R)
+    } catch (error) {
+      for (const entry of batch) entry.reject(error)
+    }
+  }
+
+  return {
+    add: (item) =>
+      new Promise<R>((resolve, reject) => {
+        waiting.push({ item, resolve, reject })
+        schedule()
+      }),
+    idle: () =>
+      inFlight === 0 && waiting.length === 0
+        ? Promise.resolve()
+        : new Promise<void>((resolve) => idlers.push(resolve)),
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * Work group of the Postgres driver. `bus_cursor` holds how far entries were
+ * handed out, `bus_delivery` what was handed out and not acknowledged; a read
+ * moves the cursor and records the deliveries in one statement, under the lock of
+ * the cursor row, so two consumers never get the same entry.
+ *
+ * `locked_until` is the instant of the last delivery plus the lease, so an entry
+ * is idle for `now() - locked_until + lease`.
+ */
+import type { Database } from '../db/port.ts'
+import { type ClaimedEntry, type Fields, GroupLost, type GroupStats, type WorkGroup } from './port.ts'
+import { parseId } from './position.ts'
+import { asBusError } from './postgres-outage.ts'
+import type { Wake } from './postgres-wake.ts'
+import { createBell } from './wait.ts'
+
+const leaseMs = 30_000
+const settleMs = { first: 1, longest: 50 } as const
+
+interface HandedRow {
+  readonly id: string
+  readonly payload: Fields
+  readonly deliveries: number
+}
+
+interface ReadRow {
+  readonly present: boolean
+  readonly unsettled: boolean
+  readonly id: string | null
+  readonly payload: Fields | null
+}
+
+export function openGroup(
+  db: Database,
+  wake: Wake,
+  stream: string,
+  group: string,
+): WorkGroup & { close(): void } {
+  const { sql } = db
+  const bell = createBell()
+  let lost = false
+  /** True once a read found nothing: until something wakes this group, another read would find nothing either. */
+  let drained = false
+  let unwatch: (() => void) | null = null
+
+  const watch = (): void => {
+    unwatch ??= wake.watch({
+      stream,
+      group,
+      wake() {
+        drained = false
+        bell.ring()
+      },
+      lost() {
+        lost = true
+        drained = false
+        bell.ring()
+      },
+    })
+  }
+
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      throw asBusError(error)
+    }
+  }
+
+  const toEntry = (row: HandedRow): ClaimedEntry => ({
+    id: row.id,
+    stream,
+    fields: row.payload,
+    deliveries: row.deliveries,
+  })
+
+  const handOut = (consumer: string, count: number) => sql<ReadRow[]>`
+    with cur as (
+      select xid, seq from bus_cursor
+      where stream = ${stream} and grp = ${group}
+      for update
+    ), fresh as materialized (
+      select e.xid, e.seq, e.payload
+      from cur
+      cross join lateral (
+        select b.xid, b.seq, b.payload
+        from bus_event b
+        where b.stream = ${stream}
+          and (b.xid, b.seq) > (cur.xid, cur.seq)
+          and b.xid < pg_snapshot_xmin(pg_current_snapshot())
+        order by b.xid, b.seq
+        limit ${count}) e
+    ), handed as (
+      insert into bus_delivery (grp, seq, stream, consumer, locked_until, deliveries)
+      select ${group}, seq, ${stream}, ${consumer}, now() + ${leaseMs} * interval '1 millisecond', 1
+      from fresh
+      on conflict do nothing
+    ), moved as (
+      update bus_cursor c
+      set xid = f.xid, seq = f.seq
+      from (select xid, seq from fresh order by xid desc, seq desc limit 1) f
+      where c.stream = ${stream} and c.grp = ${group}
+    )
+    select exists (select 1 from cur) as present,
+           exists (select 1 from bus_event u
+                   where u.stream = ${stream}
+                     and u.xid >= pg_snapshot_xmin(pg_current_snapshot())) as unsettled,
+           f.xid::text || '-' || f.seq::text as id,
+           f.payload
+    from (select 1) one
+    left join fresh f on true
+    order by f.xid, f.seq`
+
+  return {
+    stream,
+    group,
+
+    ensure: (from) =>
+      guarded(async () => {
+        // A group that starts at the end must begin where everything below is final. Rows that are
+        // visible but not final yet came before the call, so it waits a moment for them.
+        for (let attempt = 0; ; attempt += 1) {
+          const [row] = await sql<{ xmin: string; settled: boolean; present: boolean }[]>`
+            select pg_snapshot_xmin(s)::text as xmin,
+                   not exists (select 1 from bus_event
+                               where stream = ${stream} and xid >= pg_snapshot_xmin(s)) as settled,
+                   exists (select 1 from bus_cursor where stream = ${stream} and grp = ${group}) as present
+            from pg_current_snapshot() as s`
+          if (row === undefined || row.present) break
+          if (from === 'end' && !row.settled && attempt < 100) {
+            await new Promise((resolve) => setTimeout(resolve, 20))
+            continue
+          }
+          const xid = from === 'end' ? (BigInt(row.xmin) - 1n).toString() : '0'
+          const seq = from === 'end' ? '9223372036854775807' : '0'
+          await sql`
+            insert into bus_cursor (stream, grp, xid, seq)
+            values (${stream}, ${group}, ${xid}::xid8, ${seq}::bigint)
+            on conflict (stream, grp) do nothing`
+          break
+        }
+        lost = false
+        drained = false
+        watch()
+      }),
+
+    read: ({ consumer, count, blockMs, signal }) =>
+      guarded(async () => {
+        watch()
+        const until = performance.now() + blockMs
+        let pause: number = settleMs.first
+        while (!signal.aborted) {
+          let unsettled = false
+          if (!drained) {
+            lost = false
+            drained = true
+            const rows = await handOut(consumer, count).catch((error: unknown) => {
+              drained = false
+              throw error
+            })
+            const first = rows[0]
+            if (first === undefined || !first.present) {
+              drained = false
+              throw new GroupLost(`group ${group} of ${stream} is gone`)
+            }
+            unsettled = first.unsettled
+            if (first.id !== null) {
+              drained = false
+              return rows.map((row) =>
+                toEntry({ id: row.id as string, payload: row.payload as Fields, deliveries: 1 }),
+              )
+            }
+            if (unsettled) drained = false
+          }
+          if (lost) throw new GroupLost(`group ${group} of ${stream} is gone`)
+          const left = until - performance.now()
+          if (left <= 0) return []
+          await bell.wait(unsettled ? Math.min(pause, left) : left, signal)
+          pause = unsettled ? Math.min(pause * 2, settleMs.longest) : settleMs.first
+        }
+        return []
+      }),
+
+    reclaim: ({ consumer, minIdleMs, count, ownOnly }) =>
+      guarded(async () => {
+        const [present] = await sql`
+          select 1 from bus_cursor where stream = ${stream} and grp = ${group}`
+        if (present === undefined) throw new GroupLost(`group ${group} of ${stream} is gone`)
+        // What was trimmed while it was pending has nothing left to deliver.
+        const rows = await sql<(HandedRow & { gone: boolean })[]>`
+          with idle as (
+            select grp, seq from bus_delivery
+            where grp = ${group} and stream = ${stream}
+              and locked_until <= now() + ${leaseMs - minIdleMs} * interval '1 millisecond'
+              and (${ownOnly !== true} or consumer = ${consumer})
+            order by seq
+            limit ${count}
+            for update skip locked
+          ), gone as (
+            delete from bus_delivery d
+            using idle i
+            where d.grp = i.grp and d.seq = i.seq
+              and not exists (select 1 from bus_event e where e.seq = i.seq)
+          ), taken as (
+            update bus_delivery d
+            set consumer = ${consumer},
+                locked_until = now() + ${leaseMs} * interval '1 millisecond',
+                deliveries = d.deliveries + 1
+            from idle i, bus_event e
+            where d.grp = i.grp and d.seq = i.seq and e.seq = i.seq
+            returning e.xid, e.seq, e.payload, d.deliveries
+          )
+          select xid::text || '-' || seq::text as id, payload, deliveries
+          from taken
+          order by xid, seq`
+        return rows.map(toEntry)
+      }),
+
+    ack: (ids) =>
+      guarded(async () => {
+        if (ids.length === 0) return
+        await sql`
+          delete from bus_delivery
+          where grp = ${group} and stream = ${stream}
+            and seq = any(${ids.map((id) => parseId(id).seq.toString())}::bigint[])`
+      }),
+
+    stats: () =>
+      guarded(async (): Promise<GroupStats> => {
+        const [row] = await sql<
+          {
+            pending: number
+            idle: number | null
+            oldest: string | null
+            last: string
+            undelivered: number
+          }[]
+        >`
+          select c.xid::text || '-' || c.seq::text as last,
+                 p.pending, p.idle, p.oldest,
+                 (select count(*)::int from bus_event e
+                  where e.stream = c.stream and (e.xid, e.seq) > (c.xid, c.seq)) as undelivered
+          from bus_cursor c
+          cross join lateral (
+            select count(*)::int as pending,
+                   (extract(epoch from now() - min(d.locked_until)) * 1000 + ${leaseMs})::float8 as idle,
+                   (array_agg(e.xid::text || '-' || e.seq::text order by e.xid, e.seq)
+                      filter (where e.seq is not null))[1] as oldest
+            from bus_delivery d
+            left join bus_event e on e.seq = d.seq
+            where d.grp = c.grp and d.stream = c.stream) p
+          where c.stream = ${stream} and c.grp = ${group}`
+        if (row === undefined) throw new GroupLost(`group ${group} of ${stream} is gone`)
+        return {
+          pending: row.pending,
+          undelivered: row.undelivered,
+          oldestPendingMs: row.idle === null ? 0 : Math.max(0, Math.round(row.idle)),
+          oldestPendingId: row.oldest,
+          lastDeliveredId: row.last,
+        }
+      }),
+
+    close() {
+      unwatch?.()
+      unwatch = null
+    },
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Broadcast reader of the Postgres driver. Reads (xid, seq) above its own
+ * position and below the oldest running transaction, so a commit that arrives
+ * late is never passed by. Rows that are visible but not final yet are looked at
+ * again after a few milliseconds instead of at the next poll.
+ */
+import type { Logger } from 'pino'
+import type { Database } from '../db/port.ts'
+import type { Fields, StreamEntry, Tail, TailOptions } from './port.ts'
+import { origin, type Position, parseId } from './position.ts'
+import { trimMark } from './postgres-trim.ts'
+import type { Wake } from './postgres-wake.ts'
+import { createBell } from './wait.ts'
+
+const pageSize = 500
+const maxSeq = 9223372036854775807n
+const retryAfterErrorMs = 1000
+/** First and longest pause before rows that were not final are read again. */
+const settleMs = { first: 1, longest: 50 } as const
+
+interface EventRow {
+  readonly id: string
+  readonly payload: Fields
+  readonly settled: boolean
+}
+
+interface Cursor {
+  readonly stream: string
+  position: Position
+  /** Snapshot of the start: what it already saw came before the call. */
+  snapshot: string | null
+  /** Trim mark that was reported already. */
+  gapSeen: string | null
+  dirty: boolean
+}
+
+export async function openTail(db: Database, wake: Wake, log: Logger, options: TailOptions): Promise<Tail> {
+  const { sql } = db
+  const bell = createBell()
+  const closing = new AbortController()
+  let reposition = false
+
+  const [now] = await sql<{ xmin: string; snapshot: string }[]>`
+    select pg_snapshot_xmin(s)::text as xmin, s::text as snapshot from pg_current_snapshot() as s`
+  if (now === undefined) throw new Error('no snapshot')
+  const end: Position = { xid: BigInt(now.xmin) - 1n, seq: maxSeq }
+  const cursors: Cursor[] = options.streams.map((stream) => ({
+    stream,
+    position: options.from === 'end' ? end : origin,
+    snapshot: options.from === 'end' ? now.snapshot : null,
+    gapSeen: null,
+    dirty: true,
+  }))
+
+  const read = (cursor: Cursor) => sql<EventRow[]>`
+    select e.xid::text || '-' || e.seq::text as id, e.payload,
+           e.xid < pg_snapshot_xmin(pg_current_snapshot()) as settled
+    from bus_event e
+    where e.stream = ${cursor.stream}
+      and (e.xid, e.seq) > (${cursor.position.xid.toString()}::xid8, ${cursor.position.seq.toString()}::bigint)
+      and (${cursor.snapshot}::pg_snapshot is null
+           or not pg_visible_in_snapshot(e.xid, ${cursor.snapshot}::pg_snapshot))
+    order by e.xid, e.seq
+    limit ${pageSize}`
+
+  const report = async (work: () => Promise<void> | void, event: string): Promise<void> => {
+    try {
+      await work()
+    } catch (error) {
+      log.error({ err: error, streams: options.streams }, event)
+    }
+  }
+
+  /** True when rows above the position were trimmed away before they were read. */
+  const passedByTrim = async (cursor: Cursor): Promise<boolean> => {
+    const [mark] = await sql<{ id: string }[]>`
+      select xid::text || '-' || seq::text as id
+      from bus_cursor
+      where stream = ${cursor.stream} and grp = ${trimMark}`
+    if (mark === undefined || mark.id === cursor.gapSeen) return false
+    const trimmed = parseId(mark.id)
+    const { position } = cursor
+    const passed = trimmed.xid > position.xid || (trimmed.xid === position.xid && trimmed.seq > position.seq)
+    if (passed) cursor.gapSeen = mark.id
+    return passed
+  }
+
+  /** Reads one page; answers whether rows remain that are not final yet. */
+  const advance = async (cursor: Cursor): Promise<boolean> => {
+    const rows = await read(cursor)
+    const settled = rows.filter((row) => row.settled)
+    if (settled.length > 0 && (await passedByTrim(cursor))) await report(options.onGap, 'bus_gap_failed')
+    cursor.dirty = rows.length === pageSize && settled.length === rows.length
+    if (settled.length > 0) {
+      const entries: StreamEntry[] = settled.map((row) => ({
+        id: row.id,
+        stream: cursor.stream,
+        fields: row.payload,
+      }))
+      const last = entries.at(-1) as StreamEntry
+      await report(() => options.onEntries(entries), 'bus_entries_failed')
+      cursor.position = parseId(last.id)
+    }
+    return settled.length < rows.length
+  }
+
+  /** After a new connection the server may be another one (restore, promotion): step back to what is surely final. */
+  const stepBack = async (): Promise<void> => {
+    const [row] = await sql<{ xmin: string }[]>`
+      select pg_snapshot_xmin(pg_current_snapshot())::text as xmin`
+    if (row === undefined) return
+    const bound: Position = { xid: BigInt(row.xmin) - 1n, seq: maxSeq }
+    for (const cursor of cursors) {
+      if (cursor.position.xid > bound.xid) cursor.position = bound
+      cursor.dirty = true
+    }
+    await report(options.onGap, 'bus_gap_failed')
+  }
+
+  const loop = async (): Promise<void> => {
+    let pause: number = settleMs.first
+    let failing = false
+    while (!closing.signal.aborted) {
+      try {
+        if (reposition) {
+          await stepBack()
+          reposition = false
+        }
+        let unsettled = false
+        let again = false
+        for (const cursor of cursors) {
+          if (!cursor.dirty || closing.signal.aborted) continue
+          if (await advance(cursor)) {
+            unsettled = true
+            cursor.dirty = true
+          }
+          again ||= cursor.dirty && !unsettled
+        }
+        failing = false
+        if (again) continue
+        await bell.wait(unsettled ? pause : undefined, closing.signal)
+        pause = unsettled ? Math.min(pause * 2, settleMs.longest) : settleMs.first
+      } catch (error) {
+        if (!failing && !closing.signal.aborted)
+          log.warn({ err: error, streams: options.streams }, 'bus_tail_failed')
+        failing = true
+        await bell.wait(retryAfterErrorMs, closing.signal)
+      }
+    }
+  }
+
+  const unwatch = cursors.map((cursor) =>
+    wake.watch({
+      stream: cursor.stream,
+      wake() {
+        cursor.dirty = true
+        bell.ring()
+      },
+      reconnected() {
+        reposition = true
+      },
+    }),
+  )
+  const running = loop()
+
+  return {
+    positioned: Promise.resolve(),
+    async [Symbol.asyncDispose]() {
+      for (const stop of unwatch) stop()
+      closing.abort()
+      await running
+    },
+  }
+}

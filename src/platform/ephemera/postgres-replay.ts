@@ -1,0 +1,136 @@
+/**
+ * The replay memory on Postgres (storage-and-operations §7.4). The table is
+ * unlogged: whatever empties it (crash recovery, promotion, TRUNCATE) takes the
+ * sentinel `caracal:replay:birth` with it, so a memory that lost markers is seen
+ * as newly born, and tokens not younger than it are refused.
+ *
+ * A claim is one statement that also reads the sentinel: 1 round trip, shared by
+ * the claims of one tick.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Logger } from 'pino'
+import { createCoalescer } from '../bus/coalesce.ts'
+import type { Database } from '../db/port.ts'
+import { leaveBirthSecond } from './birth.ts'
+import type { ClaimOutcome, ReplayMemory } from './port.ts'
+import { EphemeraUnavailable } from './port.ts'
+import { askStore, wholeMs } from './postgres-ask.ts'
+
+export const birthKey = 'caracal:replay:birth'
+
+const maxBatch = 500
+const seenKeys = 50_000
+
+interface Claim {
+  readonly key: string
+  readonly value: string
+  readonly ttlMs: number
+}
+
+interface Claimed {
+  readonly won: boolean
+  /** Read in the same snapshot as the claim; `null` when the sentinel is missing. */
+  readonly birth: number | null
+}
+
+export function createPostgresReplay(db: Database, log: Logger): ReplayMemory {
+  const { sql } = db
+  /**
+   * Keys this process saw claimed, with the birth they were claimed under. A hit
+   * saves the write of a replay; the sentinel is still read, because after a loss
+   * the answer is another one.
+   */
+  const seen = new LRUCache<string, number>({ max: seenKeys })
+
+  const claims = createCoalescer<Claim, Claimed>({
+    maxItems: maxBatch,
+    flush: async (calls) => {
+      const first = new Map<string, Claim>()
+      for (const call of calls) if (!first.has(call.key)) first.set(call.key, call)
+      const keys = [...first.keys()]
+      const values = [...first.values()].map((call) => call.value)
+      const ttls = [...first.values()].map((call) => wholeMs(call.ttlMs))
+      const [row] = await askStore(
+        sql<{ keys: string[]; birth: string | null }[]>`
+          with claimed as (
+            insert into ephemera (key, value, expires_at)
+            select k, v, now() + ttl * interval '1 millisecond'
+            from unnest(${keys}::text[], ${values}::text[], ${ttls}::float8[]) as t(k, v, ttl)
+            order by k
+            on conflict (key) do update
+            set value = excluded.value, counter = 0, expires_at = excluded.expires_at
+            where ephemera.expires_at <= now()
+            returning key
+          )
+          select coalesce((select array_agg(key) from claimed), '{}') as keys,
+                 (select value from ephemera where key = ${birthKey}) as birth`,
+      )
+      if (row === undefined) throw new EphemeraUnavailable('replay claim was not answered')
+      const won = new Set(row.keys)
+      const birth = parseBirth(row.birth)
+      return calls.map((call) => ({ won: first.get(call.key) === call && won.has(call.key), birth }))
+    },
+  })
+
+  const births = createCoalescer<null, number | null>({
+    maxItems: maxBatch,
+    flush: async (calls) => {
+      const [row] = await askStore(
+        sql<{ birth: string | null }[]>`select value as birth from ephemera where key = ${birthKey}`,
+      )
+      const birth = parseBirth(row?.birth ?? null)
+      return calls.map(() => birth)
+    },
+  })
+
+  /** Stores the database clock as birth unless somebody else did, and answers what is stored. */
+  const bear = async (): Promise<{ birth: number; created: boolean }> => {
+    const inserted = await askStore(
+      sql`
+        insert into ephemera (key, value, expires_at)
+        select ${birthKey}, floor(extract(epoch from clock_timestamp()) * 1000)::bigint::text, null
+        on conflict (key) do nothing`,
+    )
+    const birth = await births.add(null)
+    if (birth === null) throw new EphemeraUnavailable('the birth of the replay memory cannot be established')
+    if (inserted.count > 0) log.warn({ birth }, 'replay_memory_born')
+    return { birth, created: inserted.count > 0 }
+  }
+
+  const settledBirth = async (read: number | null): Promise<number> => read ?? (await bear()).birth
+
+  return {
+    async claim(key, value, ttlMs, issuedAt): Promise<ClaimOutcome> {
+      const known = seen.get(key)
+      if (known !== undefined) {
+        const birth = await settledBirth(await births.add(null))
+        if (birth === known) return 'replayed'
+        return issuedAt !== null && issuedAt * 1000 <= birth ? 'predates_memory' : 'replayed'
+      }
+      const claimed = await claims.add({ key, value, ttlMs })
+      const birth = await settledBirth(claimed.birth)
+      seen.set(key, birth, { ttl: wholeMs(ttlMs) })
+      if (!claimed.won) return 'replayed'
+      return issuedAt !== null && !(issuedAt * 1000 > birth) ? 'predates_memory' : 'fresh'
+    },
+
+    async remembers(issuedAt) {
+      return issuedAt * 1000 > (await settledBirth(await births.add(null)))
+    },
+
+    async establish(signal) {
+      const read = await births.add(null)
+      if (read !== null) return
+      const { birth, created } = await bear()
+      if (created) await leaveBirthSecond(db, birth, signal)
+    },
+  }
+}
+
+function parseBirth(text: string | null): number | null {
+  if (text === null) return null
+  const birth = Number(text)
+  if (!Number.isSafeInteger(birth))
+    throw new EphemeraUnavailable('the birth of the replay memory is unreadable')
+  return birth
+}

@@ -1,0 +1,134 @@
+/**
+ * Publishes committed outbox rows (audit-and-events §10.2). At least once: a crash
+ * between publish and mark publishes the same `outbox_id` again. Rows of one
+ * batch keep their order; there is none across workers or retries.
+ *
+ * A store that cannot be asked never costs a row an attempt.
+ */
+import type { Logger } from 'pino'
+import type { Bus, OutgoingEntry } from '../bus/port.ts'
+import { signEntry } from '../bus/signature.ts'
+import type { Database } from '../db/port.ts'
+import type { HmacKey } from '../keys.ts'
+import { flattenPayload } from './flatten.ts'
+import { anyDue, claimRows, markFailed, markPublished, type OutboxRow, releaseRows } from './rows.ts'
+
+export interface DispatcherOptions {
+  readonly db: Database
+  readonly bus: Bus
+  readonly key: HmacKey
+  readonly log: Logger
+  readonly worker: string
+  readonly batchSize: number
+  readonly maxAttempts: number
+  readonly leaseSeconds: number
+  readonly streamMaxLength: number
+}
+
+export interface Dispatcher {
+  /** Publishes what is due until a claim comes back short. Never two at once; a call during a run asks for another round. */
+  tick(signal: AbortSignal): Promise<void>
+  /** Settles when no tick is running. */
+  idle(): Promise<void>
+}
+
+const publishTimeoutMs = 5000
+/** One trip to the bus; the lease is looked at between trips. */
+const chunkSize = 100
+
+/** Never trimmed by publishing: it could delete evidence that was not ingested (audit-and-events §6.5). */
+function isAuditStream(topic: string): boolean {
+  return topic === 'caracal.audit.events' || topic.startsWith('caracal.audit.events.')
+}
+
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  const { db, bus, log, worker } = options
+  let running: Promise<void> | null = null
+  let again = false
+
+  const toEntry = (row: OutboxRow): OutgoingEntry => {
+    const fields = { ...flattenPayload(row.payload), outbox_id: row.id, dedupe_key: row.dedupeKey }
+    return {
+      stream: row.topic,
+      fields: signEntry(options.key, row.topic, fields),
+      ...(isAuditStream(row.topic) ? {} : { maxLength: options.streamMaxLength }),
+    }
+  }
+
+  /** Publishes one chunk and records the outcome; false when the bus went away. */
+  const publishChunk = async (rows: readonly OutboxRow[]): Promise<boolean> => {
+    const outcomes = await bus.publish(rows.map(toEntry))
+    const published: string[] = []
+    const failed: { id: string; error: string }[] = []
+    const released: string[] = []
+    for (const [index, row] of rows.entries()) {
+      const outcome = outcomes[index]
+      if (outcome?.ok === true) published.push(row.id)
+      else if (outcome?.reason === 'rejected') failed.push({ id: row.id, error: outcome.message })
+      else released.push(row.id)
+    }
+    if (published.length > 0) await markPublished(db, worker, published)
+    if (failed.length > 0) {
+      const dead = await markFailed(db, worker, failed, options.maxAttempts)
+      log.warn({ rows: failed.length, error: failed[0]?.error }, 'outbox_publish_rejected')
+      if (dead.length > 0) log.error({ ids: dead }, 'outbox_rows_dead')
+    }
+    if (released.length > 0) await releaseRows(db, worker, released)
+    return released.length === 0
+  }
+
+  /** One claim and its publishes. True when there may be more to do right away. */
+  const round = async (signal: AbortSignal): Promise<boolean> => {
+    if (!(await anyDue(db))) return false
+    try {
+      await bus.ping()
+    } catch {
+      return false
+    }
+    const leasedAt = performance.now()
+    const rows = await claimRows(db, worker, options.batchSize, options.leaseSeconds)
+    for (let at = 0; at < rows.length; at += chunkSize) {
+      const left = options.leaseSeconds * 1000 - (performance.now() - leasedAt)
+      const rest = rows.slice(at)
+      if (signal.aborted || left < publishTimeoutMs) {
+        await releaseRows(
+          db,
+          worker,
+          rest.map((row) => row.id),
+        )
+        return false
+      }
+      if (!(await publishChunk(rest.slice(0, chunkSize)))) {
+        const behind = rest.slice(chunkSize).map((row) => row.id)
+        if (behind.length > 0) await releaseRows(db, worker, behind)
+        return false
+      }
+    }
+    return rows.length === options.batchSize
+  }
+
+  const run = async (signal: AbortSignal): Promise<void> => {
+    let more = true
+    while (!signal.aborted && (more || again)) {
+      again = false
+      more = await round(signal)
+    }
+  }
+
+  return {
+    tick(signal) {
+      if (running !== null) {
+        again = true
+        return running
+      }
+      again = false
+      running = run(signal).finally(() => {
+        running = null
+      })
+      return running
+    },
+    async idle() {
+      await running?.catch(() => undefined)
+    },
+  }
+}

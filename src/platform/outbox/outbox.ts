@@ -1,0 +1,107 @@
+/**
+ * The outbox of one process: enqueue for every role, and the dispatcher as a job
+ * for the roles that publish (control, coordinator). Committing wakes the
+ * dispatcher at once: by a call when it runs in this process, by NOTIFY when it
+ * runs in another one.
+ */
+import type { Logger } from 'pino'
+import type { Bus } from '../bus/port.ts'
+import type { Database } from '../db/port.ts'
+import type { Job } from '../jobs/job.ts'
+import type { KeyRing } from '../keys.ts'
+import { createDispatcher, type Dispatcher } from './dispatcher.ts'
+import type { Outbox } from './port.ts'
+import { insertRows } from './rows.ts'
+
+export interface OutboxSettings {
+  readonly OUTBOX_INTERVAL_MS: number
+  readonly OUTBOX_BATCH_SIZE: number
+  readonly OUTBOX_MAX_ATTEMPTS: number
+  /** Seconds. */
+  readonly OUTBOX_LOCK_SEC: number
+  readonly STREAMS_MAXLEN: number
+  /** Lease owner, unique per process. */
+  readonly WORKER_ID: string
+}
+
+export interface OutboxOptions {
+  readonly db: Database
+  readonly bus: Bus
+  readonly keys: Pick<KeyRing, 'streams'>
+  readonly settings: OutboxSettings
+  readonly log: Logger
+}
+
+export interface RunningOutbox extends Outbox, AsyncDisposable {
+  /** `outbox_publisher`: register it once per process, and only where control or coordinator run. */
+  readonly job: Job
+  readonly dispatcher: Dispatcher
+}
+
+const channel = 'caracal_outbox'
+
+export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): RunningOutbox {
+  const dispatcher = createDispatcher({
+    db,
+    bus,
+    log,
+    key: keys.streams,
+    worker: settings.WORKER_ID,
+    batchSize: settings.OUTBOX_BATCH_SIZE,
+    maxAttempts: settings.OUTBOX_MAX_ATTEMPTS,
+    leaseSeconds: settings.OUTBOX_LOCK_SEC,
+    streamMaxLength: settings.STREAMS_MAXLEN,
+  })
+  /** Signal of the running job; `null` where this process does not dispatch. */
+  let dispatching: AbortSignal | null = null
+  let listening: Promise<AsyncDisposable> | null = null
+
+  const wake = (): void => {
+    if (dispatching === null || dispatching.aborted) return
+    dispatcher.tick(dispatching).catch((error: unknown) => {
+      log.error({ err: error }, 'outbox_publisher_failed')
+    })
+  }
+
+  const listen = async (): Promise<void> => {
+    if (listening !== null) return
+    listening = db.listen(channel, wake, wake)
+    try {
+      await listening
+    } catch (error) {
+      // The interval carries on; the next iteration tries to listen again.
+      listening = null
+      log.warn({ err: error }, 'outbox_listen_failed')
+    }
+  }
+
+  return {
+    dispatcher,
+    job: {
+      name: 'outbox_publisher',
+      intervalMs: settings.OUTBOX_INTERVAL_MS,
+      immediate: true,
+      async run({ signal }) {
+        dispatching = signal
+        await listen()
+        await dispatcher.tick(signal)
+      },
+    },
+
+    async enqueue(tx, producer, events) {
+      if (events.length === 0) return []
+      const ids = await insertRows(tx, producer, events)
+      // A notification takes a cluster-wide lock at commit, so it is sent only where nobody here dispatches.
+      if (dispatching === null || dispatching.aborted) await tx.sql`select pg_notify(${channel}, '')`
+      else tx.onCommit(wake)
+      return ids
+    },
+
+    async [Symbol.asyncDispose]() {
+      dispatching = null
+      await dispatcher.idle()
+      const subscription = await listening?.catch(() => null)
+      await subscription?.[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * The SQL of `caracal_outbox`. Indexes: partial `(created_at, id) where status =
+ * 'pending'` for the claim, `(status, available_at)` for counts and retention,
+ * unique `(producer, topic, dedupe_key)` for the insert.
+ */
+import type { Queryable } from '../db/port.ts'
+import { uuidv7 } from '../ids.ts'
+import { storedPayload } from './flatten.ts'
+import type { OutboxEvent, Producer } from './port.ts'
+
+export interface OutboxRow {
+  readonly id: string
+  readonly topic: string
+  readonly dedupeKey: string
+  readonly payload: Readonly<Record<string, unknown>>
+  readonly attempts: number
+}
+
+export async function insertRows(
+  db: Pick<Queryable, 'sql'>,
+  producer: Producer,
+  events: readonly OutboxEvent[],
+): Promise<string[]> {
+  const ids = events.map(() => uuidv7())
+  await db.sql`
+    insert into caracal_outbox (id, producer, topic, dedupe_key, payload_json, request_id)
+    select e.id, ${producer}, e.topic, e.dedupe_key, e.payload::jsonb, e.request_id
+    from unnest(${ids}::text[],
+                ${events.map((event) => event.topic)}::text[],
+                ${events.map((event, index) => event.dedupeKey ?? (ids[index] as string))}::text[],
+                ${events.map((event) => JSON.stringify(storedPayload(event.payload)))}::text[],
+                ${events.map((event) => event.requestId ?? null)}::text[])
+         with ordinality as e(id, topic, dedupe_key, payload, request_id, n)
+    order by e.n
+    on conflict (producer, topic, dedupe_key) do nothing`
+  return ids
+}
+
+/** One cheap look at the partial index, so that an idle dispatcher writes nothing and asks the bus nothing. */
+export async function anyDue(db: Pick<Queryable, 'sql'>): Promise<boolean> {
+  const rows = await db.sql`
+    select 1 from caracal_outbox
+    where status = 'pending'
+      and available_at <= now()
+      and (locked_until is null or locked_until < now())
+    limit 1`
+  return rows.length > 0
+}
+
+/** Leases up to `limit` due rows for `worker`, oldest first. Rows another worker holds are skipped. */
+export async function claimRows(
+  db: Pick<Queryable, 'sql'>,
+  worker: string,
+  limit: number,
+  leaseSeconds: number,
+): Promise<OutboxRow[]> {
+  const rows = await db.sql<
+    {
+      id: string
+      topic: string
+      dedupe_key: string
+      payload_json: Record<string, unknown>
+      attempts: number
+    }[]
+  >`
+    with due as (
+      select id
+      from caracal_outbox
+      where status = 'pending'
+        and available_at <= now()
+        and (locked_until is null or locked_until < now())
+      order by created_at, id
+      limit ${limit}
+      for update skip locked
+    ), claimed as (
+      update caracal_outbox o
+      set locked_until = now() + ${leaseSeconds} * interval '1 second',
+          locked_by = ${worker},
+          updated_at = now()
+      from due
+      where o.id = due.id
+      returning o.id, o.topic, o.dedupe_key, o.payload_json, o.attempts, o.created_at
+    )
+    select id, topic, dedupe_key, payload_json, attempts
+    from claimed
+    order by created_at, id`
+  return rows.map((row) => ({
+    id: row.id,
+    topic: row.topic,
+    dedupeKey: row.dedupe_key,
+    payload: row.payload_json,
+    attempts: row.attempts,
+  }))
+}
+
+/** A row whose lease went to another worker meanwhile is left to that one. */
+export async function markPublished(
+  db: Pick<Queryable, 'sql'>,
+  worker: string,
+  ids: readonly string[],
+): Promise<void> {
+  await db.sql`
+    update caracal_outbox
+    set status = 'published', attempts = attempts + 1, published_at = now(),
+        locked_until = null, locked_by = null, last_error = null, updated_at = now()
+    where id = any(${[...ids]}::text[]) and locked_by = ${worker} and status = 'pending'`
+}
+
+/** Gives rows back untouched: no attempt is counted. */
+export async function releaseRows(
+  db: Pick<Queryable, 'sql'>,
+  worker: string,
+  ids: readonly string[],
+): Promise<void> {
+  await db.sql`
+    update caracal_outbox
+    set locked_until = null, locked_by = null, updated_at = now()
+    where id = any(${[...ids]}::text[]) and locked_by = ${worker} and status = 'pending'`
+}
+
+/**
+ * Counts an attempt for each failed row: back-off of min(60, 2^attempts) seconds plus up to 30 %
+ * jitter, or `dead` at `maxAttempts`. Answers the ids that died.
+ */
+export async function markFailed(
+  db: Pick<Queryable, 'sql'>,
+  worker: string,
+  failures: readonly { readonly id: string; readonly error: string }[],
+  maxAttempts: number,
+): Promise<string[]> {
+  const rows = await db.sql<{ id: string; status: string }[]>`
+    update caracal_outbox o
+    set attempts = o.attempts + 1,
+        last_error = f.error,
+        locked_until = null,
+        locked_by = null,
+        updated_at = now(),
+        status = case when o.attempts + 1 >= ${maxAttempts} then 'dead' else 'pending' end,
+        available_at = now() + least(60, power(2, least(o.attempts + 1, 16)))
+                             * (1 + random() * 0.3) * interval '1 second'
+    from unnest(${failures.map((failure) => failure.id)}::text[],
+                ${failures.map((failure) => failure.error.slice(0, 1000))}::text[]) as f(id, error)
+    where o.id = f.id and o.locked_by = ${worker} and o.status = 'pending'
+    returning o.id, o.status`
+  return rows.filter((row) => row.status === 'dead').map((row) => row.id)
+}
+
+/** Deletes up to `limit` published rows that did not change for `days`; pending and dead rows are never deleted. */
+export async function deletePublished(
+  db: Pick<Queryable, 'sql'>,
+  days: number,
+  limit: number,
+): Promise<number> {
+  const deleted = await db.sql`
+    delete from caracal_outbox
+    where id in (
+      select id from caracal_outbox
+      where status = 'published' and updated_at < now() - ${days} * interval '1 day'
+      order by updated_at
+      limit ${limit}
+      for update skip locked)`
+  return deleted.count
+}
+
+export interface OutboxCounts {
+  readonly pending: number
+  readonly published: number
+  readonly dead: number
+}
+
+/** Rows by status, of one producer or of all. Counts the whole table: cache it (metrics, every 15 s). */
+export async function countRows(db: Pick<Queryable, 'sql'>, producer?: Producer): Promise<OutboxCounts> {
+  const rows = await db.sql<{ status: keyof OutboxCounts; n: number }[]>`
+    select status, count(*)::int as n
+    from caracal_outbox
+    where ${producer ?? null}::text is null or producer = ${producer ?? null}::text
+    group by status`
+  const counts = { pending: 0, published: 0, dead: 0 }
+  for (const row of rows) counts[row.status] = row.n
+  return counts
+}
+
+/** Dead rows of one producer, or of all: what readiness asks. */
+export async function countDead(db: Pick<Queryable, 'sql'>, producer?: Producer): Promise<number> {
+  const [row] = await db.sql<{ n: number }[]>`
+    select count(*)::int as n
+    from caracal_outbox
+    where status = 'dead'
+      and (${producer ?? null}::text is null or producer = ${producer ?? null}::text)`
+  return row?.n ?? 0
+}
+
+/** Age in seconds of the oldest row that still waits, 0 without one. */
+export async function oldestPendingSeconds(db: Pick<Queryable, 'sql'>): Promise<number> {
+  const [row] = await db.sql<{ age: number | null }[]>`
+    select extract(epoch from now() - created_at)::float8 as age
+    from caracal_outbox
+    where status = 'pending'
+    order by created_at, id
+    limit 1`
+  return Math.max(0, row?.age ?? 0)
+}
+
+/**
+ * Makes a dead row pending again with a fresh budget (audit-and-events §10.3). False when there is
+ * no such dead row of this producer whose payload names `zoneId`.
+ */
+export async function requeueDead(
+  db: Pick<Queryable, 'sql'>,
+  row: { readonly id: string; readonly producer: Producer; readonly zoneId: string },
+): Promise<boolean> {
+  const updated = await db.sql`
+    update caracal_outbox
+    set status = 'pending', attempts = 0, available_at = now(),
+        locked_until = null, locked_by = null, updated_at = now()
+    where id = ${row.id} and producer = ${row.producer} and status = 'dead'
+      and payload_json ->> 'zone_id' = ${row.zoneId}`
+  return updated.count > 0
+}
+
+export interface OutboxState {
+  readonly topic: string
+  readonly payload: Readonly<Record<string, unknown>>
+  readonly status: 'pending' | 'published' | 'dead'
+  readonly attempts: number
+  readonly lastError: string | null
+  readonly publishedAt: Date | null
+}
+
+/** Where one event stands (audit-and-events §10.4); `null` when there is no such row. */
+export async function readRow(db: Pick<Queryable, 'sql'>, id: string): Promise<OutboxState | null> {
+  const [row] = await db.sql<
+    {
+      topic: string
+      payload_json: Record<string, unknown>
+      status: OutboxState['status']
+      attempts: number
+      last_error: string | null
+      published_at: Date | null
+    }[]
+  >`
+    select topic, payload_json, status, attempts, last_error, published_at
+    from caracal_outbox
+    where id = ${id}`
+  if (row === undefined) return null
+  return {
+    topic: row.topic,
+    payload: row.payload_json,
+    status: row.status,
+    attempts: row.attempts,
+    lastError: row.last_error,
+    publishedAt: row.published_at,
+  }
+}

@@ -1,0 +1,4 @@
+import { busContract } from './contract.ts'
+import { createPostgresStore } from './postgres-store.ts'
+
+busContract('Postgres', createPostgresStore)
