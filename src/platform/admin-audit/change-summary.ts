@@ -1,0 +1,77 @@
+/** Which fields a change touched: names, never values (audit-and-events §8.1). */
+import { actionSegment, type EntityRules } from './entity.ts'
+
+const secretFields: ReadonlySet<string> = new Set([
+  'client_secret',
+  'secret',
+  'password',
+  'token',
+  'private_key',
+  'api_key',
+  'assertion',
+  'bearer_token',
+  'access_token',
+  'refresh_token',
+])
+const deepest = 3
+const mostFields = 64
+/** Names come from the caller; a longer one is no field of ours. */
+const longestName = 256
+
+export interface ChangeSummary {
+  readonly change_kind: 'create' | 'update' | 'delete' | 'action' | 'secret_rotation'
+  readonly changed_fields?: readonly string[]
+  readonly secret_rotated?: true
+}
+
+interface Walk {
+  readonly fields: string[]
+  secretSeen: boolean
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function walk(value: Record<string, unknown>, prefix: string, depth: number, found: Walk): void {
+  for (const [name, member] of Object.entries(value)) {
+    if (secretFields.has(name.toLowerCase())) {
+      found.secretSeen = true
+      continue
+    }
+    const path = prefix === '' ? name : `${prefix}.${name}`
+    if (path.length > longestName) continue
+    const before = found.fields.length
+    if (isPlainObject(member) && depth < deepest) walk(member, path, depth + 1, found)
+    else if (isPlainObject(member)) noteSecrets(member, found)
+    if (found.fields.length === before) found.fields.push(path)
+  }
+}
+
+function noteSecrets(value: Record<string, unknown>, found: Walk): void {
+  for (const [name, member] of Object.entries(value)) {
+    if (secretFields.has(name.toLowerCase())) found.secretSeen = true
+    else if (isPlainObject(member)) noteSecrets(member, found)
+  }
+}
+
+/** The summary of a successful change; `null` for an update that touches no recordable field. */
+export function changeSummary(
+  change: { readonly method: string; readonly path: string; readonly body: unknown },
+  rules: EntityRules,
+): ChangeSummary | null {
+  const found: Walk = { fields: [], secretSeen: false }
+  if (isPlainObject(change.body)) walk(change.body, '', 1, found)
+  const verb = actionSegment(change.path, rules)
+  const rotated = found.secretSeen || verb === 'rotate-secret'
+  const fields = found.fields.sort().slice(0, mostFields)
+  const members = {
+    ...(fields.length > 0 ? { changed_fields: fields } : {}),
+    ...(rotated ? { secret_rotated: true as const } : {}),
+  }
+  if (change.method === 'DELETE') return { change_kind: 'delete', ...members }
+  if (verb !== null) return { change_kind: rotated ? 'secret_rotation' : 'action', ...members }
+  if (change.method === 'POST') return { change_kind: 'create', ...members }
+  if (fields.length === 0 && !rotated) return null
+  return { change_kind: rotated ? 'secret_rotation' : 'update', ...members }
+}
