@@ -36,12 +36,12 @@ export interface Journal {
 
 /** Opens (and creates, 0700) the journal in `directory`. */
 export function createJournal(directory: string): Journal {
-  const ready = mkdir(directory, { recursive: true, mode: 0o700 })
-  ready.catch(() => undefined)
+  // Asked for each time: a volume may appear, or come back, while the process runs.
+  const ready = () => mkdir(directory, { recursive: true, mode: 0o700 })
 
   return {
     async append(lines) {
-      await ready
+      await ready()
       const name = `pending-${process.pid}-${process.hrtime.bigint()}-${randomBytes(4).toString('hex')}`
       const staged = join(directory, `${name}.partial`)
       const file = await open(staged, 'wx', 0o600)
@@ -56,7 +56,7 @@ export function createJournal(directory: string): Journal {
     },
 
     async pending() {
-      await ready
+      await ready()
       const names = (await readdir(directory)).filter((name) => name.endsWith('.ndjson'))
       const dated = await Promise.all(
         names.map(async (name) => ({
@@ -78,7 +78,7 @@ export function createJournal(directory: string): Journal {
     },
 
     async probe() {
-      await ready
+      await ready()
       const path = join(directory, `.ready-${process.pid}-${randomBytes(4).toString('hex')}`)
       await (await open(path, 'wx', 0o600)).close()
       await rm(path)
