@@ -6,17 +6,43 @@
 
 import type { Logger } from 'pino'
 import type postgres from 'postgres'
-import type { Database, Queryable } from '../db/port.ts'
-import type { Job } from './job.ts'
+import type { Database, Queryable, Tx } from '../db/port.ts'
+import type { Job, JobContext } from './job.ts'
 
 /**
- * Tries the transaction lock `hashtext(key)`; true = this transaction is the runner until it ends.
- * Never waits.
+ * Tries the transaction lock of `key`: a decimal number is the lock itself, any other text is hashed
+ * with `hashtext`. True = this transaction is the runner until it ends. Never waits.
  */
 export async function withXactTryLock(tx: Pick<Queryable, 'sql'>, key: string): Promise<boolean> {
-  const [row] = await tx.sql<{ locked: boolean }[]>`
-    select pg_try_advisory_xact_lock(hashtext(${key})) as locked`
+  const [row] = /^\d+$/.test(key)
+    ? await tx.sql<{ locked: boolean }[]>`select pg_try_advisory_xact_lock(${key}::bigint) as locked`
+    : await tx.sql<{ locked: boolean }[]>`select pg_try_advisory_xact_lock(hashtext(${key})) as locked`
   return row?.locked === true
+}
+
+export interface SingleRunnerOptions {
+  readonly db: Database
+  /** snake_case name of the job. */
+  readonly name: string
+  readonly intervalMs: number
+  readonly immediate?: boolean
+  /** As for `withXactTryLock`. */
+  readonly key: string
+  /** One bounded batch of work in the transaction that holds the lock; may run again after a serialization failure. */
+  run(tx: Tx, context: JobContext): Promise<void>
+}
+
+/** A job that runs in one process at a time: an iteration that finds the lock taken does nothing. */
+export function singleRunner(options: SingleRunnerOptions): Job {
+  return {
+    name: options.name,
+    intervalMs: options.intervalMs,
+    ...(options.immediate === undefined ? {} : { immediate: options.immediate }),
+    run: (context) =>
+      options.db.transaction(async (tx) => {
+        if (await withXactTryLock(tx, options.key)) await options.run(tx, context)
+      }),
+  }
 }
 
 export interface LeaderLease extends AsyncDisposable {
@@ -76,44 +102,64 @@ export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
     log.info({ lease: name, held: next !== null }, 'leader_lease_changed')
   }
 
+  /**
+   * Asked through the pool and by process id: a statement on a reserved connection that died is
+   * fatal in the driver, and a driver that reconnected would answer for another session.
+   */
+  const stillLocked = async (current: Held): Promise<boolean> => {
+    const rows = await bounded(
+      db.sql`
+        select 1 from pg_locks
+        where locktype = 'advisory' and granted and objsubid = 1
+          and database = (select oid from pg_database where datname = current_database())
+          and pid = ${current.pid}
+          and (classid::bigint << 32 | objid::bigint) = ${key}::bigint`,
+    )
+    return rows.length > 0
+  }
+
   const verify = async (current: Held): Promise<boolean> => {
     try {
-      // The driver may have replaced the connection; the lock lives in the old session only.
-      const [row] = await bounded(
-        current.connection<{ pid: number; locked: boolean }[]>`
-          select pg_backend_pid() as pid,
-                 exists (
-                   select 1 from pg_locks
-                   where locktype = 'advisory' and pid = pg_backend_pid() and granted and objsubid = 1
-                     and (classid::bigint << 32 | objid::bigint) = ${key}::bigint) as locked`,
-      )
-      if (row?.pid === current.pid && row.locked) return true
+      if (await stillLocked(current)) return true
     } catch (error) {
       log.warn({ err: error, lease: name }, 'leader_probe_failed')
+      await release(current)
+      return false
     }
+    // The session is gone; the driver took its connection back when it closed.
     change(null)
-    current.connection.release()
     return false
+  }
+
+  /** Steps down at once, then gives lock and connection back if the session still lives. */
+  const release = async (current: Held): Promise<void> => {
+    change(null)
+    try {
+      if (!(await stillLocked(current))) return
+      await bounded(current.connection`select pg_advisory_unlock(${key}::bigint)`)
+      current.connection.release()
+    } catch (error) {
+      // Without an answer the session's end releases the lock; until then nobody leads.
+      log.warn({ err: error, lease: name }, 'leader_release_failed')
+    }
   }
 
   const acquire = async (): Promise<boolean> => {
     const connection = await bounded(db.sql.reserve())
-    try {
-      const [row] = await bounded(
-        connection<{ pid: number; locked: boolean }[]>`
-          select pg_backend_pid() as pid, pg_try_advisory_lock(${key}::bigint) as locked`,
-      )
-      if (row?.locked === true && !closed) {
-        change({ connection, pid: row.pid })
-        return true
-      }
-      if (row?.locked === true) await bounded(connection`select pg_advisory_unlock(${key}::bigint)`)
+    const [row] = await bounded(
+      connection<{ pid: number; locked: boolean }[]>`
+        select pg_backend_pid() as pid, pg_try_advisory_lock(${key}::bigint) as locked`,
+    )
+    if (row?.locked !== true) {
       connection.release()
       return false
-    } catch (error) {
-      connection.release()
-      throw error
     }
+    if (closed) {
+      await release({ connection, pid: row.pid })
+      return false
+    }
+    change({ connection, pid: row.pid })
+    return true
   }
 
   const contend = (): Promise<boolean> => {
@@ -145,15 +191,7 @@ export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
     async [Symbol.asyncDispose]() {
       closed = true
       await contending?.catch(() => undefined)
-      const current = held
-      if (current === null) return
-      change(null)
-      try {
-        await bounded(current.connection`select pg_advisory_unlock(${key}::bigint)`)
-      } catch {
-        // The session is gone, and the lock with it.
-      }
-      current.connection.release()
+      if (held !== null) await release(held)
     },
   }
 }
