@@ -1,0 +1,153 @@
+/**
+ * Audit events of this role (sts §12, audit-and-events §3.1–§3.3). A denial is
+ * handed over and not waited for; an allow is waited for by the mandate it allows.
+ * Ids and names only: no secret, no token text, no claims.
+ */
+import { uuidv7 } from '../../platform/ids.ts'
+import type { CompleteDecision, FailedDecision } from '../../policy/index.ts'
+import type { Accepted, AuditEvent, AuditSink } from '../audit/index.ts'
+import type { ApplicationDefinition } from './definitions.ts'
+import type { Exchange } from './exchange-state.ts'
+import type { LoadedBundle } from './policy-bundles.ts'
+
+export type Metadata = Readonly<Record<string, unknown>>
+
+export interface EventFacts {
+  readonly zoneId: string
+  readonly requestId: string
+  readonly type?: string
+  readonly decision: string
+  readonly status: string
+  readonly policies?: readonly Metadata[]
+  readonly diagnostics?: readonly Metadata[]
+  readonly bundle?: LoadedBundle | null
+  readonly metadata: Metadata
+}
+
+export interface Evidence {
+  /** Resolves to where the event rests; never rejects. */
+  emit(facts: EventFacts): Promise<Accepted>
+  /** One denial of an exchange, with its application as base metadata. Not waited for. */
+  denied(x: Exchange, status: string, metadata: Metadata): void
+  /** One policy decision about one resource; an allow joins the evidence its mandate waits for. */
+  decided(
+    x: Exchange,
+    resource: string,
+    decision: CompleteDecision | FailedDecision,
+    bundle: LoadedBundle,
+  ): void
+  /** A grant that no policy decided (control key, approvals); joins the evidence. */
+  granted(x: Exchange, policy: string, metadata: Metadata): void
+}
+
+export function createEvidence(audit: AuditSink): Evidence {
+  const emit = (facts: EventFacts): Promise<Accepted> => audit.emit(auditEvent(facts))
+
+  return {
+    emit,
+
+    denied(x, status, metadata) {
+      void emit({
+        zoneId: x.zoneId,
+        requestId: x.request.requestId,
+        decision: 'deny',
+        status,
+        metadata: { ...applicationMetadata(x.application), ...metadata },
+      })
+    },
+
+    decided(x, resource, decision, bundle) {
+      const failed = decision.decision === 'error'
+      const accepted = emit({
+        zoneId: x.zoneId,
+        requestId: x.request.requestId,
+        decision: failed ? 'deny' : decision.decision,
+        status: decision.evaluation_status,
+        policies: decision.determining_policies as readonly unknown[] as readonly Metadata[],
+        diagnostics: decision.diagnostics as readonly unknown[] as readonly Metadata[],
+        bundle,
+        metadata: failed
+          ? { ...applicationMetadata(x.application), resource }
+          : decisionMetadata(x, resource, bundle),
+      })
+      if (decision.decision === 'allow') x.evidence.push(accepted)
+    },
+
+    granted(x, policy, metadata) {
+      x.evidence.push(
+        emit({
+          zoneId: x.zoneId,
+          requestId: x.request.requestId,
+          decision: 'allow',
+          status: 'complete',
+          policies: [{ policy }],
+          metadata: { ...applicationMetadata(x.application), ...metadata },
+        }),
+      )
+    },
+  }
+}
+
+function auditEvent(facts: EventFacts): AuditEvent {
+  const { bundle } = facts
+  return {
+    id: uuidv7(),
+    zone_id: facts.zoneId,
+    event_type: facts.type ?? 'token_exchange',
+    request_id: facts.requestId,
+    decision: facts.decision,
+    ...(bundle?.policySetId ? { policy_set_id: bundle.policySetId } : {}),
+    ...(bundle?.policySetVersionId ? { policy_set_version_id: bundle.policySetVersionId } : {}),
+    ...(bundle ? { manifest_sha: bundle.manifestSha } : {}),
+    evaluation_status: facts.status,
+    determining_policies_json: facts.policies ?? [],
+    diagnostics_json: facts.diagnostics ?? [],
+    metadata_json: facts.metadata,
+    occurred_at: new Date().toISOString(),
+  }
+}
+
+export function applicationMetadata(application: ApplicationDefinition): Metadata {
+  return {
+    application_id: application.id,
+    application_name: application.name,
+    application_registration_method: application.registrationMethod,
+  }
+}
+
+/** The names here are what explain reads back (sts §12.3). */
+function decisionMetadata(x: Exchange, resource: string, bundle: LoadedBundle): Metadata {
+  return {
+    ...applicationMetadata(x.application),
+    resource,
+    requested_scopes: x.request.requestedScopes,
+    subject_kind: x.presented?.subType === 'user' ? 'user' : 'application',
+    ...(bundle.policySetVersionId === null ? {} : { policy_set_version_id: bundle.policySetVersionId }),
+    manifest_sha: bundle.manifestSha,
+    ...(x.recordId === null ? {} : { session_id: x.recordId }),
+    ...(x.agentSessionId === null ? {} : { agent_session_id: x.agentSessionId }),
+    ...sessionMetadata(x),
+    ...delegationMetadata(x),
+  }
+}
+
+function sessionMetadata(x: Exchange): Metadata {
+  if (x.session === null) return {}
+  return {
+    agent_lifecycle: x.session.lifecycle,
+    agent_labels: x.session.labels,
+    agent_depth: x.session.depth,
+    ...(x.session.parent_id === null ? {} : { agent_parent_id: x.session.parent_id }),
+  }
+}
+
+export function delegationMetadata(x: Exchange): Metadata {
+  if (x.delegation === null) return {}
+  return {
+    delegation_edge_id: x.delegation.leaf.id,
+    delegation_chain: x.delegation.chain,
+    delegation_hop_count: x.delegation.lineage.length,
+    delegation_graph_epoch: x.delegation.epoch,
+    delegation_scopes: x.delegation.leaf.scopes,
+  }
+}

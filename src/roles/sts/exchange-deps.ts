@@ -1,0 +1,36 @@
+/** What the checks of an exchange may ask. Built once in `index.ts`, handed to every check. */
+import type { CredentialHasher } from '../../platform/crypto/port.ts'
+import type { Database } from '../../platform/db/port.ts'
+import type { Ephemera } from '../../platform/ephemera/port.ts'
+import type { ApplicationDefinition, ResourceDefinition, VersionedCache } from './definitions.ts'
+import type { Evidence } from './evidence.ts'
+import type { Exchange } from './exchange-state.ts'
+import type { MintLimit } from './mint-limit.ts'
+import type { PolicyBundles } from './policy-bundles.ts'
+import type { ProviderCredentials } from './providers/credentials.ts'
+import type { SigningKeys } from './signing-keys.ts'
+import type { IssueRecord } from './store/issue-records.ts'
+import type { ReadSnapshot } from './store/snapshot.ts'
+
+export interface ExchangeDeps {
+  /** `iss` and the audience of session and gateway mandates, exactly as configured. */
+  readonly issuer: string
+  readonly controlAudience: string
+  readonly db: Database
+  readonly ephemera: Ephemera
+  readonly hasher: CredentialHasher
+  readonly readSnapshot: ReadSnapshot
+  readonly issueRecord: IssueRecord
+  readonly applications: VersionedCache<ApplicationDefinition>
+  readonly resources: VersionedCache<ResourceDefinition>
+  readonly keys: SigningKeys
+  readonly bundles: PolicyBundles
+  readonly mintLimit: MintLimit
+  readonly credentials: ProviderCredentials
+  readonly evidence: Evidence
+  /** Called for every policy evaluation with its duration in seconds. */
+  readonly onPolicyEvaluated: (seconds: number, failed: boolean) => void
+}
+
+/** One step: refuses by throwing, otherwise leaves its finding in the exchange. */
+export type Check = (x: Exchange, deps: ExchangeDeps) => void | Promise<void>

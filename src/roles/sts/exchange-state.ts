@@ -1,0 +1,113 @@
+/**
+ * What one exchange knows while it passes the checks. A check reads what earlier
+ * ones established and adds its own finding; nothing here outlives the request.
+ */
+import type { ApprovalGate, ApprovalHold } from './approvals/hold.ts'
+import type { Constraints } from './constraints.ts'
+import type { ApplicationDefinition, ResourceDefinition } from './definitions.ts'
+import type { LoadedBundle } from './policy-bundles.ts'
+import type { EdgeState, RecordState, SessionState, Snapshot } from './store/snapshot.ts'
+
+export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
+export const idTokenType = 'urn:ietf:params:oauth:token-type:id_token'
+export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
+export const lifecycleScope = 'agent:lifecycle'
+
+/** The request after the handler stage (sts §5.1): well-formed, not yet believed. */
+export interface ExchangeRequest {
+  readonly requestId: string
+  /** `''` only for a zone-less control exchange. */
+  readonly zoneId: string
+  readonly applicationId: string
+  readonly clientSecret: string | null
+  /** Trimmed, distinct, byte-sorted. */
+  readonly resources: readonly string[]
+  /** The raw `scope` string: what gets minted. */
+  readonly scope: string
+  /** `scope` split on whitespace: order and duplicates kept. */
+  readonly requestedScopes: readonly string[]
+  readonly subjectToken: string | null
+  readonly subjectTokenType: typeof accessTokenType | typeof idTokenType | null
+  readonly sessionId: string | null
+  readonly agentSessionId: string | null
+  readonly delegationEdgeId: string | null
+  /** 0 = default. */
+  readonly ttlSeconds: number
+  readonly approvalId: string | null
+  /** Present when a gateway proved itself: the operation it is about to perform. */
+  readonly gateway: { readonly method: string; readonly path: string } | null
+  /** Claims of `subjectToken` when its signature was checked in this process. */
+  readonly verifiedClaims: Readonly<Record<string, unknown>> | null
+}
+
+/** A mandate of ours that was presented as subject token and verified. */
+export interface PresentedMandate {
+  readonly claims: Readonly<Record<string, unknown>>
+  readonly use: 'session' | 'gateway'
+  readonly sub: string
+  readonly subType: string
+  readonly sid: string
+  readonly rootSid: string | null
+  /** The `scope` claim, `''` when absent. */
+  readonly scope: string
+  readonly issuedAt: number
+}
+
+/** A validated delegation: leaf edge, its lineage root to leaf, and what it proves. */
+export interface Delegation {
+  readonly leaf: EdgeState
+  readonly constraints: Constraints
+  readonly lineage: readonly EdgeState[]
+  /** Every session on the lineage, for the recheck at insert. */
+  readonly sessionIds: readonly string[]
+  readonly chain: readonly ChainHop[]
+  readonly epoch: number
+}
+
+export interface ChainHop {
+  readonly application_id: string
+  readonly agent_session_id?: string
+  readonly delegation_edge_id?: string
+}
+
+/** A remembered reason why an upstream credential is missing (sts §5.4 R8, step J). */
+export interface ProviderProblem {
+  readonly code: 'access_denied' | 'credential_expired_not_renewable' | 'sts_unavailable'
+  readonly message: string
+}
+
+export interface GrantedResource {
+  readonly resource: ResourceDefinition
+  /** Granted to a control key without policy (sts §5.8). */
+  readonly byControlKey: boolean
+}
+
+export interface Exchange {
+  readonly request: ExchangeRequest
+  readonly snapshot: Snapshot
+  readonly zoneId: string
+  readonly application: ApplicationDefinition
+  /** Resolved definitions by requested name; absent when there is no such resource. */
+  readonly resources: ReadonlyMap<string, ResourceDefinition>
+
+  presented: PresentedMandate | null
+  /** Effective ids after the presented mandate was taken into account. */
+  recordId: string | null
+  record: RecordState | null
+  agentSessionId: string | null
+  delegationEdgeId: string | null
+  session: SessionState | null
+  delegation: Delegation | null
+
+  bundle: LoadedBundle | null
+  approval: ApprovalHold | null
+  readonly gates: ApprovalGate[]
+  readonly granted: GrantedResource[]
+  firstReason: string | null
+  providerProblem: ProviderProblem | null
+  /** Requested resources that fell to the mint limit, and the longest wait among them. */
+  rateLimited: { count: number; remainingMs: number }
+
+  /** Allow events on their way to the bus or the journal; the mandate waits for them. */
+  readonly evidence: Promise<'bus' | 'journal' | 'lost'>[]
+}

@@ -1,0 +1,122 @@
+/**
+ * The form endpoints' reading rules (sts §1.3), in the order they are checked.
+ * Credentials travel in these bodies, so nothing that is read here is ever put
+ * into an error: a field is named, its value is not.
+ */
+import { invalidToken, payloadTooLarge } from './refusal.ts'
+
+export const maxBodyBytes = 65_536
+
+export interface Form {
+  /** The bytes as received: the gateway's signature covers exactly these. */
+  readonly raw: Uint8Array
+  /** First (and only) value, or `null` when the field is absent; an empty value is `''`. */
+  get(name: string): string | null
+  getAll(name: string): readonly string[]
+  has(name: string): boolean
+}
+
+/** Reads the form of a request, refusing everything sts §1.3 names. `repeatable` fields may occur more than once. */
+export async function readForm(request: Request, repeatable: ReadonlySet<string>): Promise<Form> {
+  if (request.method !== 'POST') throw invalidToken('method must be POST', 405)
+  const queryAt = request.url.indexOf('?')
+  if (queryAt >= 0 && queryAt < request.url.length - 1) throw invalidToken('query parameters are not allowed')
+  if (!isFormMediaType(request.headers.get('content-type'))) {
+    throw invalidToken('content type must be application/x-www-form-urlencoded', 415)
+  }
+  const raw = await readBody(request)
+  return parseForm(raw, repeatable)
+}
+
+const mediaType =
+  /^\s*application\/x-www-form-urlencoded\s*(?:;\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*=\s*(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*")\s*)*;?\s*$/i
+
+export function isFormMediaType(header: string | null): boolean {
+  return header !== null && mediaType.test(header)
+}
+
+/** The body, or 413 past 64 KiB, or 400 when it cannot be read. */
+export async function readBody(request: Request): Promise<Uint8Array> {
+  const declared = request.headers.get('content-length')
+  if (declared !== null) {
+    if (!/^[0-9]+$/.test(declared)) throw invalidToken('content length is not a number')
+    if (Number(declared) > maxBodyBytes) throw payloadTooLarge()
+    let bytes: Uint8Array
+    try {
+      bytes = new Uint8Array(await request.arrayBuffer())
+    } catch (cause) {
+      throw invalidToken('request body cannot be read', 400, { cause })
+    }
+    if (bytes.byteLength > maxBodyBytes) throw payloadTooLarge()
+    return bytes
+  }
+  if (request.body === null) return new Uint8Array(0)
+  return readBounded(request.body)
+}
+
+async function readBounded(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  const reader = body.getReader()
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return Buffer.concat(chunks, size)
+      size += value.byteLength
+      if (size > maxBodyBytes) throw payloadTooLarge()
+      chunks.push(value)
+    }
+  } catch (error) {
+    await reader.cancel().catch(() => undefined)
+    if (error instanceof Error && error.name === 'CaracalError') throw error
+    throw invalidToken('request body cannot be read', 400, { cause: error })
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Decodes a form body strictly: a bad percent escape, invalid UTF-8 or a raw `;` is an error, not a guess. */
+export function parseForm(raw: Uint8Array, repeatable: ReadonlySet<string>): Form {
+  const fields = new Map<string, string[]>()
+  const text = decodeText(raw)
+  if (text.includes(';')) throw invalidToken('form body is malformed')
+  for (const pair of text.split('&')) {
+    if (pair === '') continue
+    const at = pair.indexOf('=')
+    const name = decodeComponent(at < 0 ? pair : pair.slice(0, at))
+    const value = at < 0 ? '' : decodeComponent(pair.slice(at + 1))
+    const values = fields.get(name)
+    if (values === undefined) fields.set(name, [value])
+    else if (repeatable.has(name)) values.push(value)
+    else throw invalidToken(`field ${printable(name)} must not be repeated`)
+  }
+  return {
+    raw,
+    get: (name) => fields.get(name)?.[0] ?? null,
+    getAll: (name) => fields.get(name) ?? [],
+    has: (name) => fields.has(name),
+  }
+}
+
+function decodeText(raw: Uint8Array): string {
+  try {
+    return utf8.decode(raw)
+  } catch (cause) {
+    throw invalidToken('form body is malformed', 400, { cause })
+  }
+}
+
+function decodeComponent(text: string): string {
+  const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text
+  if (!spaced.includes('%')) return spaced
+  try {
+    return decodeURIComponent(spaced)
+  } catch (cause) {
+    throw invalidToken('form body is malformed', 400, { cause })
+  }
+}
+
+/** Field names come from the caller: keep them short and plain in the answer. */
+function printable(name: string): string {
+  return name.replaceAll(/[^\x21-\x7e]/g, '?').slice(0, 64)
+}

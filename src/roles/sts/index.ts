@@ -1,0 +1,180 @@
+/**
+ * The Security Token Service: mandates, policy decisions, approvals, signing keys
+ * and upstream credentials. This file is the room's only door.
+ */
+
+import { requireSetting } from '../../config/load.ts'
+import type { Tail } from '../../platform/bus/port.ts'
+import { CaracalError } from '../../platform/errors.ts'
+import { oauthErrors } from '../../platform/http/error-style.ts'
+import { createRoleApp } from '../../platform/http/role-app.ts'
+import type { Platform } from '../../platform/platform.ts'
+import type { Role } from '../../platform/role.ts'
+import type { AuditSink } from '../audit/index.ts'
+import { createVersionedCache } from './definitions.ts'
+import { followInvalidations } from './events.ts'
+import { createEvidence } from './evidence.ts'
+import type { ExchangeDeps } from './exchange-deps.ts'
+import { gatewayExchangeRequest, granted, refused } from './gateway-call.ts'
+import { stsJobs } from './jobs.ts'
+import { createStsCounters, registerStsMetrics } from './metrics.ts'
+import { createMintLimit } from './mint-limit.ts'
+import { exchange } from './pipeline.ts'
+import { createPolicyBundles } from './policy-bundles.ts'
+import type { Sts } from './port.ts'
+import { createProviderCredentials } from './providers/credentials.ts'
+import { readiness } from './readiness.ts'
+import { internalError } from './refusal.ts'
+import { mountJwksRoute } from './routes/jwks.ts'
+import { mountTokenRoute } from './routes/token.ts'
+import { createSigningKeys } from './signing-keys.ts'
+import { simulate } from './simulate.ts'
+import { createRecordIssuer } from './store/issue-records.ts'
+import { createSnapshotReader } from './store/snapshot.ts'
+
+export * from './port.ts'
+
+export interface StsDeps
+  extends Pick<
+    Platform,
+    'db' | 'bus' | 'ephemera' | 'outbox' | 'keys' | 'hasher' | 'log' | 'metrics' | 'settings' | 'cipher'
+  > {
+  /** The producer sink of this role; the STS ends it with itself. */
+  readonly audit: AuditSink
+}
+
+export type StsRole = Sts & Role
+
+const definitionTtlMs = 10 * 60_000
+
+/** Needs `SECRET_STORE_KEK` (a cipher) and `ISSUER_URL`. Nothing runs before `prepare`. */
+export function createSts(deps: StsDeps): StsRole {
+  const { db, bus, ephemera, settings, log, audit, cipher } = deps
+  if (cipher === null) throw new Error('the sts role needs SECRET_STORE_KEK')
+  const counters = createStsCounters()
+  const evidence = createEvidence(audit)
+  const keys = createSigningKeys({
+    db,
+    cipher,
+    outbox: deps.outbox,
+    log,
+    onInvalidKey: () => {
+      counters.jwksInvalidKeys += 1
+    },
+  })
+  const bundles = createPolicyBundles({
+    db,
+    log,
+    onCompiled: (seconds, failed) => {
+      counters.policyCompiles += 1
+      counters.policyCompileSeconds += seconds
+      if (failed) counters.policyCompileErrors += 1
+    },
+  })
+  const mintLimit = createMintLimit(ephemera, settings.STS_MINT_RATE_LIMIT_PER_MIN)
+  const exchangeDeps: ExchangeDeps = {
+    issuer: requireSetting(settings, 'ISSUER_URL'),
+    controlAudience: settings.CONTROL_AUDIENCE,
+    db,
+    ephemera,
+    hasher: deps.hasher,
+    readSnapshot: createSnapshotReader(db),
+    issueRecord: createRecordIssuer(db),
+    applications: createVersionedCache({ max: 10_000, ttlMs: definitionTtlMs }),
+    resources: createVersionedCache({ max: 10_000, ttlMs: definitionTtlMs }),
+    keys,
+    bundles,
+    mintLimit,
+    credentials: createProviderCredentials(cipher),
+    evidence,
+    onPolicyEvaluated: (seconds, failed) => {
+      counters.policyEvaluations += 1
+      counters.policyEvaluationSeconds += seconds
+      if (failed) counters.policyEvaluationErrors += 1
+    },
+  }
+
+  let invalidations: Tail | null = null
+  const { app, drain } = createRoleApp({
+    role: 'sts',
+    log,
+    metrics: deps.metrics,
+    errorStyle: oauthErrors,
+    requestIdRule: 'visible',
+    trustProxy: settings.TRUST_PROXY,
+    bodyLimitBytes: 65_536,
+    // The form endpoints count for themselves: the media type is judged before the size.
+    bodyLimitFor: () => null,
+    methodNotAllowed: true,
+    operations: {
+      mode: settings.CARACAL_MODE,
+      metricsBearer: settings.METRICS_BEARER,
+      health: () => ({ status: 200, body: null }),
+      ready: () =>
+        readiness({
+          pingStore: () => db.ping(),
+          pingRedis: bus.driver === 'redis' || ephemera.driver === 'redis' ? () => pingRedis(deps) : null,
+          evidence: () => audit.readiness(),
+          consumersReady: () => invalidations !== null,
+        }),
+    },
+  })
+  mountTokenRoute(app, { exchange: exchangeDeps, gatewayKey: deps.keys.gatewaySts })
+  mountJwksRoute(app, { keys, requireZone: settings.STS_JWKS_REQUIRE_ZONE })
+  registerStsMetrics(deps.metrics, counters, {
+    maxPolicyAgeSeconds: () => bundles.maxAgeSeconds(),
+    pollIntervalSeconds: settings.OPA_POLL_SECONDS,
+  })
+
+  return {
+    name: 'sts',
+    app,
+    limits: {
+      headerBytes: 16_384,
+      headersTimeoutMs: 5_000,
+      requestTimeoutMs: 5_000,
+      keepAliveTimeoutMs: 60_000,
+    },
+    jobs: stsJobs({ db, audit, bundles, mintLimit, policyPollMs: settings.OPA_POLL_SECONDS * 1000 }),
+
+    async prepare(signal) {
+      await ephemera.replay.establish(signal)
+      invalidations = await followInvalidations({
+        bus,
+        streamsKey: deps.keys.streams,
+        bundles,
+        keys,
+        log,
+      })
+      await invalidations.positioned
+      await audit.drainJournal().catch((error: unknown) => log.warn({ err: error }, 'audit_replay_failed'))
+      await bundles.preload()
+    },
+
+    drain,
+
+    async exchangeForGateway(call, signal) {
+      try {
+        return granted(await exchange(gatewayExchangeRequest(call), exchangeDeps, signal))
+      } catch (error) {
+        const known = error instanceof CaracalError ? error : internalError('exchange failed', error)
+        if (known.status >= 500) log.error({ err: known, request_id: call.requestId }, 'exchange_failed')
+        return refused(known)
+      }
+    },
+
+    zoneKeys: (zoneId) => keys.published(zoneId),
+    ping: () => db.ping(),
+    policyStatus: (zoneId) => bundles.status(zoneId),
+    simulatePolicy: async (simulation) => simulate(simulation),
+
+    async [Symbol.asyncDispose]() {
+      await invalidations?.[Symbol.asyncDispose]()
+      await audit[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function pingRedis(deps: Pick<StsDeps, 'bus' | 'ephemera'>): Promise<void> {
+  await Promise.all([deps.bus.ping(), deps.ephemera.ping()])
+}

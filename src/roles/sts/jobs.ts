@@ -1,0 +1,28 @@
+/** Background work of this role (storage-and-operations §15). */
+import type { Database } from '../../platform/db/port.ts'
+import type { Job } from '../../platform/jobs/job.ts'
+import type { AuditSink } from '../audit/index.ts'
+import type { MintLimit } from './mint-limit.ts'
+import type { PolicyBundles } from './policy-bundles.ts'
+import { readMintLimit } from './store/mint-limit.ts'
+
+export interface StsJobDeps {
+  readonly db: Database
+  readonly audit: AuditSink
+  readonly bundles: PolicyBundles
+  readonly mintLimit: MintLimit
+  readonly policyPollMs: number
+}
+
+export function stsJobs(deps: StsJobDeps): Job[] {
+  return [
+    { name: 'policy_poll', intervalMs: deps.policyPollMs, run: () => deps.bundles.refresh() },
+    {
+      name: 'mint_limit_refresh',
+      intervalMs: 30_000,
+      immediate: true,
+      run: async () => deps.mintLimit.override(await readMintLimit(deps.db)),
+    },
+    { name: 'audit_replay_drain', intervalMs: 15_000, run: () => deps.audit.drainJournal() },
+  ]
+}

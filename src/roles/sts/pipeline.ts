@@ -1,0 +1,41 @@
+/**
+ * Token exchange, step by step (sts §5.2). The order is the contract: a check may
+ * rely on everything above it, and the first one that refuses decides the answer.
+ */
+import { bindAuthorityRecord } from './checks/bind-authority-record.ts'
+import { boundTtl } from './checks/bound-ttl.ts'
+import { decideResources } from './checks/decide-resources.ts'
+import { refuseRelay } from './checks/refuse-relay.ts'
+import { requireGrant } from './checks/require-grant.ts'
+import { requireResource } from './checks/require-resource.ts'
+import { validateReferences } from './checks/validate-references.ts'
+import { verifySubjectToken } from './checks/verify-subject-token.ts'
+import type { Check, ExchangeDeps } from './exchange-deps.ts'
+import type { ExchangeRequest } from './exchange-state.ts'
+import { type IssuedMandate, issueMandate } from './issue.ts'
+import { openExchange } from './open-exchange.ts'
+
+const checks: readonly Check[] = [
+  requireResource, //     C   at least one resource
+  boundTtl, //                ttl_seconds within its bounds
+  verifySubjectToken, //  E1  the presented mandate is ours
+  bindAuthorityRecord, // E3  and its authority record is alive
+  validateReferences, //  G   session and delegation carry authority now
+  decideResources, //     H   each resource: floor, rate, policy
+  requireGrant, //        J   something was granted
+  refuseRelay, //         K   subject tokens are traded by the gateway only
+]
+
+/** Runs one exchange. Rejects with `CaracalError`; anything else is a defect. */
+export async function exchange(
+  request: ExchangeRequest,
+  deps: ExchangeDeps,
+  signal?: AbortSignal,
+): Promise<IssuedMandate> {
+  const x = await openExchange(request, deps, signal) // A, D
+  for (const check of checks) {
+    const pending = check(x, deps)
+    if (pending !== undefined) await pending
+  }
+  return issueMandate(x, deps) // M
+}

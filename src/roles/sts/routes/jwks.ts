@@ -1,0 +1,35 @@
+/** `GET /.well-known/jwks.json` (sts §7.2): one zone's keys, or the union of all zones'. */
+import type { Hono } from 'hono'
+import { isUnavailable } from '../../../platform/db/unavailable.ts'
+import { CaracalError } from '../../../platform/errors.ts'
+import { internalError, invalidToken, resourceNotFound, unavailable } from '../refusal.ts'
+import type { SigningKeys } from '../signing-keys.ts'
+
+export function mountJwksRoute(
+  app: Hono,
+  deps: { readonly keys: SigningKeys; readonly requireZone: boolean },
+): void {
+  app.get('/.well-known/jwks.json', async (c) => {
+    const keys = await published(c.req.query('zone_id')?.trim() ?? '', deps)
+    c.header('x-content-type-options', 'nosniff')
+    c.header('cache-control', 'public, max-age=300, must-revalidate')
+    return c.json({ keys })
+  })
+}
+
+async function published(
+  zoneId: string,
+  deps: { readonly keys: SigningKeys; readonly requireZone: boolean },
+) {
+  if (zoneId === '' && deps.requireZone) throw invalidToken('zone_id is required')
+  try {
+    if (zoneId === '') return await deps.keys.publishedEverywhere()
+    const keys = await deps.keys.published(zoneId)
+    if (keys === null) throw resourceNotFound('zone has no signing key')
+    return keys
+  } catch (error) {
+    if (error instanceof CaracalError) throw error
+    if (isUnavailable(error)) throw unavailable('store is unavailable', error)
+    throw internalError('keys cannot be read', error)
+  }
+}

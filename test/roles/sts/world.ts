@@ -1,0 +1,194 @@
+/**
+ * One STS over a database of its own, with the real bus, ephemera, outbox and audit
+ * sink, and helpers that speak to it as clients do.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pino from 'pino'
+import { Registry } from 'prom-client'
+import type { Settings } from '../../../src/config/env.ts'
+import type { Bus } from '../../../src/platform/bus/port.ts'
+import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
+import { createCredentialHasher, loadCredentialKey } from '../../../src/platform/crypto/credentials.ts'
+import { createEnvelopeCipher, parseKek } from '../../../src/platform/crypto/envelope.ts'
+import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
+import type { CredentialHasher, EnvelopeCipher } from '../../../src/platform/crypto/port.ts'
+import type { Database } from '../../../src/platform/db/port.ts'
+import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
+import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
+import { parseCompact } from '../../../src/platform/jose/compact.ts'
+import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
+import { createAuditSink } from '../../../src/roles/audit/index.ts'
+import { createSts, type StsRole } from '../../../src/roles/sts/index.ts'
+import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { testKeys, testSettings } from '../../fixtures/settings.ts'
+import { type SeededZone, seedZone } from '../../fixtures/zone.ts'
+
+export const issuer = 'http://localhost:8080'
+export const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
+export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
+
+export interface World extends AsyncDisposable {
+  readonly database: TestDatabase
+  readonly db: Database
+  readonly bus: Bus
+  readonly ephemera: Ephemera
+  readonly settings: Settings
+  readonly hasher: CredentialHasher
+  readonly cipher: EnvelopeCipher
+  readonly sts: StsRole
+  readonly zone: SeededZone
+  /** A second STS on the same store, as another replica would be. */
+  replica(overrides?: Partial<Settings>): Promise<StsRole>
+}
+
+export async function createWorld(overrides: Partial<Settings> = {}): Promise<World> {
+  const database = await createTestDatabase()
+  const { db } = database
+  const settings = testSettings({ ISSUER_URL: issuer, ...overrides })
+  const cipher = createEnvelopeCipher({ kek: parseKek(testKeys.SECRET_STORE_KEK) })
+  const hasher = createCredentialHasher({
+    credentialKey: await loadCredentialKey(db, cipher),
+    concurrency: 2,
+  })
+  const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const keys = keyRing(settings)
+  const bus = createPostgresBus({ db, log, pollMs: 100 })
+  const ephemera = createPostgresEphemera({ db, log })
+  const outbox = createOutbox({ db, bus, keys, settings, log })
+  const directory = await mkdtemp(join(tmpdir(), 'caracal-sts-'))
+  const roles: StsRole[] = []
+
+  async function start(own: Settings): Promise<StsRole> {
+    const metrics = new Registry()
+    const audit = createAuditSink({
+      bus,
+      keys,
+      directory: join(directory, String(roles.length)),
+      log,
+      metrics,
+      metricPrefix: 'caracal_sts',
+    })
+    const sts = createSts({
+      db,
+      bus,
+      ephemera,
+      outbox,
+      keys,
+      hasher,
+      cipher,
+      log,
+      metrics,
+      settings: own,
+      audit,
+    })
+    roles.push(sts)
+    await sts.prepare(new AbortController().signal)
+    return sts
+  }
+
+  const sts = await start(settings)
+  const zone = await seedZone(db, hasher)
+  return {
+    database,
+    db,
+    bus,
+    ephemera,
+    settings,
+    hasher,
+    cipher,
+    sts,
+    zone,
+    replica: (own = {}) => start({ ...settings, ...own }),
+    async [Symbol.asyncDispose]() {
+      for (const role of roles) await role[Symbol.asyncDispose]()
+      await outbox[Symbol.asyncDispose]()
+      await ephemera[Symbol.asyncDispose]()
+      await bus[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+export type Fields = Readonly<Record<string, string | readonly string[] | undefined>>
+
+export function encodeForm(fields: Fields): string {
+  const form = new URLSearchParams()
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === undefined) continue
+    for (const one of typeof value === 'string' ? [value] : value) form.append(name, one)
+  }
+  return form.toString()
+}
+
+export interface TokenAnswer {
+  readonly status: number
+  readonly headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: tests read whatever the wire carried
+  readonly body: any
+}
+
+export async function postForm(
+  sts: StsRole,
+  path: string,
+  fields: Fields | string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<TokenAnswer> {
+  const response = await sts.app.request(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+    body: typeof fields === 'string' ? fields : encodeForm(fields),
+  })
+  const text = await response.text()
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text === '' ? null : JSON.parse(text),
+  }
+}
+
+/** T(…) of sts §18: the zone's application with its secret, unless a field says otherwise. */
+export function token(
+  world: Pick<World, 'sts' | 'zone'>,
+  fields: Fields = {},
+  headers: Readonly<Record<string, string>> = {},
+): Promise<TokenAnswer> {
+  return postForm(world.sts, '/oauth/2/token', tokenFields(world, fields), headers)
+}
+
+export function tokenFields(world: Pick<World, 'zone'>, fields: Fields = {}): Fields {
+  return {
+    grant_type: exchangeGrant,
+    zone_id: world.zone.zoneId,
+    application_id: world.zone.application.id,
+    client_secret: world.zone.application.secret,
+    resource: world.zone.resource.identifier,
+    ...fields,
+  }
+}
+
+/** Claims without verification: what a test wants to look at. */
+export function claimsOf(accessToken: string): Record<string, unknown> {
+  const jws = parseCompact(accessToken)
+  if (jws === null) throw new Error('not a mandate')
+  return { ...jws.claims }
+}
+
+export interface AuditEntry {
+  readonly event_type: string
+  readonly request_id: string
+  readonly decision: string
+  readonly evaluation_status: string
+  readonly determining_policies_json: readonly Record<string, unknown>[]
+  readonly diagnostics_json: readonly Record<string, unknown>[]
+  readonly metadata_json: Record<string, unknown>
+}
+
+/** Audit events on the bus, oldest first, of one request when its id is given. */
+export async function auditEvents(world: Pick<World, 'bus'>, requestId?: string): Promise<AuditEntry[]> {
+  const entries = await world.bus.range('caracal.audit.events', '-', 1000)
+  const events = entries.map((entry) => JSON.parse(entry.fields.data ?? '{}') as AuditEntry)
+  return requestId === undefined ? events : events.filter((event) => event.request_id === requestId)
+}
