@@ -3,6 +3,8 @@
  * evaluates no policy and issues no mandates.
  */
 import type { Context } from 'hono'
+import type { EntityRules } from '../../platform/admin-audit/entity.ts'
+import { adminAuditGate, createAdminAudit } from '../../platform/admin-audit/gate.ts'
 import { coordinatorErrors } from '../../platform/http/error-style.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { createRoleApp } from '../../platform/http/role-app.ts'
@@ -25,6 +27,11 @@ declare module 'hono' {
   interface ContextVariableMap {
     coordinatorCaller: Caller
   }
+}
+
+const entities: EntityRules = {
+  collections: new Set(['agents', 'agent-services', 'delegations', 'invocations', 'applications', 'outbox']),
+  pseudoIds: new Set(['active', 'inbound', 'outbound']),
 }
 
 /** Verified session mandates to remember: an SDK uses one for minutes. */
@@ -62,6 +69,21 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
     },
   })
 
+  const adminAudit = createAdminAudit({ db, key: deps.keys.audit, log: deps.log })
+  app.use(
+    '/zones/:zoneId/*',
+    adminAuditGate({
+      audit: adminAudit,
+      errorStyle: coordinatorErrors,
+      rules: entities,
+      zoneOf: (c) => c.req.param('zoneId') ?? null,
+      actorOf: (c) => {
+        const caller = c.get('coordinatorCaller') as Caller | undefined
+        if (caller === undefined) return null
+        return { id: caller.subject, name: caller.clientId, scope: [...caller.scopes].join(' ') }
+      },
+    }),
+  )
   app.use('/zones/:zoneId/*', async (c, next) => {
     const zoneId = c.req.param('zoneId')
     if (!idPattern.test(zoneId)) throw errorOf('invalid_params')
@@ -96,7 +118,7 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
       keepAliveTimeoutMs: settings.KEEP_ALIVE_TIMEOUT_MS,
     },
     prepare: async () => undefined,
-    [Symbol.asyncDispose]: async () => undefined,
+    [Symbol.asyncDispose]: () => adminAudit[Symbol.asyncDispose](),
   }
 }
 

@@ -56,6 +56,15 @@ describe('the hello call of the v1 SDKs', () => {
     const [edge] = await stage.store.db.sql`
       select status, edge_version from delegation_edges where id = ${String(made.body.id)}`
     expect(edge).toMatchObject({ status: 'revoked', edge_version: 1 })
+    const actions = await stage.store.db.sql<{ action: string; entity_id: string; chain_seq: string }[]>`
+      select action, entity_id, chain_seq from admin_audit_events where status_code < 300 order by chain_seq`
+    expect(actions.map((row) => row.entity_id)).toEqual([
+      source,
+      target,
+      String(made.body.id),
+      source,
+      target,
+    ])
     const topics = await stage.store.db.sql<{ topic: string; count: number }[]>`
       select topic, count(*)::int as count from caracal_outbox group by topic order by topic`
     expect(Object.fromEntries(topics.map((row) => [row.topic, row.count]))).toMatchObject({
