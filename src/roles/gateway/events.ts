@@ -1,6 +1,6 @@
 /** Audit evidence of the gateway (gateway §17, audit-and-events §3.4). Never the path, the query, a token or a body. */
 import { uuidv7 } from '../../platform/ids.ts'
-import type { AuditEvent } from '../audit/event.ts'
+import type { AuditEvent } from '../audit/index.ts'
 import { type Call, mandateOf } from './call.ts'
 import type { Denial } from './denial.ts'
 import { fingerprintOf, textClaim } from './mandate.ts'

@@ -1,6 +1,6 @@
 /** Background work of the gateway (storage-and-operations §15). */
 import type { Job } from '../../platform/jobs/job.ts'
-import type { AuditSink } from '../audit/event.ts'
+import type { AuditSink } from '../audit/index.ts'
 import type { RevocationConsumer } from './revocations/consumer.ts'
 import type { RevocationSet } from './revocations/set.ts'
 import { type Snapshot, snapshotIntervalMs } from './revocations/snapshot.ts'

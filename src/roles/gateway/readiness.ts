@@ -2,7 +2,7 @@
 import type { Bus } from '../../platform/bus/port.ts'
 import type { Ephemera } from '../../platform/ephemera/port.ts'
 import type { HealthReport } from '../../platform/role.ts'
-import type { AuditSink } from '../audit/event.ts'
+import type { AuditSink } from '../audit/index.ts'
 import type { GatewaySts } from './gateway-sts.ts'
 import type { Snapshot } from './revocations/snapshot.ts'
 

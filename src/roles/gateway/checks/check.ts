@@ -2,7 +2,7 @@
 
 import type { Ephemera } from '../../../platform/ephemera/port.ts'
 import type { Platform } from '../../../platform/platform.ts'
-import type { AuditSink } from '../../audit/event.ts'
+import type { AuditSink } from '../../audit/index.ts'
 import type { Call } from '../call.ts'
 import type { CircuitBreaker } from '../circuit-breaker.ts'
 import type { Counters } from '../counters.ts'
