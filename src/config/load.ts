@@ -75,7 +75,9 @@ export function loadSettings(env: Environment, options: LoadOptions = {}): Setti
   const store = lookup('DATABASE_URL', variables.DATABASE_URL)
   const everyRoleHasStore =
     roles.length > 0 && roles.every((role) => lookup(storeName(role), variables[storeName(role)]) !== null)
-  const given = store !== null || everyRoleHasStore
+  const migrating =
+    roles.length === 0 && lookup('MIGRATION_DATABASE_URL', variables.MIGRATION_DATABASE_URL) !== null
+  const given = store !== null || everyRoleHasStore || migrating
   const asked = env.CARACAL_MODE?.toLowerCase() || null
   const mode: Mode =
     asked === 'dev' || asked === 'rc' || asked === 'stable' ? asked : given ? 'stable' : 'dev'
@@ -154,7 +156,7 @@ export function databaseUrl(settings: Settings, role: RoleName): string | null {
 /** True when this process keeps its store itself. */
 export function usesEmbeddedStore(settings: Settings, roles: readonly RoleName[]): boolean {
   return roles.length === 0
-    ? settings.DATABASE_URL === null
+    ? settings.DATABASE_URL === null && settings.MIGRATION_DATABASE_URL === null
     : roles.some((role) => databaseUrl(settings, role) === null)
 }
 

@@ -54,10 +54,12 @@ export async function openStore(settings: Settings, roles: readonly RoleName[], 
     log: log.child({ component: 'embedded_store' }),
     onFailure: (error) => fail(error),
   })
+  // One object for all roles: who shares a target shares a pool.
+  const { connection } = postgres
   return {
     embedded: true,
-    target: (role) => databaseUrl(settings, role) ?? postgres.connection,
-    owner: postgres.connection,
+    target: (role) => databaseUrl(settings, role) ?? connection,
+    owner: connection,
     variable: (role) => urlVariable(settings, role),
     failed,
     abandon: () => postgres.abandon(),

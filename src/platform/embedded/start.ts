@@ -25,7 +25,14 @@ import {
   resetPassword,
   superuser,
 } from './cluster.ts'
-import { choosePlace, makeSocketDirectory, type Place, removeSocketDirectory, socketName } from './place.ts'
+import {
+  choosePlace,
+  give,
+  makeSocketDirectory,
+  type Place,
+  removeSocketDirectory,
+  socketName,
+} from './place.ts'
 import { findPostmaster, hasLiveOwner, isAlive, ownerSetting, type Postmaster } from './postmaster.ts'
 
 export { EmbeddedStoreError } from './binaries.ts'
@@ -219,7 +226,10 @@ class Supervisor implements EmbeddedPostgres {
 
   /** Starts the server and waits until it is ready; resolves with its complaint when it ended instead. */
   async #launch(): Promise<string | null> {
+    // An earlier owner may have taken its temporary directory away; the address must stay the same.
     this.#socketDirectory ??= makeSocketDirectory(this.#place)
+    mkdirSync(this.#socketDirectory, { recursive: true, mode: 0o700 })
+    give(this.#socketDirectory, this.#place.account)
     let output = ''
     // Its own session: Ctrl-C in a terminal reaches us, and we stop it when our work is done.
     const child = spawn(this.#binaries.postgres, this.#serverArguments(this.#socketDirectory), {

@@ -1,0 +1,28 @@
+/** What a command is to the command line. */
+import type { Environment } from '../config/load.ts'
+import type { Arguments, Flags } from './arguments.ts'
+import type { Output } from './output.ts'
+
+export interface Invocation {
+  readonly arguments: Arguments
+  readonly env: Environment
+  readonly cwd: string
+  readonly out: Output
+}
+
+/** A loaded command: answers its exit code. */
+export type Run = (invocation: Invocation) => Promise<number>
+
+export interface Command {
+  readonly name: string
+  readonly group: 'STACK' | 'RUNTIME' | 'OPERATOR'
+  /** One line in the list of commands. */
+  readonly summary: string
+  /** After `caracal <name>` in its own help. */
+  readonly synopsis: string
+  /** Options with their explanations, one line each, and whatever else helps. */
+  readonly details: readonly string[]
+  readonly flags: Flags
+  /** Modules are loaded when the command runs: `help` must not pay for the server. */
+  readonly load: () => Promise<Run>
+}

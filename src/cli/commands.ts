@@ -1,0 +1,86 @@
+/** The commands, in the order of the help. */
+import type { Command } from './command.ts'
+
+const serve: Command = {
+  name: 'serve',
+  group: 'STACK',
+  summary: 'run the server: all roles, or some of them',
+  synopsis: '[--role all|sts,gateway,coordinator,audit,control] [--port n] [--port-<role> n]',
+  details: [
+    '--role LIST        roles of this process (CARACAL_ROLE; default all)',
+    '--port N           port when exactly one role runs (PORT)',
+    '--port-ROLE N      port of a role: control, console, coordinator, sts, gateway, audit',
+    '',
+    'Without DATABASE_URL it starts a Postgres of its own below CARACAL_DATA_DIR (.caracal)',
+    'and generates its secrets there; without REDIS_URL Postgres carries the events too.',
+  ],
+  flags: {
+    role: 'text',
+    port: 'text',
+    'port-control': 'text',
+    'port-console': 'text',
+    'port-coordinator': 'text',
+    'port-sts': 'text',
+    'port-gateway': 'text',
+    'port-audit': 'text',
+  },
+  load: async () => (await import('./serve.ts')).serve,
+}
+
+const migrate: Command = {
+  name: 'migrate',
+  group: 'STACK',
+  summary: 'bring the database schema to this release',
+  synopsis: '[--status] [--json] [--switch-bus]',
+  details: [
+    '--status           list applied and pending migrations and change nothing (exit 3 when pending)',
+    '--json             machine output',
+    '--switch-bus       record the drivers that REDIS_URL asks for; nothing else may run',
+    '',
+    'Uses MIGRATION_DATABASE_URL, else DATABASE_URL, else the embedded store.',
+  ],
+  flags: { status: 'switch', json: 'switch', 'switch-bus': 'switch' },
+  load: async () => (await import('./migrate.ts')).migrate,
+}
+
+const status: Command = {
+  name: 'status',
+  group: 'STACK',
+  summary: 'ask every role for its health',
+  synopsis: '[--ready] [--json] [--role LIST]',
+  details: [
+    '--ready            ask whether they take traffic instead of whether they live',
+    '--json             machine output',
+    '--role LIST        only these roles',
+    '',
+    'Addresses: CARACAL_API_URL, CARACAL_STS_URL, CARACAL_GATEWAY_URL, CARACAL_AUDIT_URL,',
+    'CARACAL_COORDINATOR_URL, else localhost and the default ports. Exit 1 unless all pass.',
+  ],
+  flags: { ready: 'switch', json: 'switch', role: 'text' },
+  load: async () => (await import('./status.ts')).status,
+}
+
+const healthcheck: Command = {
+  name: 'healthcheck',
+  group: 'STACK',
+  summary: 'container probe: exit 0 when this process is ready',
+  synopsis: '',
+  details: [
+    'Asks http://HEALTH_HOST:PORT HEALTH_PATH (127.0.0.1, the port of the role, /ready) within',
+    'HEALTH_TIMEOUT_MS (2000).',
+  ],
+  flags: {},
+  load: async () => (await import('./healthcheck.ts')).healthcheck,
+}
+
+const version: Command = {
+  name: 'version',
+  group: 'STACK',
+  summary: 'print version and mode',
+  synopsis: '[--json]',
+  details: ['--json             one line of JSON'],
+  flags: { json: 'switch' },
+  load: async () => (await import('./version.ts')).version,
+}
+
+export const commands: readonly Command[] = [serve, migrate, status, healthcheck, version]

@@ -1,0 +1,135 @@
+/** `caracal serve`: the server as a process, with its signals and exit codes (storage-and-operations §11). */
+import { constants } from 'node:os'
+import type { Settings } from '../config/env.ts'
+import { ConfigError, type Environment, loadSettings, parseRoles, UnknownRole } from '../config/load.ts'
+import type { RoleName } from '../config/roles.ts'
+import { buildVersion } from '../config/version.ts'
+import { createLogger, type ProcessLogger } from '../platform/observe/logger.ts'
+import { loggerOf, type Server, startServer } from '../server/start.ts'
+import { UsageError } from './arguments.ts'
+import type { Invocation } from './command.ts'
+
+/** Runs until a signal ends it; 0 after a clean stop. */
+export async function serve(invocation: Invocation): Promise<number> {
+  const { env, roles } = withFlags(invocation)
+  let settings: Settings
+  let logger: ProcessLogger
+  const warnings: string[] = []
+  try {
+    settings = loadSettings(env, { roles, cwd: invocation.cwd, warn: (message) => warnings.push(message) })
+    logger = loggerOf(settings)
+  } catch (error) {
+    return failStart(error, plainLogger(env), invocation)
+  }
+  for (const warning of warnings) logger.log.warn(warning)
+  return runProcess(settings, logger, invocation)
+}
+
+async function runProcess(
+  settings: Settings,
+  logger: ProcessLogger,
+  invocation: Invocation,
+): Promise<number> {
+  const { log } = logger
+  const starting = new AbortController()
+  let server: Server | null = null
+  let asked: ((reason: Ending) => void) | undefined
+  const ending = new Promise<Ending>((resolve) => {
+    asked = resolve
+  })
+  const leave = (code: number): void => {
+    server?.abandon()
+    logger.flush()
+    process.exit(code)
+  }
+  let signals = 0
+  const onSignal = (signal: NodeJS.Signals): void => {
+    signals += 1
+    if (signals > 1) {
+      leave(128 + (constants.signals[signal] ?? 15))
+      return
+    }
+    log.info({ signal }, 'stopping')
+    starting.abort(new Error(`stopped by ${signal}`))
+    asked?.({ kind: 'signal' })
+  }
+  const onBug = (error: unknown): void => {
+    log.fatal({ err: error }, 'uncaught error')
+    leave(1)
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  process.on('SIGHUP', onSignal)
+  process.on('uncaughtException', onBug)
+  process.on('unhandledRejection', onBug)
+
+  try {
+    server = await startServer(settings, { logger, signal: starting.signal })
+  } catch (error) {
+    if (starting.signal.aborted) return finish(logger, 0)
+    return failStart(error, logger, invocation)
+  }
+  void server.failed.then((error) => asked?.({ kind: 'failure', error }))
+  const end = await ending
+  if (end.kind === 'failure') log.fatal({ err: end.error }, 'the server cannot go on')
+  const failures = await server.stop()
+  if (failures.length > 0) server.abandon()
+  return finish(logger, failures.length === 0 && end.kind === 'signal' ? 0 : 1)
+}
+
+type Ending = { readonly kind: 'signal' } | { readonly kind: 'failure'; readonly error: Error }
+
+function finish(logger: ProcessLogger, code: number): number {
+  logger.flush()
+  return code
+}
+
+function failStart(error: unknown, logger: ProcessLogger, { out }: Invocation): number {
+  const message = error instanceof Error ? error.message : String(error)
+  const expected = error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError'
+  logger.log.error(expected ? {} : { err: error }, `startup failed: ${message}`)
+  logger.flush()
+  if (error instanceof ConfigError && error.problems.length > 1)
+    for (const problem of error.problems) out.status('fail', problem)
+  else out.status('fail', message)
+  return 1
+}
+
+function plainLogger(env: Environment): ProcessLogger {
+  return createLogger({
+    level: 'info',
+    env: env.CARACAL_ENV ?? 'development',
+    version: buildVersion(),
+    maxFieldBytes: 8192,
+    sampleDebug: 1,
+  })
+}
+
+/** Flags are the loudest form of their variables. */
+function withFlags({ arguments: { values, positional }, env }: Invocation): {
+  readonly env: Environment
+  readonly roles: readonly RoleName[]
+} {
+  if (positional.length > 0) throw new UsageError(`unexpected argument ${positional[0]}`)
+  const merged: Record<string, string | undefined> = { ...env }
+  for (const [flag, value] of Object.entries(values)) {
+    if (flag === 'role') merged.CARACAL_ROLE = value
+    else if (flag !== 'port') merged[`${flag.slice('port-'.length).toUpperCase()}_PORT`] = value
+  }
+  const roles = rolesFrom(merged.CARACAL_ROLE || 'all')
+  if (values.port !== undefined) {
+    const [only, ...others] = roles
+    if (only === undefined || others.length > 0)
+      throw new UsageError('--port needs exactly one role; use --port-<role>')
+    merged[`${only.toUpperCase()}_PORT`] = values.port
+  }
+  return { env: merged, roles }
+}
+
+function rolesFrom(text: string): RoleName[] {
+  try {
+    return parseRoles(text)
+  } catch (error) {
+    throw error instanceof UnknownRole ? new UsageError(error.message) : error
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Creates the roles of this process and ties them together: directly where both ends run
+ * here, over HTTP where one does not. Nobody else knows which (design §2).
+ */
+import { join } from 'node:path'
+import { Hono } from 'hono'
+import type { Settings } from '../config/env.ts'
+import { requireSetting } from '../config/load.ts'
+import type { ProcessLogger } from '../platform/observe/logger.ts'
+import { registerLogMetrics, registerPoolMetrics } from '../platform/observe/metrics.ts'
+import type { Platform } from '../platform/platform.ts'
+import type { Role, RoleName } from '../platform/role.ts'
+import type { AuditSink } from '../roles/audit/index.ts'
+import type { StsOverHttpOptions, stsOverHttp } from '../roles/gateway/index.ts'
+import type { StsRole } from '../roles/sts/index.ts'
+import type { ProcessPlatform } from './platform.ts'
+
+export interface RunningRoles extends AsyncDisposable {
+  /** In starting order: sts, control, coordinator, audit, gateway. */
+  readonly inOrder: readonly Role[]
+  readonly byName: ReadonlyMap<RoleName, Role>
+  platformOf(role: RoleName): Platform
+  /** What the console listener serves, given the app of role control. */
+  consoleApp(control: Hono): Hono
+}
+
+export interface CreateRolesOptions {
+  readonly settings: Settings
+  readonly roles: readonly RoleName[]
+  readonly platform: ProcessPlatform
+  readonly logger: ProcessLogger
+  /** Ports this process listens on, once it does. */
+  readonly ownPorts: () => readonly number[]
+}
+
+type RemoteSts = ReturnType<typeof stsOverHttp>
+
+/** Creates what `roles` names, loading only their code; nothing runs before each role's `prepare`. */
+export async function createRoles(options: CreateRolesOptions): Promise<RunningRoles> {
+  const { settings, roles, platform, logger } = options
+  const platforms = new Map(roles.map((role) => [role, platform.forRole(role)]))
+  const platformOf = (role: RoleName): Platform => {
+    const found = platforms.get(role)
+    if (found === undefined) throw new Error(`role ${role} does not run here`)
+    return found
+  }
+  const owned: AsyncDisposable[] = []
+  let sts: StsRole | null = null
+  let remote: RemoteSts | null = null
+  const remoteSts = async (role: RoleName): Promise<RemoteSts> => {
+    if (remote !== null) return remote
+    const how: StsOverHttpOptions = {
+      url: requireSetting(settings, 'STS_URL'),
+      key: platformOf(role).keys.gatewaySts,
+      timeoutMs: settings.STS_TIMEOUT,
+    }
+    const gateway = await import('../roles/gateway/index.ts')
+    remote = gateway.stsOverHttp(how)
+    owned.push(remote)
+    return remote
+  }
+
+  const create: Readonly<Record<RoleName, () => Promise<Role>>> = {
+    async sts() {
+      const { createSts } = await import('../roles/sts/index.ts')
+      const audit = await openSink('sts', settings, roles, platformOf('sts'))
+      sts = createSts({ ...platformOf('sts'), audit })
+      return sts
+    },
+    async control() {
+      const { createControl } = await import('../roles/control/index.ts')
+      return createControl({ ...platformOf('control'), sts })
+    },
+    async coordinator() {
+      const { createCoordinator } = await import('../roles/coordinator/index.ts')
+      return createCoordinator({ ...platformOf('coordinator'), sts: sts ?? (await remoteSts('coordinator')) })
+    },
+    async audit() {
+      const { createAudit } = await import('../roles/audit/index.ts')
+      return createAudit(platformOf('audit'))
+    },
+    async gateway() {
+      const { createGateway } = await import('../roles/gateway/index.ts')
+      const audit = await openSink('gateway', settings, roles, platformOf('gateway'))
+      owned.push(audit)
+      const inProcess = settings.GATEWAY_STS_TRANSPORT === 'http' ? null : sts
+      return createGateway({
+        ...platformOf('gateway'),
+        audit,
+        sts: inProcess ?? (await remoteSts('gateway')),
+        ownPorts: options.ownPorts,
+      })
+    },
+  }
+
+  // One after the other: `roles` comes in starting order, so the STS exists before those that ask it.
+  const inOrder: Role[] = []
+  for (const role of roles) inOrder.push(await create[role]())
+  for (const role of inOrder) registerProcessMetrics(role.name, platformOf(role.name), logger)
+
+  return {
+    inOrder,
+    byName: new Map(inOrder.map((role) => [role.name, role])),
+    platformOf,
+    consoleApp: consoleOf,
+    async [Symbol.asyncDispose]() {
+      for (const one of owned.splice(0).reverse()) await one[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function openSink(
+  role: 'sts' | 'gateway',
+  settings: Settings,
+  roles: readonly RoleName[],
+  { bus, keys, log, metrics }: Platform,
+): Promise<AuditSink> {
+  const { createAuditSink } = await import('../roles/audit/index.ts')
+  const journal = requireSetting(settings, 'AUDIT_REPLAY_DIR')
+  return createAuditSink({
+    bus,
+    keys,
+    log,
+    metrics,
+    directory: roles.length > 1 ? join(journal, role) : journal,
+    metricPrefix: `caracal_${role}`,
+  })
+}
+
+/** Pool metrics everywhere, log counters where v1 shows them; a role that registered its own keeps them. */
+function registerProcessMetrics(role: RoleName, { metrics, db }: Platform, logger: ProcessLogger): void {
+  if (metrics.getSingleMetric('caracal_db_pool_max_conns') === undefined)
+    registerPoolMetrics(metrics, role, db)
+  if (role !== 'control' && role !== 'coordinator') return
+  if (metrics.getSingleMetric('caracal_log_emitted_total') === undefined)
+    registerLogMetrics(metrics, logger.counters)
+}
+
+/** The console on its own port: `/` is what `/console` is on the management port, the rest is the same. */
+function consoleOf(control: Hono): Hono {
+  const app = new Hono()
+  app.get('/', (c) => c.redirect('/console', 302))
+  app.route('/', control)
+  return app
+}
