@@ -22,7 +22,7 @@ afterEach(async () => {
 })
 
 const answering =
-  (...addresses: string[]): EgressGuardOptions['resolve'] =>
+  (...addresses: string[]): NonNullable<EgressGuardOptions['resolve']> =>
   async () =>
     addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
 
