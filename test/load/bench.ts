@@ -1,0 +1,92 @@
+/**
+ * `npm run bench`: closed-loop load against the built server on this machine, with the load
+ * generator and the upstream beside it. Prints a table and, as the last line of stdout, JSON.
+ *
+ *   --quick     shorter rounds
+ *   --only a,b  sections by name
+ */
+import { parseArgs } from 'node:util'
+import { closedLoop, type Measured, type Operation } from './closed-loop.ts'
+import { bareProxyHop, signAndVerifyMicros } from './floors.ts'
+import { delegate, governed, mint, mintOnce, sessionPairs, spend, startAndTerminate } from './operations.ts'
+import { type Scene, setScene } from './scene.ts'
+import { startServerUnderLoad } from './server.ts'
+
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+})
+const seconds = values.quick ? 2 : 6
+const only = values.only?.split(',')
+
+type Row = Measured & { readonly section: string }
+const rows: Row[] = []
+
+await using server = await startServerUnderLoad()
+const idleBytes = server.residentBytes()
+await using scene = await setScene(server, 16)
+
+async function section(name: string, workerCounts: readonly number[], prepare: Prepare): Promise<void> {
+  if (only !== undefined && !only.includes(name)) return
+  for (const workers of workerCounts) {
+    const operation = await prepare(scene, workers)
+    report({ section: name, ...(await closedLoop({ workers, seconds }, operation, server.cpuSeconds)) })
+  }
+}
+
+type Prepare = (scene: Scene, workers: number) => Operation | Promise<Operation>
+
+/** More mandates than the section can spend; minting is not part of what is measured. */
+async function stock(count: number): Promise<string[]> {
+  const mandates: string[] = []
+  while (mandates.length < count) {
+    const batch = scene.actors.flatMap((actor) => [actor, actor, actor, actor])
+    mandates.push(...(await Promise.all(batch.map((actor) => mintOnce(scene, actor)))))
+  }
+  return mandates
+}
+
+const floors = {
+  signAndVerifyMicros: signAndVerifyMicros(),
+  proxyHop: await bareProxyHop(scene.upstreamUrl, 16, seconds),
+}
+header()
+report({ section: 'floor: bare proxy hop', ...floors.proxyHop })
+await section('mint', [1, 4, 16, 64], mint)
+await section('gateway', [1, 16], async (at, workers) =>
+  spend(at, await stock(seconds * (workers === 1 ? 500 : 2000))),
+)
+await section('governed', [1, 4, 16, 64], governed)
+await section('session', [1, 16], startAndTerminate)
+await section('delegate', [1, 16], async (at) => delegate(at, await sessionPairs(at)))
+
+console.log('')
+console.log(
+  `start to ready ${Math.round(server.startMs)} ms · resident ${mb(idleBytes)} idle, ${mb(server.residentBytes())} after`,
+)
+console.log(`floor: one ES256 signature and verification ${floors.signAndVerifyMicros.toFixed(0)} µs`)
+console.log(JSON.stringify({ node: process.version, startMs: server.startMs, idleBytes, floors, rows }))
+if (rows.some((row) => Object.keys(row.errors).length > 0)) process.exitCode = 1
+
+function header(): void {
+  console.log('section                  workers    per s    p50 ms    p95 ms    p99 ms   CPU ms   errors')
+}
+
+function report(row: Row): void {
+  rows.push(row)
+  const cells = [row.perSecond.toFixed(0), row.p50.toFixed(2), row.p95.toFixed(2), row.p99.toFixed(2)]
+  const errors = Object.entries(row.errors).map(([what, count]) => `${count} × ${what}`)
+  console.log(
+    [
+      row.section.padEnd(25),
+      String(row.workers).padStart(6),
+      (cells[0] ?? '').padStart(9),
+      ...cells.slice(1).map((cell) => cell.padStart(10)),
+      row.cpuMs.toFixed(2).padStart(9),
+      `   ${errors.join('; ') || '-'}`,
+    ].join(''),
+  )
+}
+
+function mb(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(0)} MB`
+}

@@ -1,0 +1,76 @@
+/** Closed-loop load: each worker sends its next request when the last one was answered. */
+import { performance } from 'node:perf_hooks'
+
+export interface Load {
+  readonly workers: number
+  readonly seconds: number
+}
+
+export interface Measured {
+  readonly workers: number
+  readonly count: number
+  /** Operations whose outcome was not the expected one, with how often each was seen. */
+  readonly errors: Readonly<Record<string, number>>
+  readonly perSecond: number
+  readonly p50: number
+  readonly p95: number
+  readonly p99: number
+  readonly max: number
+  /** CPU milliseconds of the server process for each operation. */
+  readonly cpuMs: number
+}
+
+/** One operation; answers null, or what went wrong in a few words. */
+export type Operation = (worker: number, round: number) => Promise<string | null>
+
+/**
+ * Runs `operation` for the time given, after a warm-up of a fifth of it, and measures only what
+ * began after the warm-up. `cpuSeconds` reads the server's CPU time so far.
+ */
+export async function closedLoop(
+  load: Load,
+  operation: Operation,
+  cpuSeconds: () => number,
+): Promise<Measured> {
+  await run({ ...load, seconds: load.seconds / 5 }, operation)
+  const cpuBefore = cpuSeconds()
+  const { times, errors, elapsed } = await run(load, operation)
+  const cpu = cpuSeconds() - cpuBefore
+  times.sort((a, b) => a - b)
+  return {
+    workers: load.workers,
+    count: times.length,
+    errors,
+    perSecond: times.length / elapsed,
+    p50: quantile(times, 0.5),
+    p95: quantile(times, 0.95),
+    p99: quantile(times, 0.99),
+    max: times.at(-1) ?? 0,
+    cpuMs: times.length === 0 ? 0 : (cpu * 1000) / times.length,
+  }
+}
+
+async function run(
+  load: Load,
+  operation: Operation,
+): Promise<{ times: number[]; errors: Record<string, number>; elapsed: number }> {
+  const times: number[] = []
+  const errors: Record<string, number> = {}
+  const started = performance.now()
+  const deadline = started + load.seconds * 1000
+  await Promise.all(
+    Array.from({ length: load.workers }, async (_, worker) => {
+      for (let round = 0; performance.now() < deadline; round += 1) {
+        const at = performance.now()
+        const problem = await operation(worker, round).catch((error: unknown) => String(error))
+        if (problem === null) times.push(performance.now() - at)
+        else errors[problem] = (errors[problem] ?? 0) + 1
+      }
+    }),
+  )
+  return { times, errors, elapsed: (performance.now() - started) / 1000 }
+}
+
+export function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+}

@@ -1,0 +1,128 @@
+/** What the workers do. Each answers null when the outcome was the expected one. */
+import { randomUUID } from 'node:crypto'
+import type { Pool } from 'undici'
+import { resource } from '../../src/cli/demo/operator.ts'
+import type { Operation } from './closed-loop.ts'
+import type { Actor, Scene } from './scene.ts'
+
+const form = { 'content-type': 'application/x-www-form-urlencoded' }
+
+const actorOf = (scene: Scene, worker: number): Actor => {
+  const actor = scene.actors[worker % scene.actors.length]
+  if (actor === undefined) throw new Error('the scene has no actors')
+  return actor
+}
+
+export async function mintOnce(scene: Scene, actor: Actor): Promise<string> {
+  const { statusCode, body } = await scene.sts.request({
+    method: 'POST',
+    path: '/oauth/2/token',
+    headers: form,
+    body: actor.mintBody,
+  })
+  const answer = (await body.json()) as { access_token?: string; error?: string }
+  if (statusCode !== 200 || answer.access_token === undefined)
+    throw new Error(`mint ${statusCode} ${answer.error}`)
+  return answer.access_token
+}
+
+async function callOnce(scene: Scene, mandate: string): Promise<string | null> {
+  const { statusCode, body } = await scene.gateway.request({
+    method: 'GET',
+    path: '/items',
+    headers: { authorization: `Bearer ${mandate}`, 'x-caracal-resource': resource },
+  })
+  const text = await body.text()
+  return statusCode === 200 ? null : `gateway ${statusCode} ${text.slice(0, 120)}`
+}
+
+export const mint =
+  (scene: Scene): Operation =>
+  async (worker) => {
+    await mintOnce(scene, actorOf(scene, worker))
+    return null
+  }
+
+/** Spends mandates minted beforehand; runs dry with a clear word. */
+export const spend =
+  (scene: Scene, mandates: string[]): Operation =>
+  async () => {
+    const mandate = mandates.pop()
+    return mandate === undefined ? 'no mandate left' : callOnce(scene, mandate)
+  }
+
+export const governed =
+  (scene: Scene): Operation =>
+  async (worker) =>
+    callOnce(scene, await mintOnce(scene, actorOf(scene, worker)))
+
+async function post(
+  pool: Pool,
+  path: string,
+  bearer: string,
+  json: unknown,
+): Promise<Record<string, unknown>> {
+  const { statusCode, body } = await pool.request({
+    method: 'POST',
+    path,
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${bearer}`,
+      'idempotency-key': randomUUID(),
+    },
+    body: JSON.stringify(json),
+  })
+  const answer = (await body.json()) as Record<string, unknown>
+  if (statusCode !== 201) throw new Error(`${statusCode} ${String(answer.error)}`)
+  return answer
+}
+
+const startSession = async (scene: Scene, { identity, lifecycle }: Actor): Promise<string> => {
+  const answer = await post(scene.coordinator, `/zones/${identity.zoneId}/agents`, lifecycle, {
+    application_id: identity.applicationId,
+    ttl_seconds: 600,
+    labels: [identity.applicationId],
+  })
+  return String(answer.agent_session_id)
+}
+
+export const startAndTerminate =
+  (scene: Scene): Operation =>
+  async (worker) => {
+    const actor = actorOf(scene, worker)
+    const session = await startSession(scene, actor)
+    const { statusCode, body } = await scene.coordinator.request({
+      method: 'DELETE',
+      path: `/zones/${actor.identity.zoneId}/agents/${session}`,
+      headers: { authorization: `Bearer ${actor.lifecycle}` },
+    })
+    await body.dump()
+    return statusCode === 204 ? null : `terminate ${statusCode}`
+  }
+
+/** Delegates from one fixed session to another; every edge is a root edge of its own. */
+export const delegate =
+  (scene: Scene, pairs: readonly { source: string; target: string }[]): Operation =>
+  async (worker) => {
+    const { identity, lifecycle } = actorOf(scene, worker)
+    const pair = pairs[worker % scene.actors.length]
+    if (pair === undefined) return 'no sessions'
+    await post(scene.coordinator, `/zones/${identity.zoneId}/delegations`, lifecycle, {
+      issuer_application_id: identity.applicationId,
+      receiver_application_id: identity.applicationId,
+      source_session_id: pair.source,
+      target_session_id: pair.target,
+      scopes: ['inventory:read'],
+      constraints: { resources: [resource] },
+      ttl_seconds: 600,
+    })
+    return null
+  }
+
+export const sessionPairs = (scene: Scene): Promise<{ source: string; target: string }[]> =>
+  Promise.all(
+    scene.actors.map(async (actor) => ({
+      source: await startSession(scene, actor),
+      target: await startSession(scene, actor),
+    })),
+  )

@@ -1,0 +1,80 @@
+/** Zones, identities and delegations that the sections share; everything made over HTTP. */
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Pool } from 'undici'
+import { type Agent, createAgent, type Identity } from '../../src/cli/demo/agent.ts'
+import { readScope, resource, setUp } from '../../src/cli/demo/operator.ts'
+import type { ServerUnderLoad } from './server.ts'
+
+export interface Actor {
+  readonly identity: Identity
+  readonly agent: Agent
+  readonly lifecycle: string
+  readonly session: string
+  readonly delegation: string
+  /** Form body of a gateway mint. */
+  readonly mintBody: string
+}
+
+export interface Scene extends AsyncDisposable {
+  readonly actors: readonly Actor[]
+  readonly sts: Pool
+  readonly gateway: Pool
+  readonly coordinator: Pool
+  readonly upstreamUrl: string
+}
+
+/** `count` zones with one application each, so that per-zone locks and limits are spread as in real use. */
+export async function setScene(server: ServerUnderLoad, count: number): Promise<Scene> {
+  const upstream = await startUpstream()
+  const upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
+  const actors: Actor[] = []
+  for (let index = 0; index < count; index += 1) actors.push(await createActor(server, upstreamUrl, index))
+  const pool = (url: string) => new Pool(url, { connections: 64, pipelining: 1 })
+  const sts = pool(server.urls.sts)
+  const gateway = pool(server.urls.gateway)
+  const coordinator = pool(server.urls.coordinator)
+  return {
+    actors,
+    sts,
+    gateway,
+    coordinator,
+    upstreamUrl,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([sts.close(), gateway.close(), coordinator.close()])
+      upstream.closeAllConnections()
+      upstream.close()
+    },
+  }
+}
+
+async function createActor(server: ServerUnderLoad, upstreamUrl: string, index: number): Promise<Actor> {
+  const operator = { controlUrl: server.urls.control, adminToken: server.adminToken }
+  const identity = await setUp(operator, { url: upstreamUrl, apiKey: 'load-key' }, `Load ${index}`)
+  const agent = createAgent(server.urls, identity)
+  const lifecycle = await agent.bootstrap()
+  const source = await agent.startSession(lifecycle)
+  const session = await agent.startSession(lifecycle)
+  const delegation = await agent.delegate(lifecycle, source, session, [readScope])
+  const mintBody = new URLSearchParams({
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    zone_id: identity.zoneId,
+    application_id: identity.applicationId,
+    client_secret: identity.clientSecret,
+    resource,
+    agent_session_id: session,
+    delegation_edge_id: delegation,
+    scope: readScope,
+    ttl_seconds: '900',
+  }).toString()
+  return { identity, agent, lifecycle, session, delegation, mintBody }
+}
+
+function startUpstream(): Promise<Server> {
+  const body = JSON.stringify({ items: [{ sku: 'lynx-1', stock: 7 }] })
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length })
+    response.end(body)
+  })
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)))
+}

@@ -1,0 +1,105 @@
+/** The server under load: the built binary in a process of its own, on free ports and a data directory of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+export interface ServerUnderLoad extends AsyncDisposable {
+  readonly urls: Readonly<Record<'control' | 'coordinator' | 'sts' | 'gateway' | 'audit', string>>
+  readonly adminToken: string
+  /** Milliseconds from spawn to ready. */
+  readonly startMs: number
+  cpuSeconds(): number
+  residentBytes(): number
+}
+
+const roles = ['control', 'coordinator', 'sts', 'gateway', 'audit'] as const
+/** Ticks per second of /proc/<pid>/stat; 100 on every Linux Node runs on. */
+const ticksPerSecond = 100
+
+export async function startServerUnderLoad(
+  extra: Readonly<Record<string, string>> = {},
+): Promise<ServerUnderLoad> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'caracal-load-'))
+  const ports = await freePorts(roles.length + 1)
+  const portOf = Object.fromEntries(roles.map((role, index) => [role, ports[index] ?? 0]))
+  const started = performance.now()
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('../../../dist/main.js', import.meta.url)), 'serve'],
+    {
+      env: {
+        PATH: process.env.PATH,
+        CARACAL_DATA_DIR: dataDir,
+        LOG_LEVEL: 'error',
+        CONSOLE_PORT: String(ports.at(-1)),
+        ...Object.fromEntries(roles.map((role) => [`${role.toUpperCase()}_PORT`, String(portOf[role])])),
+        STS_MINT_RATE_LIMIT_PER_MIN: '100000000',
+        COORDINATOR_RATE_LIMIT_PER_MIN: '0',
+        API_V1_RATE_LIMIT_PER_MIN: '0',
+        MAX_AGENTS_PER_ZONE: '100000',
+        MAX_AGENTS_PER_APP: '100000',
+        ...extra,
+      },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
+  )
+  const urls = Object.fromEntries(
+    roles.map((role) => [role, `http://127.0.0.1:${portOf[role]}`]),
+  ) as ServerUnderLoad['urls']
+  await ready(child, Object.values(urls))
+  const startMs = performance.now() - started
+  const tokenFile = join(dataDir, 'secrets', 'caracalAdminToken')
+  return {
+    urls,
+    startMs,
+    adminToken: (await readFile(tokenFile, 'utf8')).trim(),
+    cpuSeconds: () => cpuSecondsOf(child.pid ?? 0),
+    residentBytes: () => residentBytesOf(child.pid ?? 0),
+    async [Symbol.asyncDispose]() {
+      const ended = new Promise((resolve) => child.once('exit', resolve))
+      child.kill('SIGTERM')
+      await ended
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+async function ready(child: ChildProcess, urls: readonly string[]): Promise<void> {
+  const deadline = Date.now() + 30_000
+  while (Date.now() < deadline) {
+    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`)
+    const answers = await Promise.allSettled(urls.map((url) => fetch(`${url}/ready`)))
+    if (answers.every((answer) => answer.status === 'fulfilled' && answer.value.ok)) return
+    await sleep(25)
+  }
+  throw new Error('the server was not ready within 30 s')
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve) =>
+          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port)),
+        ),
+    ),
+  )
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
+
+function cpuSecondsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+}
+
+function residentBytesOf(pid: number): number {
+  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return Number(line?.[1] ?? 0) * 1024
+}
