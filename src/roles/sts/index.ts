@@ -25,6 +25,7 @@ import type { Sts } from './port.ts'
 import { createProviderCredentials } from './providers/credentials.ts'
 import { readiness } from './readiness.ts'
 import { internalError } from './refusal.ts'
+import { mountInternalRoutes } from './routes/internal.ts'
 import { mountJwksRoute } from './routes/jwks.ts'
 import { mountTokenRoute } from './routes/token.ts'
 import { createSigningKeys } from './signing-keys.ts'
@@ -32,6 +33,7 @@ import { simulate } from './simulate.ts'
 import { createRecordIssuer } from './store/issue-records.ts'
 import { createSnapshotReader } from './store/snapshot.ts'
 
+export { type PolicyOverHttpOptions, policyOverHttp } from './policy-over-http.ts'
 export * from './port.ts'
 
 export interface StsDeps
@@ -121,6 +123,14 @@ export function createSts(deps: StsDeps): StsRole {
   })
   mountTokenRoute(app, { exchange: exchangeDeps, gatewayKey: deps.keys.gatewaySts })
   mountJwksRoute(app, { keys, requireZone: settings.STS_JWKS_REQUIRE_ZONE })
+  mountInternalRoutes(app, {
+    ephemera,
+    gatewayKey: deps.keys.gatewaySts,
+    bundles,
+    keys,
+    adminToken: settings.STS_ADMIN_TOKEN,
+    publishAheadMs: settings.SIGNING_KEY_PUBLISH_AHEAD_SECONDS * 1000,
+  })
   registerStsMetrics(deps.metrics, counters, {
     maxPolicyAgeSeconds: () => bundles.maxAgeSeconds(),
     pollIntervalSeconds: settings.OPA_POLL_SECONDS,
