@@ -25,6 +25,8 @@ export interface Output {
   errorLine(text: string): void
   /** A marked line: `fail` and `warn` on stderr, the others on stdout. */
   status(mark: Mark, text: string): void
+  /** The mark alone, for lines that carry more; coloured for stdout. */
+  mark(mark: Mark): string
   bold(text: string): string
   dim(text: string): string
   scrub(text: string): string
@@ -38,14 +40,16 @@ export function createOutput(env: Environment, stdout: OutputStream, stderr: Out
   const write = (stream: OutputStream, text: string): void => {
     stream.write(`${scrub(text)}\n`)
   }
+  const sign = (mark: Mark, stream: OutputStream): string =>
+    paint(stream, marks[mark].colour, wide ? marks[mark].wide : marks[mark].ascii)
   return {
     line: (text) => write(stdout, text),
     errorLine: (text) => write(stderr, text),
     status(mark, text) {
       const stream = mark === 'fail' || mark === 'warn' ? stderr : stdout
-      const { colour, ascii, wide: sign } = marks[mark]
-      write(stream, `${paint(stream, colour, wide ? sign : ascii)} ${text}`)
+      write(stream, `${sign(mark, stream)} ${text}`)
     },
+    mark: (mark) => sign(mark, stdout),
     bold: (text) => paint(stdout, 1, text),
     dim: (text) => paint(stdout, 2, text),
     scrub,

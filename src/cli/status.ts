@@ -35,7 +35,9 @@ export async function status({ arguments: parsed, env, out }: Invocation): Promi
   if (parsed.switches.has('json')) out.line(JSON.stringify({ mode, services: probed }, null, 2))
   else
     for (const one of probed)
-      out.line(`${one.ok ? '✓' : '✗'} ${one.name.padEnd(12)} ${one.url.padEnd(34)} ${one.detail}`)
+      out.line(
+        `${out.mark(one.ok ? 'ok' : 'fail')} ${one.name.padEnd(12)} ${one.url.padEnd(34)} ${one.detail}`,
+      )
   return probed.every((one) => one.ok) ? 0 : 1
 }
 

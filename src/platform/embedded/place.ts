@@ -90,7 +90,11 @@ export function statOf(path: string): Stats | null {
   }
 }
 
-export const socketName = '.s.PGSQL.5432'
+/** Name of the socket in its directory. */
+export function socketName(port: number): string {
+  return `.s.PGSQL.${port}`
+}
+
 const temporarySocketPrefix = 'caracal-sock-'
 
 /** Longest path of a unix socket, in bytes, without its terminator. */
@@ -99,7 +103,7 @@ const longestSocketPath = process.platform === 'linux' ? 107 : 103
 /** Makes the private directory of the socket: below `home`, or a fresh temporary one when that path is too long. */
 export function makeSocketDirectory(place: Place): string {
   const usual = join(place.home, 'sock')
-  const fits = Buffer.byteLength(join(usual, socketName)) <= longestSocketPath
+  const fits = Buffer.byteLength(join(usual, socketName(65_535))) <= longestSocketPath
   const directory = fits ? usual : mkdtempSync(join(tmpdir(), temporarySocketPrefix))
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   give(directory, place.account)

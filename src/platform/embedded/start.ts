@@ -72,6 +72,8 @@ export interface EmbeddedOptions {
   readonly log: EmbeddedLog
   /** Further server settings, such as `{ fsync: 'off' }` for tests. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Part of the socket's name, and the TCP port where `settings` opens one; default 5432. */
+  readonly port?: number
   /** Database that is made on first use; default `caracal`. */
   readonly database?: string
   /** Called once when the server died and cannot be brought back. */
@@ -156,10 +158,11 @@ class Supervisor implements EmbeddedPostgres {
 
   get connection(): EmbeddedConnection {
     const host = this.#socketDirectory ?? join(this.#place.home, 'sock')
+    const { port = 5432 } = this.#options
     return {
-      path: join(host, socketName),
+      path: join(host, socketName(port)),
       host,
-      port: 5432,
+      port,
       user: superuser,
       password: this.#password,
       database: this.#options.database ?? 'caracal',
@@ -278,6 +281,7 @@ class Supervisor implements EmbeddedPostgres {
   #serverArguments(socketDirectory: string): string[] {
     const settings: Readonly<Record<string, string>> = {
       listen_addresses: '',
+      port: String(this.#options.port ?? 5432),
       unix_socket_permissions: '0700',
       io_method: 'sync',
       shared_buffers: '32MB',

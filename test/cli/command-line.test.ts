@@ -1,0 +1,241 @@
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parseArguments } from '../../src/cli/arguments.ts'
+import { commands } from '../../src/cli/commands.ts'
+import { commandEnvironment } from '../../src/cli/environment.ts'
+import { runCommandLine } from '../../src/cli/main.ts'
+import { createOutput } from '../../src/cli/output.ts'
+import { runCaracal, workingDirectory } from './process.ts'
+
+function capture() {
+  const text = { out: '', err: '' }
+  const stream = (name: 'out' | 'err') => ({
+    write(chunk: string) {
+      text[name] += chunk
+    },
+  })
+  return { text, stdout: stream('out'), stderr: stream('err') }
+}
+
+async function run(argv: string[], env: Record<string, string> = {}) {
+  const { text, stdout, stderr } = capture()
+  const code = await runCommandLine(argv, { env: { HOME: '/nonexistent', ...env }, cwd: '/', stdout, stderr })
+  return { code, ...text }
+}
+
+describe('global behaviour', () => {
+  it('help in all its spellings goes to stdout with 0', async () => {
+    const plain = await run([])
+    expect(plain).toMatchObject({ code: 0, err: '' })
+    expect(plain.out).toMatch(/^Usage: caracal <command>/)
+    for (const argv of [['help'], ['--help'], ['-h'], ['--', 'help']]) expect(await run(argv)).toEqual(plain)
+  })
+
+  it('every command explains itself without loading any configuration', async () => {
+    for (const { name } of commands)
+      for (const word of ['help', '--help', '-h']) {
+        const { code, out, err } = await run([name, word], { CARACAL_MODE: 'nonsense' })
+        expect({ code, err }).toEqual({ code: 0, err: '' })
+        expect(out).toContain(`Usage: caracal ${name}`)
+      }
+  })
+
+  it('no command is named after a product object', () => {
+    expect(commands.map(({ name }) => name)).not.toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^(zone|application|resource|policy|provider|grant|agent)/),
+      ]),
+    )
+  })
+
+  it('unknown commands and options end with 1 and usage on stderr', async () => {
+    const unknown = await run(['zone', 'create'])
+    expect(unknown).toMatchObject({ code: 1, out: '' })
+    expect(unknown.err).toContain('unknown command "zone"')
+    expect(unknown.err).toContain('Usage: caracal <command>')
+    const option = await run(['migrate', '--statos'])
+    expect(option).toMatchObject({ code: 1, out: '' })
+    expect(option.err).toContain('unknown option --statos')
+    expect(option.err).toContain('Usage: caracal migrate')
+  })
+
+  it('prints the version as five lines or as one line of JSON', async () => {
+    const { out } = await run(['--version'], { CARACAL_MODE: 'rc' })
+    expect(out.split('\n')).toEqual([
+      'Caracal',
+      '  binary   caracal',
+      expect.stringMatching(/^ {2}version {2}\d/),
+      '  mode     rc',
+      expect.stringMatching(/^ {2}sha {6}\S/),
+      '',
+    ])
+    expect(Object.keys(JSON.parse((await run(['version', '--json'])).out))).toEqual([
+      'binary',
+      'version',
+      'mode',
+      'sha',
+    ])
+    expect(await run(['-v'])).toEqual(await run(['version']))
+  })
+})
+
+describe('arguments', () => {
+  const flags = { role: 'text', ready: 'switch' } as const
+
+  it('reads --k=v, --k v and a bare --k', () => {
+    expect(parseArguments(['--role=sts', '--ready', 'x'], flags)).toEqual({
+      values: { role: 'sts' },
+      switches: new Set(['ready']),
+      positional: ['x'],
+    })
+    expect(parseArguments(['--role', 'sts'], flags).values).toEqual({ role: 'sts' })
+  })
+
+  it('refuses a value that begins with --, a missing one, and one for a switch', () => {
+    expect(() => parseArguments(['--role', '--ready'], flags)).toThrow('--role needs a value')
+    expect(() => parseArguments(['--role'], flags)).toThrow('--role needs a value')
+    expect(() => parseArguments(['--ready=1'], flags)).toThrow('--ready takes no value')
+    expect(() => parseArguments(['--constructor'], flags)).toThrow('unknown option --constructor')
+  })
+})
+
+describe('output', () => {
+  it('never shows a secret', () => {
+    const { text, stdout, stderr } = capture()
+    const out = createOutput({ CARACAL_ADMIN_TOKEN: 'chosen-by-a-person' }, stdout, stderr)
+    const secrets = [
+      'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln',
+      'caracal_at_abcdef123',
+      'caracal_rt_abcdef123',
+      'cat_abcdefghijkl',
+      'ws_abcdefghijkl',
+      'chosen-by-a-person',
+    ]
+    for (const secret of secrets) out.line(`before ${secret} after`)
+    out.errorLine('Authorization: Bearer abc.def-123')
+    out.errorLine('connect postgres://user:hunter2hunter@db:5432/x failed')
+    for (const secret of [...secrets, 'abc.def-123', 'hunter2hunter'])
+      expect(text.out + text.err).not.toContain(secret)
+    expect(text.out).toContain('before *** after')
+    expect(text.err).toContain('postgres://user:***@db:5432/x')
+  })
+
+  it('uses marks that the terminal can show and colour only where it is wanted', () => {
+    const show = (env: Record<string, string>, isTTY = false) => {
+      const { text, stdout, stderr } = capture()
+      createOutput(env, { ...stdout, isTTY }, stderr).status('ok', 'done')
+      return text.out
+    }
+    expect(show({ LANG: 'en_US.UTF-8' })).toBe('✓ done\n')
+    expect(show({ LANG: 'C' })).toBe('+ done\n')
+    expect(show({ LANG: 'C' }, true)).toBe('\u001b[32m+\u001b[0m done\n')
+    expect(show({ LANG: 'C', NO_COLOR: '1' }, true)).toBe('+ done\n')
+    expect(show({ LANG: 'C', FORCE_COLOR: '1' })).toBe('\u001b[32m+\u001b[0m done\n')
+    expect(show({ LANG: 'C', FORCE_COLOR: '0' })).toBe('+ done\n')
+  })
+})
+
+describe('environment', () => {
+  it('drops what an .env of the working directory slipped in, and reads the files of the operator', () => {
+    const cwd = workingDirectory()
+    writeFileSync(join(cwd, '.env'), 'CARACAL_STS_URL=http://evil\nOTHER=1\n')
+    writeFileSync(
+      join(cwd, 'operator.env'),
+      '# comment\nLOG_LEVEL="debug"\nexport HOST=\'h\'\nnot a line\nDATABASE_URL=x\n',
+    )
+    const given = {
+      HOME: cwd,
+      CARACAL_STS_URL: 'http://evil',
+      CARACAL_API_URL: 'http://mine',
+      OTHER: '1',
+      HOST: 'given',
+      DATABASE_URL_FILE: '/somewhere',
+      CARACAL_ENV_FILE: join(cwd, 'operator.env'),
+    }
+    const { env, removed } = commandEnvironment(given, cwd)
+    expect(removed).toEqual(['CARACAL_STS_URL'])
+    expect(env).toMatchObject({
+      CARACAL_API_URL: 'http://mine',
+      OTHER: '1',
+      LOG_LEVEL: 'debug',
+      HOST: 'given',
+    })
+    expect(env.CARACAL_STS_URL).toBeUndefined()
+    expect(env.DATABASE_URL).toBeUndefined()
+  })
+})
+
+describe('status', () => {
+  it('tells of every service and fails unless all are well', async () => {
+    const server = createServer((request, response) => {
+      const ready = request.url === '/ready'
+      response.writeHead(ready ? 503 : 200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(ready ? { ok: false, reason: 'postgres_unreachable' } : { ok: true }))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const names = ['API', 'STS', 'GATEWAY', 'AUDIT', 'COORDINATOR']
+    const env = Object.fromEntries(names.map((name) => [`CARACAL_${name}_URL`, url]))
+    try {
+      const well = await run(['status', '--json'], env)
+      expect(well.code).toBe(0)
+      const report = JSON.parse(well.out)
+      expect(report.mode).toBe('health')
+      expect(report.services.map((one: { name: string }) => one.name)).toEqual([
+        'api',
+        'sts',
+        'gateway',
+        'audit',
+        'coordinator',
+      ])
+      expect(report.services[0]).toEqual({
+        name: 'api',
+        port: Number(new URL(url).port),
+        url: `${url}/health`,
+        ok: true,
+        detail: '200',
+      })
+      const unready = await run(['status', '--ready'], env)
+      expect(unready.code).toBe(1)
+      expect(unready.out).toContain('503 postgres_unreachable')
+      const gone = await run(['status', '--role=sts'], { CARACAL_STS_URL: 'http://127.0.0.1:1' })
+      expect(gone).toMatchObject({ code: 1 })
+      expect(gone.out).toContain('unreachable')
+    } finally {
+      server.close()
+    }
+  })
+
+  it('healthcheck asks the port and path it is told', async () => {
+    const server = createServer((request, response) => {
+      response.writeHead(request.url === '/ready' ? 200 : 500).end()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const PORT = String((server.address() as AddressInfo).port)
+    try {
+      expect(await run(['healthcheck'], { CARACAL_ROLE: 'audit', PORT })).toMatchObject({ code: 0 })
+      expect(
+        await run(['healthcheck'], { CARACAL_ROLE: 'audit', PORT, HEALTH_PATH: '/health' }),
+      ).toMatchObject({ code: 1 })
+    } finally {
+      server.close()
+    }
+  })
+})
+
+describe('as a process', () => {
+  it('answers with exit codes and keeps stdout and stderr apart', async () => {
+    expect(await runCaracal(['version'])).toMatchObject({ code: 0, stderr: '' })
+    expect(await runCaracal(['nonsense'])).toMatchObject({ code: 1, stdout: '' })
+  })
+
+  it('check 9: an unknown role ends with 1 and usage on stderr', async () => {
+    const { code, stdout, stderr } = await runCaracal(['serve', '--role=guard'])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toContain('unknown role "guard"')
+    expect(stderr).toContain('Usage: caracal serve')
+  })
+})
