@@ -1,7 +1,16 @@
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seedApplication, seedResource } from '../../fixtures/zone.ts'
-import { auditEvents, claimsOf, createWorld, issuer, type TokenAnswer, token, type World } from '../../roles/sts/world.ts'
+import {
+  auditEvent,
+  auditEvents,
+  claimsOf,
+  createWorld,
+  issuer,
+  type TokenAnswer,
+  token,
+  type World,
+} from '../../roles/sts/world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -25,11 +34,10 @@ describe('sts §18 session mandate', () => {
       'target_resources',
       'token_type',
     ])
-    const jwks = await (
-      await world.sts.app.request(`/.well-known/jwks.json?zone_id=${world.zone.zoneId}`)
-    ).json()
+    const published = await world.sts.app.request(`/.well-known/jwks.json?zone_id=${world.zone.zoneId}`)
+    const jwks = (await published.json()) as { keys: { kid: string }[] }
     const header = decodeProtectedHeader(answer.body.access_token)
-    expect(header).toEqual({ alg: 'ES256', typ: 'JWT', kid: jwks.keys[0].kid })
+    expect(header).toEqual({ alg: 'ES256', typ: 'JWT', kid: jwks.keys[0]?.kid })
 
     const claims = claimsOf(answer.body.access_token)
     const now = Math.floor(Date.now() / 1000)
@@ -112,6 +120,7 @@ describe('sts §18 session mandate', () => {
       { 'x-request-id': 'no-upstream' },
     )
     expect(outcome(answer)).toEqual([403, 'access_denied'])
+    await auditEvent(world, 'no-upstream', 'exchange_denied')
     const statuses = (await auditEvents(world, 'no-upstream')).map((event) => event.evaluation_status)
     expect(statuses).toEqual(['scope_mismatch', 'exchange_denied'])
   })

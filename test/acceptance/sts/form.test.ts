@@ -42,11 +42,7 @@ describe('sts §18 form and request validation', () => {
   })
 
   test('3: a body over 64 KiB is too large, a bad escape is malformed', async () => {
-    expectError(
-      await postForm(world.sts, '/oauth/2/token', 'a'.repeat(65_537)),
-      413,
-      'payload_too_large',
-    )
+    expectError(await postForm(world.sts, '/oauth/2/token', 'a'.repeat(65_537)), 413, 'payload_too_large')
     expectError(await postForm(world.sts, '/oauth/2/token', '%zz'), 400, 'invalid_token')
     expectError(await postForm(world.sts, '/oauth/2/token', 'a=b;c=d'), 400, 'invalid_token')
   })
@@ -69,7 +65,10 @@ describe('sts §18 form and request validation', () => {
 
   test.each([
     ['6: another grant', { grant_type: 'client_credentials' }],
-    ['6: another token type', { subject_token: 'x', subject_token_type: 'urn:ietf:params:oauth:token-type:jwt' }],
+    [
+      '6: another token type',
+      { subject_token: 'x', subject_token_type: 'urn:ietf:params:oauth:token-type:jwt' },
+    ],
     ['6: a token without type', { subject_token: 'x' }],
     ['6: a type without token', { subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' }],
     ['7: actor_token, even empty', { actor_token: '' }],

@@ -2,6 +2,7 @@
  * One STS over a database of its own, with the real bus, ephemera, outbox and audit
  * sink, and helpers that speak to it as clients do.
  */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,10 +21,12 @@ import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.
 import { parseCompact } from '../../../src/platform/jose/compact.ts'
 import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
 import { createAuditSink } from '../../../src/roles/audit/index.ts'
+import { signGatewayRequest } from '../../../src/roles/sts/gateway-signature.ts'
 import { createSts, type StsRole } from '../../../src/roles/sts/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { testKeys, testSettings } from '../../fixtures/settings.ts'
-import { type SeededZone, seedZone } from '../../fixtures/zone.ts'
+import { type SeededDelegation, type SeededZone, seedDelegation, seedZone } from '../../fixtures/zone.ts'
 
 export const issuer = 'http://localhost:8080'
 export const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
@@ -186,9 +189,91 @@ export interface AuditEntry {
   readonly metadata_json: Record<string, unknown>
 }
 
+/** The first event of a request with this evaluation status; denials reach the bus after their answer. */
+export function auditEvent(
+  world: Pick<World, 'bus'>,
+  requestId: string,
+  status: string,
+): Promise<AuditEntry> {
+  return eventually(async () => {
+    const events = await auditEvents(world, requestId)
+    return events.find((event) => event.evaluation_status === status) ?? null
+  })
+}
+
 /** Audit events on the bus, oldest first, of one request when its id is given. */
 export async function auditEvents(world: Pick<World, 'bus'>, requestId?: string): Promise<AuditEntry[]> {
   const entries = await world.bus.range('caracal.audit.events', '-', 1000)
   const events = entries.map((entry) => JSON.parse(entry.fields.data ?? '{}') as AuditEntry)
   return requestId === undefined ? events : events.filter((event) => event.request_id === requestId)
+}
+
+export interface GatewayCall {
+  readonly resource?: string
+  readonly method?: string
+  readonly path?: string
+  readonly requestId?: string
+  /** Unix seconds. */
+  readonly timestamp?: number
+  readonly nonce?: string
+  readonly fields?: Fields
+  /** Changes the body after it was signed. */
+  readonly tamper?: (body: string) => string
+  /** Removes or replaces headers after signing; `null` removes. */
+  readonly headers?: Readonly<Record<string, string | null>>
+}
+
+/** The exchange of gateway §9 over HTTP, signed as a gateway signs it. */
+export function gatewayExchange(
+  world: Pick<World, 'sts' | 'zone' | 'settings'>,
+  mandate: string,
+  call: GatewayCall = {},
+): Promise<TokenAnswer> {
+  const requestId = call.requestId ?? crypto.randomUUID()
+  const body = encodeForm({
+    grant_type: exchangeGrant,
+    zone_id: world.zone.zoneId,
+    application_id: world.zone.application.id,
+    subject_token: mandate,
+    subject_token_type: accessTokenType,
+    resource: call.resource ?? world.zone.resource.identifier,
+    request_method: call.method ?? 'POST',
+    request_path: call.path ?? '/pay',
+    gateway_request_id: requestId,
+    ...call.fields,
+  })
+  const timestamp = String(call.timestamp ?? Math.floor(Date.now() / 1000))
+  const nonce = call.nonce ?? randomBytes(32).toString('hex')
+  const key = Buffer.from(world.settings.GATEWAY_STS_HMAC_KEY ?? '', 'hex')
+  const parts = { timestamp, nonce, method: 'POST', path: '/oauth/2/token', body: Buffer.from(body) }
+  const headers: Record<string, string> = {
+    'x-request-id': requestId,
+    'x-caracal-gateway-timestamp': timestamp,
+    'x-caracal-gateway-request': nonce,
+    'x-caracal-gateway-signature': signGatewayRequest(key, parts),
+  }
+  for (const [name, value] of Object.entries(call.headers ?? {})) {
+    if (value === null) delete headers[name]
+    else headers[name] = value
+  }
+  return postForm(world.sts, '/oauth/2/token', call.tamper?.(body) ?? body, headers)
+}
+
+/** A gateway mandate over a fresh delegation of the zone's application. */
+export async function mintGatewayMandate(
+  world: Pick<World, 'sts' | 'zone' | 'db'>,
+  delegation?: SeededDelegation,
+): Promise<{ readonly mandate: string; readonly delegation: SeededDelegation }> {
+  const over = delegation ?? (await seedDelegation(world.db, world.zone))
+  const answer = await token(world, delegatedFields(over))
+  if (answer.status !== 200) throw new Error(`mint refused: ${JSON.stringify(answer.body)}`)
+  return { mandate: answer.body.access_token, delegation: over }
+}
+
+export function delegatedFields(delegation: SeededDelegation): Fields {
+  return {
+    scope: 'nucleus:pay',
+    agent_session_id: delegation.childSessionId,
+    delegation_edge_id: delegation.edgeId,
+  }
 }

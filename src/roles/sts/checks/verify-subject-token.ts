@@ -7,7 +7,7 @@
 
 import type { ExchangeDeps } from '../exchange-deps.ts'
 import type { Exchange, PresentedMandate } from '../exchange-state.ts'
-import { invalidToken } from '../refusal.ts'
+import { accessDenied, invalidToken, unavailable } from '../refusal.ts'
 import { verifyMandate } from '../verify-mandate.ts'
 
 export async function verifySubjectToken(x: Exchange, deps: ExchangeDeps): Promise<void> {
@@ -28,6 +28,24 @@ export async function verifySubjectToken(x: Exchange, deps: ExchangeDeps): Promi
   if (typeof sid !== 'string' || sid === '')
     throw invalidToken('subject_token names no authority record', 403)
   x.presented = presentedMandate(claims, sid)
+  if (gateway !== null && verifiedClaims === null) await assertRemembered(x.presented, deps)
+}
+
+/**
+ * A gateway in another process keeps its nonces in the replay memory: a mandate older
+ * than that memory may have been used before it (sts §2.5 step 5). In one process the
+ * gateway judged the mandate's own marker already.
+ */
+async function assertRemembered(presented: PresentedMandate, deps: ExchangeDeps): Promise<void> {
+  let remembered: boolean
+  try {
+    remembered = await deps.ephemera.replay.remembers(presented.issuedAt)
+  } catch (error) {
+    throw unavailable('replay memory is unavailable', error)
+  }
+  if (!remembered) {
+    throw accessDenied('mandate predates the replay memory', 401, { detail: 'replay memory is younger' })
+  }
 }
 
 function presentedMandate(claims: Readonly<Record<string, unknown>>, sid: string): PresentedMandate {
