@@ -73,6 +73,23 @@ const healthcheck: Command = {
   load: async () => (await import('./healthcheck.ts')).healthcheck,
 }
 
+const demo: Command = {
+  name: 'demo',
+  group: 'RUNTIME',
+  summary: 'one governed call end to end, told step by step',
+  synopsis: '[--keep]',
+  details: [
+    '--keep             leave the server up afterwards and print what an SDK needs',
+    '',
+    'Starts everything on an embedded store in a temporary directory and protects a real',
+    'HTTP server with it. Exit 0 only if every expectation held.',
+    '',
+    'Example: caracal demo --keep',
+  ],
+  flags: { keep: 'switch' },
+  load: async () => (await import('./demo/run.ts')).demo,
+}
+
 const version: Command = {
   name: 'version',
   group: 'STACK',
@@ -83,4 +100,4 @@ const version: Command = {
   load: async () => (await import('./version.ts')).version,
 }
 
-export const commands: readonly Command[] = [serve, migrate, status, healthcheck, version]
+export const commands: readonly Command[] = [serve, migrate, status, healthcheck, version, demo]

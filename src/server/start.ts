@@ -8,7 +8,9 @@ import { ConfigError, rolesOf } from '../config/load.ts'
 import { buildVersion } from '../config/version.ts'
 import { createJobRunner, type JobRunner } from '../platform/jobs/runner.ts'
 import { createLogger, type ProcessLogger } from '../platform/observe/logger.ts'
+import type { Platform } from '../platform/platform.ts'
 import type { RoleName } from '../platform/role.ts'
+import { type ChainReport, verifyChain } from '../roles/audit/index.ts'
 import { assertPortFree, type Listener, type ListenerOptions, openListener } from './listener.ts'
 import { openPlatform } from './platform.ts'
 import { createRoles, type RunningRoles } from './roles.ts'
@@ -24,6 +26,8 @@ export interface Server extends AsyncDisposable {
   readonly listeners: Readonly<Partial<Record<ListenerName, { readonly port: number; readonly url: string }>>>
   /** Settles when the server cannot go on by itself; whoever runs it then stops it. */
   readonly failed: Promise<Error>
+  /** Recomputes a zone's whole audit chain from the store. */
+  verifyAuditChain(zoneId: string): Promise<ChainReport>
   /** Drains and closes everything within `SHUTDOWN_GRACE_MS`; answers what did not end well. */
   stop(): Promise<readonly string[]>
   /** For a process that must leave now: the embedded store is told to stop, nothing is waited for. */
@@ -96,7 +100,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
       },
       'ready',
     )
-    return describe(roles, parts.listeners, store, stop)
+    return describe(roles, parts.listeners, platform.forRole(first), store, stop)
   } catch (error) {
     await stop()
     throw error
@@ -166,6 +170,7 @@ function startJobs(
 function describe(
   roles: readonly RoleName[],
   listeners: readonly Listener[],
+  { db, keys }: Pick<Platform, 'db' | 'keys'>,
   store: Store,
   stop: () => Promise<readonly string[]>,
 ): Server {
@@ -173,6 +178,7 @@ function describe(
     roles,
     listeners: Object.fromEntries(listeners.map(({ name, port, url }) => [name, { port, url }])),
     failed: store.failed,
+    verifyAuditChain: (zoneId) => verifyChain(db, keys.audit, zoneId),
     stop,
     abandon: () => store.abandon(),
     async [Symbol.asyncDispose]() {

@@ -20,6 +20,8 @@ export interface Stage {
   readonly apiKey: string
   readonly control: { readonly url: string; readonly adminToken: string }
   readonly verifyChain: (zoneId: string) => Promise<ChainCheck>
+  /** Ends the story between two scenes. */
+  readonly signal: AbortSignal
 }
 
 interface Authority {
@@ -30,13 +32,17 @@ interface Authority {
 }
 
 export async function play(stage: Stage): Promise<void> {
-  const authority = await stage.story.scene('The agent gets authority (cold call)', () => cold(stage))
-  await stage.story.scene('What the upstream saw', async () => upstreamView(stage))
-  await stage.story.scene('The same call, warm', () => warm(stage, authority))
-  await stage.story.scene('A mandate is used once', () => replay(stage, authority))
-  await stage.story.scene('Authority only narrows', () => narrowing(stage, authority))
-  const denied = await stage.story.scene('The session is revoked', () => revoke(stage, authority))
-  await stage.story.scene('The evidence', () => evidence(stage, denied))
+  const scene = <T>(title: string, act: () => Promise<T>): Promise<T> => {
+    stage.signal.throwIfAborted()
+    return stage.story.scene(title, act)
+  }
+  const authority = await scene('The agent gets authority (cold call)', () => cold(stage))
+  await scene('What the upstream saw', async () => upstreamView(stage))
+  await scene('The same call, warm', () => warm(stage, authority))
+  await scene('A mandate is used once', () => replay(stage, authority))
+  await scene('Authority only narrows', () => narrowing(stage, authority))
+  const denied = await scene('The session is revoked', () => revoke(stage, authority))
+  await scene('The evidence', () => evidence(stage, denied))
 }
 
 async function cold(stage: Stage): Promise<Authority> {

@@ -2,15 +2,7 @@
  * The narrator of the demo: numbered scenes with their times, facts, and expectations
  * that either hold or make the whole run fail.
  */
-export interface Style {
-  readonly bold: (text: string) => string
-  readonly dim: (text: string) => string
-  readonly good: (text: string) => string
-  readonly bad: (text: string) => string
-  readonly tick: string
-  readonly cross: string
-  readonly arrow: string
-}
+import type { Output } from '../output.ts'
 
 export interface Story {
   /** Runs one scene and prints its title, what it says, and how long it took. */
@@ -23,11 +15,11 @@ export interface Story {
   readonly failures: readonly string[]
 }
 
-export function createStory(write: (line: string) => void, style: Style): Story {
+export function createStory(out: Output): Story {
   const failures: string[] = []
   let number = 0
   let lines: string[] | null = null
-  const print = (line: string) => (lines === null ? write(line) : lines.push(line))
+  const print = (line: string) => (lines === null ? out.line(line) : lines.push(line))
 
   return {
     failures,
@@ -41,21 +33,21 @@ export function createStory(write: (line: string) => void, style: Style): Story 
         const took = duration(performance.now() - started)
         const told = lines
         lines = null
-        write('')
-        write(`${style.bold(`${number}. ${title}`)}  ${style.dim(took)}`)
-        for (const line of told) write(line)
+        out.line('')
+        out.line(`${out.bold(`${number}. ${title}`)}  ${out.dim(took)}`)
+        for (const line of told) out.line(line)
       }
     },
     say: (text) => print(`   ${text}`),
-    fact: (label, value) => print(`   ${style.dim(label.padEnd(22))} ${value}`),
+    fact: (label, value) => print(`   ${out.dim(label.padEnd(22))} ${value}`),
     expect(sentence, holds, observed) {
       if (holds) {
-        print(`   ${style.good(style.tick)} ${sentence}`)
+        print(`   ${out.mark('ok')} ${sentence}`)
         return
       }
       failures.push(sentence)
       print(
-        `   ${style.bad(style.cross)} ${sentence}${observed === undefined ? '' : style.dim(`  (saw: ${observed})`)}`,
+        `   ${out.mark('fail')} ${sentence}${observed === undefined ? '' : out.dim(`  (saw: ${observed})`)}`,
       )
     },
   }
