@@ -21,10 +21,7 @@ export interface Counters {
   sts_circuit_opened: number
   sts_circuit_fast_fail: number
   upstream_errors: number
-  revocation_messages: number
   revocation_pending_replayed: number
-  revocation_dead_letters: number
-  revocation_invalid_signatures: number
   revocation_reloads: number
   revocation_reload_errors: number
   revocation_propagation_seconds: number
@@ -49,10 +46,7 @@ export const createCounters = (): Counters => ({
   sts_circuit_opened: 0,
   sts_circuit_fast_fail: 0,
   upstream_errors: 0,
-  revocation_messages: 0,
   revocation_pending_replayed: 0,
-  revocation_dead_letters: 0,
-  revocation_invalid_signatures: 0,
   revocation_reloads: 0,
   revocation_reload_errors: 0,
   revocation_propagation_seconds: 0,

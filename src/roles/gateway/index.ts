@@ -96,7 +96,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     host: deps.host ?? hostname(),
     worker: deps.worker ?? 1,
   })
-  registerMetrics(metrics, { counters, revocations, snapshot, circuitOpen: () => breaker.open, db })
+  registerMetrics(metrics, { counters, revocations, snapshot, circuitOpen: () => breaker.open, consumer, db })
   let draining = false
   let tail: Tail | null = null
 
@@ -125,12 +125,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
       requestTimeoutMs: settings.READ_TIMEOUT,
       keepAliveTimeoutMs: settings.IDLE_TIMEOUT,
     },
-    jobs: createJobs({ snapshot, revocations, audit, consumer }),
+    jobs: createJobs({ snapshot, revocations, audit }),
     revocations,
     async prepare(signal) {
       await ephemera.replay.establish(signal)
       // The group exists before the snapshot is read: nothing falls between the two (gateway §8.4).
-      await consumer.prepare()
+      await consumer.start()
       tail = await followInvalidations({
         bus,
         key: keys.streams,
@@ -148,6 +148,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       draining = true
     },
     async [Symbol.asyncDispose]() {
+      await consumer[Symbol.asyncDispose]()
       await tail?.[Symbol.asyncDispose]()
       await pools[Symbol.asyncDispose]()
     },

@@ -1,7 +1,6 @@
 /** Background work of the gateway (storage-and-operations §15). */
 import type { Job } from '../../platform/jobs/job.ts'
 import type { AuditSink } from '../audit/index.ts'
-import type { RevocationConsumer } from './revocations/consumer.ts'
 import type { RevocationSet } from './revocations/set.ts'
 import { type Snapshot, snapshotIntervalMs } from './revocations/snapshot.ts'
 
@@ -9,22 +8,13 @@ export interface JobDeps {
   readonly snapshot: Snapshot
   readonly revocations: RevocationSet
   readonly audit: AuditSink
-  readonly consumer: RevocationConsumer
 }
 
 const pruneIntervalMs = 30 * 60 * 1000
 const drainIntervalMs = 15_000
-const retryMs = 1000
 
-export function createJobs({ snapshot, revocations, audit, consumer }: JobDeps): readonly Job[] {
+export function createJobs({ snapshot, revocations, audit }: JobDeps): readonly Job[] {
   return [
-    // Reads until the process stops; a failure ends the iteration and the interval is the pause before the next.
-    {
-      name: 'gateway_revocation_stream',
-      intervalMs: retryMs,
-      immediate: true,
-      run: ({ signal }) => consumer.run(signal),
-    },
     { name: 'gateway_revocation_snapshot', intervalMs: snapshotIntervalMs, run: () => snapshot.load() },
     {
       name: 'gateway_revocation_prune',

@@ -1,5 +1,6 @@
 /** Names of gateway §18 on the role's registry, and the flat object of `/metrics.json`. The audit sink adds its own. */
 import type { Registry } from 'prom-client'
+import type { Consumer, ConsumerStats } from '../../platform/bus/consume.ts'
 import type { Database } from '../../platform/db/port.ts'
 import { countFrom, gaugeFrom, metricValues, registerPoolMetrics } from '../../platform/observe/metrics.ts'
 import type { Counters } from './counters.ts'
@@ -11,6 +12,7 @@ export interface MetricSources {
   readonly revocations: RevocationSet
   readonly snapshot: Snapshot
   readonly circuitOpen: () => boolean
+  readonly consumer: Consumer
   readonly db: Database
 }
 
@@ -34,10 +36,7 @@ const counted: readonly (readonly [keyof Counters, string])[] = [
   ['sts_circuit_opened', 'Times the circuit to the STS opened'],
   ['sts_circuit_fast_fail', 'Requests denied by the open circuit'],
   ['upstream_errors', 'Requests whose upstream could not be used'],
-  ['revocation_messages', 'Revocations applied from the stream'],
   ['revocation_pending_replayed', 'Revocations taken over from another consumer'],
-  ['revocation_dead_letters', 'Revocation messages set aside'],
-  ['revocation_invalid_signatures', 'Revocation messages with a bad signature'],
   ['revocation_reloads', 'Snapshots loaded'],
   ['revocation_reload_errors', 'Snapshots that failed to load'],
 ]
@@ -47,6 +46,14 @@ export function registerMetrics(registry: Registry, sources: MetricSources): voi
   for (const [key, help] of counted) {
     const name = key === 'requests_total' ? key : `${key}_total`
     countFrom(registry, prefix + name, help, () => counters[key])
+  }
+  const stream: readonly (readonly [string, keyof ConsumerStats, string])[] = [
+    ['revocation_messages_total', 'handled', 'Revocations applied from the stream'],
+    ['revocation_dead_letters_total', 'deadLettered', 'Revocation messages set aside'],
+    ['revocation_invalid_signatures_total', 'invalidSignatures', 'Revocation messages with a bad signature'],
+  ]
+  for (const [name, key, help] of stream) {
+    countFrom(registry, prefix + name, help, () => sources.consumer.stats()[key])
   }
   const gauges: readonly (readonly [string, string, () => number])[] = [
     ['sts_exchange_latency_ms', 'Duration of the last exchange', () => counters.sts_exchange_latency_ms],

@@ -1,7 +1,8 @@
 /** The revocation set, its snapshot and its stream (gateway §8). */
 import fc from 'fast-check'
 import pino from 'pino'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Consumer } from '../../../src/platform/bus/consume.ts'
 import type { Bus, Fields } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
 import { entrySignature, signEntry } from '../../../src/platform/bus/signature.ts'
@@ -166,73 +167,100 @@ describe('over the store', () => {
     await bus.publish([{ stream, fields: signed ? signEntry(keys.streams, stream, fields) : fields }])
   }
 
-  function consumer(host: string) {
+  const open: Consumer[] = []
+
+  function consumer(host: string, reclaimMs = 30_000) {
     const set = createRevocationSet()
     const counters = createCounters()
     const snapshot = createSnapshot({ db: database.db, set, counters })
-    const deps = { bus, ephemera, key: keys.streams, log, counters, set, snapshot, host, worker: 1 }
-    return { set, counters, consumer: createRevocationConsumer(deps) }
+    const deps = {
+      bus,
+      ephemera,
+      key: keys.streams,
+      log,
+      counters,
+      set,
+      snapshot,
+      host,
+      worker: 1,
+      reclaimMs,
+    }
+    const reader = createRevocationConsumer(deps)
+    open.push(reader)
+    return { set, counters, reader }
   }
+  afterEach(async () => {
+    for (const reader of open.splice(0)) await reader[Symbol.asyncDispose]()
+  })
 
-  it('a group created before the snapshot misses nothing published afterwards', async () => {
-    const { set, consumer: reader } = consumer('h1')
-    await reader.prepare()
+  it('a successor on the same host applies what was published while nobody read', async () => {
+    const first = consumer('h1')
+    await first.reader.start()
     await publish({ zone_id: 'z', agent_session_id: 's-1', reason: 'x' })
-    const stop = new AbortController()
-    const running = reader.run(stop.signal)
-    await eventually(() => set.isRevoked(only('sessions', 's-1')))
-    stop.abort()
-    await running
-    // What was published while nobody read is there for the successor on the same host.
+    await eventually(() => first.set.isRevoked(only('sessions', 's-1')))
+    await first.reader[Symbol.asyncDispose]()
     await publish({ zone_id: 'z', agent_session_id: 's-2', reason: 'x' })
     const successor = consumer('h1')
-    await successor.consumer.prepare()
-    const again = new AbortController()
-    const reading = successor.consumer.run(again.signal)
+    await successor.reader.start()
     await eventually(() => successor.set.isRevoked(only('sessions', 's-2')))
-    again.abort()
-    await reading
+    expect(successor.set.isRevoked(only('sessions', 's-1'))).toBe(false)
+  })
+
+  it('a successor takes over what its predecessor read and never acknowledged', async () => {
+    const group = bus.group(stream, 'gateway-revocation:h6')
+    await group.ensure('end')
+    await publish({ zone_id: 'z', agent_session_id: 's-6', reason: 'x' })
+    const dead = { consumer: 'gateway-h6-0', count: 50, blockMs: 1000, signal: new AbortController().signal }
+    expect(await group.read(dead)).toHaveLength(1)
+    const successor = consumer('h6', 100)
+    await successor.reader.start()
+    await eventually(() => successor.set.isRevoked(only('sessions', 's-6')))
+    expect(successor.counters.revocation_pending_replayed).toBe(1)
   })
 
   it('every host sees every message', async () => {
     const hosts = [consumer('h2'), consumer('h3')]
-    const stop = new AbortController()
-    for (const host of hosts) await host.consumer.prepare()
-    const running = hosts.map((host) => host.consumer.run(stop.signal))
+    for (const host of hosts) await host.reader.start()
     await publish({ zone_id: 'z', delegation_edge_id: 'd-1', reason: 'x' })
     for (const host of hosts) await eventually(() => host.set.isRevoked(only('delegations', 'd-1')))
-    stop.abort()
-    await Promise.all(running)
   })
 
   it('drops what is not signed, and counts it', async () => {
-    const { set, counters, consumer: reader } = consumer('h4')
-    await reader.prepare()
-    const stop = new AbortController()
-    const running = reader.run(stop.signal)
+    const { set, reader } = consumer('h4')
+    await reader.start()
     await publish({ zone_id: 'z', agent_session_id: 'forged', reason: 'x' }, false)
     const good = signEntry(keys.streams, stream, { zone_id: 'z', agent_session_id: 'ok', reason: 'x' })
     await publish({ ...good, agent_session_id: 'moved' }, false)
     await publish({ zone_id: 'z', agent_session_id: 'after', reason: 'x' })
     await eventually(() => set.isRevoked(only('sessions', 'after')))
-    expect(counters.revocation_invalid_signatures).toBe(2)
+    expect(reader.stats().invalidSignatures).toBe(2)
     expect(set.isRevoked(only('sessions', 'forged', 'moved'))).toBe(false)
-    expect((await bus.group(stream, 'gateway-revocation:h4').stats()).pending).toBe(0)
-    stop.abort()
-    await running
+    await eventually(async () => (await bus.group(stream, 'gateway-revocation:h4').stats()).pending === 0)
+  })
+
+  it('sets a message without an anchor aside after five deliveries', async () => {
+    const { reader } = consumer('h7', 50)
+    await reader.start()
+    await publish({ zone_id: 'z', reason: 'no anchor' })
+    const [letter] = await eventually(async () => {
+      const letters = await bus.range(`${stream}.dead`, '-', 10)
+      return letters.length > 0 ? letters : null
+    })
+    expect(letter?.fields.error).toBe('missing revocation anchor')
+    expect(letter?.fields.original_id).toMatch(/^\d+-\d+$/)
+    expect(JSON.parse(letter?.fields.values ?? '')).toMatchObject({ zone_id: 'z', reason: 'no anchor' })
+    await eventually(async () => (await bus.group(stream, 'gateway-revocation:h7').stats()).pending === 0)
+    expect(reader.stats().deadLettered).toBe(1)
   })
 
   it('survives the loss of its group', async () => {
-    const { set, consumer: reader } = consumer('h5')
-    await reader.prepare()
-    const stop = new AbortController()
-    const running = reader.run(stop.signal)
+    const { set, reader } = consumer('h5')
+    await reader.start()
     await database.admin`delete from bus_cursor where grp = 'gateway-revocation:h5'`
     await eventually(async () => {
       await publish({ zone_id: 'z', agent_session_id: 's-5', reason: 'x' })
       return set.isRevoked(only('sessions', 's-5'))
     })
-    stop.abort()
-    await running
+    expect(reader.stats().resets).toBe(1)
   })
 })
