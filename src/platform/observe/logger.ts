@@ -12,7 +12,7 @@ import {
   pino,
   stdTimeFunctions,
 } from 'pino'
-import { redactFields, redactText } from './redact.ts'
+import { redactFields, redactText, redactValue } from './redact.ts'
 
 export interface LoggerOptions {
   /** `LOG_LEVEL`; an unknown name means `info`. */
@@ -47,6 +47,20 @@ const debugLevel = 20
 /** Bytes waiting for a slow reader before lines are dropped. */
 const mostBufferedBytes = 16 * 1024 * 1024
 
+/**
+ * What a log call passes to pino beyond the fields, which `formatters.log` cleans. An error without a
+ * message of its own gets one here, because pino would copy the error's text past every formatter.
+ */
+function safeArguments(args: readonly unknown[], maxBytes: number): unknown[] {
+  const [first, ...rest] = args
+  const texts = rest.map((arg) => redactValue(arg, maxBytes))
+  if (typeof first === 'string') return [redactText(first, maxBytes), ...texts]
+  const error = first instanceof Error ? first : (first as { readonly err?: unknown } | null)?.err
+  const fields = first instanceof Error ? { err: first } : first
+  if (texts.length === 0 && error instanceof Error) return [fields, redactText(error.message, maxBytes)]
+  return [fields, ...texts]
+}
+
 /** Makes the root logger. The only place that constructs pino. */
 export function createLogger(options: LoggerOptions): ProcessLogger {
   const counts = { emitted: 0, dropped: 0, sampled: 0 }
@@ -80,9 +94,7 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
             return
           }
           counts.emitted += 1
-          const clean = (args as unknown[]).map((arg) =>
-            typeof arg === 'string' ? redactText(arg, maxBytes) : arg,
-          )
+          const clean = safeArguments(args as readonly unknown[], maxBytes)
           method.apply(this, clean as Parameters<typeof method>)
         },
       },

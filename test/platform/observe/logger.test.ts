@@ -129,7 +129,10 @@ describe('redaction', () => {
     logger.log.info({ deep: { list: [text] } }, 'x')
     logger.log.error({ err: new Error(text, { cause: new Error(text) }) }, text)
     logger.log.child({ note: text }).info('x')
-    expect(lines).toHaveLength(5)
+    logger.log.error(new Error(text))
+    logger.log.error({ err: new Error(text) })
+    logger.log.info('formatted %s and %o', text, { note: text })
+    expect(lines).toHaveLength(8)
     expect(lines.join('')).not.toContain(visible[kind])
   })
 
