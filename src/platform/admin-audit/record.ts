@@ -38,7 +38,7 @@ const separator = '\x1f'
 const loneSurrogate = /\p{Surrogate}/gu
 
 /** Text as Postgres can keep it: without U+0000, lone surrogates replaced. */
-export function storableText(text: string): string {
+function storableText(text: string): string {
   return text.replaceAll('\0', '').replace(loneSurrogate, '\ufffd')
 }
 

@@ -51,7 +51,7 @@ function parseScrypt(stored: string): StoredScrypt | null {
 }
 
 /** `keyId` of a credential key: first 16 lower-case hex characters of its SHA-256. */
-export function credentialKeyId(credentialKey: Uint8Array): string {
+function credentialKeyId(credentialKey: Uint8Array): string {
   return hash('sha256', credentialKey, 'hex').slice(0, 16)
 }
 

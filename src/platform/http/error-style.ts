@@ -4,7 +4,7 @@
  */
 import type { CaracalError } from '../errors.ts'
 
-export type ErrorBody = Readonly<Record<string, unknown>>
+type ErrorBody = Readonly<Record<string, unknown>>
 
 export type ErrorStyle = (error: CaracalError, requestId: string) => ErrorBody
 
@@ -17,7 +17,7 @@ export const oauthErrors: ErrorStyle = (error, requestId) => ({
 })
 
 /** Control `/v1`: the same members, `details` where the thrower gave them (control-api §2.5). */
-export const controlErrors: ErrorStyle = oauthErrors
+export const controlErrors: ErrorStyle = (error, requestId) => oauthErrors(error, requestId)
 
 const coordinatorEnvelopes: ReadonlySet<string> = new Set([
   'invalid_body',
@@ -67,4 +67,4 @@ export const controlInvokeErrors: ErrorStyle = (error) => ({
 })
 
 /** Audit operator surface: a bare code with a description. */
-export const auditErrors: ErrorStyle = oauthErrors
+export const auditErrors: ErrorStyle = (error, requestId) => oauthErrors(error, requestId)

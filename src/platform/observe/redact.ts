@@ -4,7 +4,7 @@
  * logs is never changed.
  */
 
-export const redacted = '***'
+const redacted = '***'
 const truncationMark = '…[truncated]'
 
 const secretNameParts = [
