@@ -1,0 +1,115 @@
+/**
+ * Who presents this bearer (control-api §3.1, §12.1). Only proofs are remembered, for
+ * five seconds; a failure is looked up again each time, and each costs the caller's
+ * address one of its failed attempts.
+ */
+import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { CaracalError } from '../../platform/errors.ts'
+import { errorOf } from '../../platform/http/errors/registry.ts'
+import type { Control } from './control.ts'
+import type { Principal } from './principal.ts'
+import { findAdminToken, type StoredAdminToken, touchAdminToken } from './store/admin-tokens.ts'
+
+export interface Authenticator {
+  /** The principal behind an opaque admin token. Throws 401 `invalid_admin_token`, or 429 once the address spent its attempts. */
+  adminToken(bearer: string | null, clientIp: string): Promise<Principal>
+  /** Counts one failed attempt of `clientIp` and answers the error to throw: `refusal`, or 429 over the budget. */
+  failure(refusal: CaracalError, clientIp: string): Promise<CaracalError>
+  /** Drops what is remembered, so that a revocation made here takes effect here at once. */
+  forget(): void
+}
+
+const CACHE_MS = 5000
+const CACHE_ENTRIES = 512
+const MINUTE_MS = 60_000
+
+function principalOf(token: StoredAdminToken): Principal {
+  return {
+    kind: 'admin_token',
+    id: token.id,
+    name: token.name,
+    zoneId: token.zone_id,
+    capability: token.capability,
+    bootstrap: token.created_by === 'env-bootstrap',
+    derived: token.created_by.startsWith('env-derived'),
+    seesEverything: token.scope === 'global',
+    bindings: null,
+    accountId: null,
+    expiresAt: null,
+  }
+}
+
+export function createAuthenticator(control: Control): Authenticator {
+  const proven = new LRUCache<string, Principal>({ max: CACHE_ENTRIES, ttl: CACHE_MS })
+  const inFlight = new Map<string, Promise<Principal | null>>()
+
+  async function prove(bearer: string): Promise<Principal | null> {
+    const token = await findAdminToken(control.db, control.hasher.lookup(bearer))
+    if (token === null || !(await control.hasher.verify(bearer, token.token_hash))) return null
+    return principalOf(token)
+  }
+
+  function proveOnce(bearer: string, key: string): Promise<Principal | null> {
+    const running = inFlight.get(key)
+    if (running !== undefined) return running
+    const attempt = prove(bearer)
+      .then((principal) => {
+        if (principal !== null) proven.set(key, principal)
+        return principal
+      })
+      .finally(() => inFlight.delete(key))
+    inFlight.set(key, attempt)
+    return attempt
+  }
+
+  /** Writes `last_used_at` at most once per debounce window over all processes; evidence of use is not worth a failed call. */
+  async function touch(id: string): Promise<void> {
+    const windowMs = control.settings.ADMIN_TOKEN_LAST_USED_DEBOUNCE_SEC * 1000
+    try {
+      if (
+        windowMs > 0 &&
+        !(await control.ephemera.setIfAbsent(`api:admin_token_touched:${id}`, '1', windowMs))
+      )
+        return
+      await touchAdminToken(control.db, id)
+    } catch (error) {
+      control.log.debug({ err: error }, 'admin_token_touch_skipped')
+    }
+  }
+
+  async function failure(refusal: CaracalError, clientIp: string): Promise<CaracalError> {
+    const limit = control.settings.ADMIN_AUTH_FAIL_LIMIT_PER_MIN
+    try {
+      const { count, remainingMs } = await control.ephemera.increment(
+        `api:admin_auth_fail:${clientIp}`,
+        MINUTE_MS,
+      )
+      return count <= limit ? refusal : overLimit(remainingMs)
+    } catch (error) {
+      control.log.warn({ err: error }, 'failed_login_limit_unavailable')
+      return overLimit(MINUTE_MS)
+    }
+  }
+
+  return {
+    failure,
+    forget: () => proven.clear(),
+    async adminToken(bearer, clientIp) {
+      if (bearer === null) throw await failure(errorOf('invalid_admin_token'), clientIp)
+      const key = createHash('sha256').update(bearer).digest('base64')
+      const known = proven.get(key)
+      if (known !== undefined) return known
+      const principal = await proveOnce(bearer, key)
+      if (principal === null) throw await failure(errorOf('invalid_admin_token'), clientIp)
+      void touch(principal.id)
+      return principal
+    },
+  }
+}
+
+/** 429 with the seconds to wait, never more than 30 (control-api §2.1). */
+export function overLimit(remainingMs: number): CaracalError {
+  const seconds = Math.min(30, Math.max(1, Math.ceil(remainingMs / 1000)))
+  return errorOf('rate_limited', { headers: { 'retry-after': String(seconds) } })
+}

@@ -1,0 +1,53 @@
+/** Creating a zone: it starts with no policy, no application and no resource, so it allows nothing. */
+import type { Tx } from '../../platform/db/port.ts'
+import { uuidv7 } from '../../platform/ids.ts'
+import { type Control, writing } from './control.ts'
+import { conflict } from './not-found.ts'
+import { refuseReserved } from './reserved.ts'
+import type { Call } from './route.ts'
+import { firstFree, slugOf } from './slug.ts'
+import { insertZone, slugsStartingWith, type Zone } from './store/zones.ts'
+
+export interface ZoneInput {
+  readonly name: string
+  readonly slug?: string | undefined
+  readonly dcr_enabled?: boolean | undefined
+}
+
+/** A generated slug lost the race to another creation: one more look is enough in practice. */
+const ATTEMPTS = 3
+
+async function insertWithFreeSlug(tx: Tx, input: ZoneInput, call: Call<unknown, unknown>): Promise<Zone> {
+  const base = slugOf(input.name, 'zone')
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const slug = firstFree(base, await slugsStartingWith(tx, base))
+    refuseReserved(call.principal, 'zone_slug', slug)
+    const zone = await insertZone(
+      tx,
+      { id: uuidv7(), name: input.name, slug, dcr_enabled: input.dcr_enabled ?? false },
+      call.attribution,
+    )
+    if (zone !== null) return zone
+  }
+  throw conflict('zone_slug_conflict', 'no free slug could be found for this name; give one')
+}
+
+/** Throws 409 `reserved_namespace` or `zone_slug_conflict`. */
+export async function createZone(
+  control: Control,
+  call: Call<unknown, unknown>,
+  input: ZoneInput,
+): Promise<Zone> {
+  refuseReserved(call.principal, 'zone_name', input.name)
+  refuseReserved(call.principal, 'zone_slug', input.slug)
+  return writing(control, call, async (tx) => {
+    if (input.slug === undefined) return insertWithFreeSlug(tx, input, call)
+    const zone = await insertZone(
+      tx,
+      { id: uuidv7(), name: input.name, slug: input.slug, dcr_enabled: input.dcr_enabled ?? false },
+      call.attribution,
+    )
+    if (zone === null) throw conflict('zone_slug_conflict', 'this slug is in use')
+    return zone
+  })
+}

@@ -1,0 +1,68 @@
+/**
+ * What control tells the rest of the deployment, always through the outbox in the
+ * transaction of the change (audit-and-events §9, §10, control-api §5).
+ */
+
+import { uuidv7 } from '../../platform/ids.ts'
+import type { HmacKey } from '../../platform/keys.ts'
+import type { OutboxEvent } from '../../platform/outbox/port.ts'
+import { auditOutboxEvent } from '../audit/index.ts'
+
+/** Standing groups made at start, so that nothing published before a consumer's first start is lost to it (audit-and-events §9.1). */
+export const standingGroups: readonly {
+  readonly stream: string
+  readonly group: string
+  readonly from: 'start' | 'end'
+}[] = [
+  { stream: 'caracal.audit.events', group: 'audit-ingestor', from: 'start' },
+  { stream: 'caracal.audit.events', group: 'siem-export', from: 'end' },
+  { stream: 'caracal.audit.events.dlq', group: 'audit-dlq-observer', from: 'end' },
+  { stream: 'caracal.sessions.revoke', group: 'sts-revocation', from: 'end' },
+  { stream: 'caracal.policy.invalidate', group: 'opa-engine', from: 'end' },
+  { stream: 'caracal.delegations.invalidate', group: 'delegations-observer', from: 'end' },
+  { stream: 'caracal.agents.lifecycle', group: 'coordinator-relay', from: 'end' },
+  { stream: 'caracal.invocations.lifecycle', group: 'invocations-observer', from: 'end' },
+  { stream: 'caracal.keys.invalidate', group: 'sts-keys', from: 'end' },
+]
+
+/** The zone decides by another policy set version from now on; without a version it denies everything. */
+export function policyInvalidated(
+  zoneId: string,
+  change: { readonly setId?: string; readonly versionId?: string },
+  requestId: string,
+): OutboxEvent {
+  return {
+    topic: 'caracal.policy.invalidate',
+    payload: { zone_id: zoneId, policy_set_id: change.setId, policy_set_version_id: change.versionId },
+    requestId,
+  }
+}
+
+/** CR and LF in free text would make the signed canonical form ambiguous (audit-and-events §9.3). */
+export function singleLine(value: string): string {
+  return value.replace(/[\r\n]+/g, ' ')
+}
+
+export interface AuditFacts {
+  readonly zoneId: string
+  readonly eventType: string
+  readonly decision: string
+  readonly requestId: string
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+/** An audit event as an outbox row, committed with the change it tells of. */
+export function auditEvent(facts: AuditFacts, key: HmacKey, now: Date = new Date()): OutboxEvent {
+  return auditOutboxEvent(key, {
+    id: uuidv7(),
+    zone_id: facts.zoneId,
+    event_type: facts.eventType,
+    request_id: facts.requestId,
+    decision: facts.decision,
+    evaluation_status: 'complete',
+    determining_policies_json: [],
+    diagnostics_json: [],
+    metadata_json: facts.metadata,
+    occurred_at: now.toISOString(),
+  })
+}

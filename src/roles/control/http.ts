@@ -1,0 +1,177 @@
+/**
+ * The `/v1` surface: limits, body, credential, permission, handler, ledger, answer, in
+ * the order of control-api §2.3. A change is recorded before its answer leaves; a
+ * refusal is recorded afterwards and never changes the answer.
+ */
+import type { Context, Hono } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { AdminAudit } from '../../platform/admin-audit/gate.ts'
+import { adminAuditGate } from '../../platform/admin-audit/gate.ts'
+import { readJson } from '../../platform/http/body.ts'
+import { controlErrors } from '../../platform/http/error-style.ts'
+import { errorOf } from '../../platform/http/errors/registry.ts'
+import { countRequest } from '../../platform/http/rate-limit.ts'
+import { requestContext } from '../../platform/http/request-context.ts'
+import { authorizeAdminToken, isMutation, pathZone } from './authorize.ts'
+import type { Control } from './control.ts'
+import type { Credentials } from './credentials.ts'
+import { ledgerRules, reachOf } from './ledger.ts'
+import { perform } from './perform.ts'
+import { type Principal, scopeOf } from './principal.ts'
+import { isReservedZone } from './reserved.ts'
+import type { Reply, Route } from './route.ts'
+import type { ZoneStandings } from './zone-standings.ts'
+
+declare module 'hono' {
+  interface ContextVariableMap {
+    /** Known from authentication on; the ledger reads it after the handler ran. */
+    controlPrincipal: Principal | undefined
+  }
+}
+
+export interface HttpDeps {
+  readonly control: Control
+  readonly credentials: Credentials
+  readonly audit: AdminAudit
+  readonly standings: ZoneStandings
+}
+
+/** Hono form of a declared path: `{id}` becomes `:id`. */
+export const honoPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
+
+const CALLBACK = /^\/v1\/zones\/[^/]+\/provider-connections\/oauth\/callback$/
+
+/** Registers every route, and the answer for unknown paths under `/v1`, which still need a credential. */
+export function mountRoutes(app: Hono, routes: readonly Route[], deps: HttpDeps): void {
+  app.use(
+    '/v1/*',
+    adminAuditGate({
+      audit: deps.audit,
+      errorStyle: controlErrors,
+      rules: ledgerRules,
+      actorOf: (c) => {
+        const principal = c.get('controlPrincipal')
+        return principal === undefined
+          ? null
+          : { id: principal.id, name: principal.name, scope: scopeOf(principal) }
+      },
+      zoneOf: (c) => pathZone(c.req.path),
+      payloadOf: (c) => {
+        const principal = c.get('controlPrincipal')
+        return principal === undefined ? null : reachOf(principal)
+      },
+      summarize: true,
+      classify: (c) => (CALLBACK.test(c.req.path) ? 'mutation' : null),
+    }),
+  )
+  for (const route of routes) {
+    app.on(route.method, honoPath(route.path), (c) => serve(c, route, deps))
+  }
+  app.all('/v1/*', (c) => serve(c, null, deps))
+}
+
+async function serve(c: Context, route: Route | null, deps: HttpDeps): Promise<Response> {
+  const reply = await answer(c, route, deps)
+  if (reply.status === 201 && isCollection(c.req.path)) c.set('adminAuditFacts', createdFacts(reply.body))
+  return send(c, reply)
+}
+
+/** True when the path ends in what was added to: the answer's id is then the object the record is about. */
+function isCollection(path: string): boolean {
+  const last = path.slice(path.lastIndexOf('/') + 1)
+  return last === 'dcr' || ledgerRules.collections.has(last)
+}
+
+/** The made object's id, read from the answer before it is text; a made zone is its own zone. */
+function createdFacts(body: unknown): { entityId?: string } {
+  const id = typeof body === 'object' && body !== null ? (body as { id?: unknown }).id : undefined
+  return typeof id === 'string' ? { entityId: id } : {}
+}
+
+async function answer(c: Context, route: Route | null, deps: HttpDeps): Promise<Reply> {
+  const { control } = deps
+  const { clientIp, requestId } = requestContext(c)
+  await limitAddress(c, control)
+  const { value: body } = await readJson(c, { emptyJson: 'refused' })
+  const isPublic = route?.access === 'public'
+  const principal = isPublic ? null : await deps.credentials.principalOf(c, clientIp)
+  if (principal !== null) {
+    c.set('controlPrincipal', principal)
+    await gate(c, principal, deps)
+  }
+  if (route === null) throw errorOf('not_found')
+  return perform(control, route, {
+    principal: principal ?? deps.credentials.anonymous,
+    requestId,
+    params: parametersOf(c, route),
+    query: queryOf(c),
+    body,
+    signal: c.req.raw.signal,
+    clientIp,
+    accept: c.req.header('accept') ?? '',
+  })
+}
+
+async function gate(c: Context, principal: Principal, deps: HttpDeps): Promise<void> {
+  const request = { method: c.req.method, path: c.req.path }
+  const { settings } = deps.control
+  if (principal.bindings === null) {
+    authorizeAdminToken(principal, request, { readTokenMayReveal: settings.API_READ_TOKEN_MAY_REVEAL })
+  }
+  if (!principal.bootstrap && isMutation(request)) await refuseReservedZone(deps, pathZone(request.path))
+  await limitActor(c, deps.control, principal)
+}
+
+async function refuseReservedZone(deps: HttpDeps, zoneId: string | null): Promise<void> {
+  if (zoneId === null) return
+  const zone = await deps.standings.of(zoneId)
+  if (zone !== null && isReservedZone(zone)) throw errorOf('system_zone_read_only')
+}
+
+function limitAddress(c: Context, control: Control): Promise<void> {
+  return countRequest(c, {
+    ephemera: control.ephemera,
+    limit: control.settings.API_V1_RATE_LIMIT_PER_MIN,
+    key: () => `api:v1_rl:ip:${requestContext(c).clientIp}`,
+    onUnavailable: 'skip',
+    retryAfterCap: 30,
+  })
+}
+
+function limitActor(c: Context, control: Control, principal: Principal): Promise<void> {
+  return countRequest(c, {
+    ephemera: control.ephemera,
+    limit: control.settings.API_V1_RATE_LIMIT_PER_MIN,
+    key: () => `api:v1_rl:actor:${principal.id}`,
+    onUnavailable: 'skip',
+    retryAfterCap: 30,
+  })
+}
+
+function parametersOf(c: Context, route: Route): Record<string, string> {
+  const params: Record<string, string> = {}
+  for (const [, name] of route.path.matchAll(/\{(\w+)\}/g)) {
+    if (name !== undefined) params[name] = c.req.param(name) ?? ''
+  }
+  return params
+}
+
+/** A repeated key keeps all its values, so that a scalar schema refuses it. */
+function queryOf(c: Context): Record<string, unknown> {
+  const query: Record<string, unknown> = {}
+  for (const [name, values] of Object.entries(c.req.queries())) {
+    query[name] = values.length === 1 ? values[0] : values
+  }
+  return query
+}
+
+function send(c: Context, reply: Reply): Response {
+  for (const [name, value] of Object.entries(reply.headers ?? {})) c.header(name, value)
+  const status = reply.status as ContentfulStatusCode
+  if (reply.body === undefined) return c.body(null, reply.status as 204)
+  if (reply.contentType !== undefined) {
+    c.header('content-type', reply.contentType)
+    return c.body(String(reply.body), status)
+  }
+  return c.json(reply.body, status)
+}

@@ -1,0 +1,114 @@
+/** The control role: the management API `/v1`, its documents, Control invoke and its background work. */
+
+import { createAdminAudit } from '../../platform/admin-audit/gate.ts'
+import { createEgressGuard, type EgressGuard } from '../../platform/egress/guarded-fetch.ts'
+import { controlErrors, controlInvokeErrors } from '../../platform/http/error-style.ts'
+import { fixedWindow } from '../../platform/http/rate-limit.ts'
+import { requestContext } from '../../platform/http/request-context.ts'
+import { createRoleApp, type RoleAppOptions } from '../../platform/http/role-app.ts'
+import type { Role } from '../../platform/role.ts'
+import type { Sts } from '../sts/port.ts'
+import type { Control, ControlPlatform } from './control.ts'
+import { createCredentials } from './credentials.ts'
+import { standingGroups } from './events.ts'
+import { mountRoutes } from './http.ts'
+import { controlJobs } from './jobs.ts'
+import { registerControlMetrics } from './metrics.ts'
+import { mountDocuments } from './openapi.ts'
+import { createReadiness } from './readiness.ts'
+import { managementRoutes } from './routes/index.ts'
+import { seedAdminTokens } from './seed-admin-tokens.ts'
+import { createZoneStandings } from './zone-standings.ts'
+
+export interface ControlDeps extends ControlPlatform {
+  /** Policy status and simulation. `null` where no STS can be asked: activation then stays at `waiting_for_sts`. */
+  readonly sts: Sts | null
+  /** The guard for outbound calls; made from the settings unless given, and then owned by the giver. */
+  readonly egress?: EgressGuard
+}
+
+export interface ControlRole extends Role {
+  readonly name: 'control'
+}
+
+const INVOKE_PATH = '/v1/control/invoke'
+const INVOKE_BODY_BYTES = 262_144
+const HEADER_BYTES = 16_384
+const HEADERS_TIMEOUT_MS = 15_000
+
+/** Lower layers' failures as the codes of this surface. */
+function appOptions(control: Control): Omit<RoleAppOptions, 'operations'> {
+  return {
+    role: 'control',
+    log: control.log,
+    metrics: control.metrics,
+    errorStyle: controlErrors,
+    errorStyleFor: (path) => (path === INVOKE_PATH ? controlInvokeErrors : null),
+    requestIdRule: 'token',
+    trustProxy: control.settings.TRUST_PROXY,
+    bodyLimitBytes: control.settings.API_BODY_LIMIT_BYTES,
+    bodyLimitFor: (path) => (path === INVOKE_PATH ? INVOKE_BODY_BYTES : undefined),
+    privatePrefix: '/v1/',
+  }
+}
+
+/** Builds the role; nothing runs before `prepare` and the jobs are started by the host. */
+export function createControl(deps: ControlDeps): ControlRole {
+  const { settings } = deps
+  const ownEgress =
+    deps.egress === undefined
+      ? createEgressGuard({
+          privateHosts: settings.CARACAL_PRIVATE_EGRESS_HOSTS,
+          extraCaFile: settings.CARACAL_TLS_EXTRA_CA_FILE,
+        })
+      : null
+  const control: Control = { ...deps, egress: deps.egress ?? (ownEgress as EgressGuard) }
+  const audit = createAdminAudit({ db: control.db, key: control.keys.audit, log: control.log })
+  const readiness = createReadiness(control)
+  const roleApp = createRoleApp({
+    ...appOptions(control),
+    operations: {
+      mode: settings.CARACAL_MODE,
+      metricsBearer: settings.METRICS_BEARER,
+      health: () => ({ status: 200, body: { ok: true } }),
+      ready: readiness,
+      readyLimit: fixedWindow({
+        ephemera: control.ephemera,
+        limit: settings.READY_RATE_LIMIT_PER_MIN,
+        key: (c) => `api:ready_rl:${requestContext(c).clientIp}`,
+        onUnavailable: 'skip',
+      }),
+    },
+  })
+  const credentials = createCredentials(control)
+  mountDocuments(roleApp.app, managementRoutes, control)
+  mountRoutes(roleApp.app, managementRoutes, {
+    control,
+    credentials,
+    audit,
+    standings: createZoneStandings(control.db),
+  })
+  registerControlMetrics(control)
+  return {
+    name: 'control',
+    app: roleApp.app,
+    limits: {
+      headerBytes: HEADER_BYTES,
+      headersTimeoutMs: HEADERS_TIMEOUT_MS,
+      requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
+      keepAliveTimeoutMs: settings.KEEP_ALIVE_TIMEOUT_MS,
+    },
+    jobs: controlJobs(control),
+    async prepare() {
+      await seedAdminTokens(control)
+      for (const { stream, group, from } of standingGroups) {
+        await control.bus.group(stream, group).ensure(from)
+      }
+    },
+    drain: roleApp.drain,
+    async [Symbol.asyncDispose]() {
+      await audit[Symbol.asyncDispose]()
+      await ownEgress?.[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,38 @@
+/** How management paths are read by the administrative ledger (control-api §4). */
+import type { EntityRules } from '../../platform/admin-audit/entity.ts'
+import type { Principal } from './principal.ts'
+
+export const ledgerRules: EntityRules = {
+  collections: new Set([
+    'zones',
+    'applications',
+    'workloads',
+    'resources',
+    'providers',
+    'provider-connections',
+    'policies',
+    'policy-sets',
+    'policy-templates',
+    'grants',
+    'subject-issuers',
+    'subjects',
+    'approvals',
+    'admin-tokens',
+    'operator-conversations',
+    'notification-sinks',
+    'service-accounts',
+    'roles',
+    'role-bindings',
+    'api-keys',
+  ]),
+  pseudoIds: new Set(['dcr', 'discovery', 'oauth', 'revoke', 'counts', 'overview', 'validate']),
+}
+
+/** Which rows the caller could reach, and by what kind of principal. */
+export function reachOf(principal: Principal): Readonly<Record<string, unknown>> {
+  const reach =
+    principal.zoneId === null
+      ? { rls_mode: 'control_plane_wildcard', rls_zone_guc: '*' }
+      : { rls_mode: 'zone_scoped', rls_zone_guc: principal.zoneId }
+  return { ...reach, principal_kind: principal.kind }
+}

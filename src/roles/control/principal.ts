@@ -1,0 +1,44 @@
+/**
+ * Who makes a management call (control-api §3, §12.1). One shape for every
+ * credential; what differs is how the permission question is answered:
+ * admin tokens by the fixed table of §3.3, everyone else by role bindings.
+ */
+import type { Binding } from './rbac/rules.ts'
+
+export type PrincipalKind = 'admin_token' | 'service_account' | 'api_key' | 'control'
+export type Capability = 'read' | 'write' | 'approve'
+
+export interface Principal {
+  readonly kind: PrincipalKind
+  readonly id: string
+  readonly name: string
+  /** Zone the credential is confined to; `null` = deployment-wide. */
+  readonly zoneId: string | null
+  readonly capability: Capability
+  /** Seeded from `CARACAL_ADMIN_TOKEN`: holds everything, and the only one that may use reserved names. */
+  readonly bootstrap: boolean
+  /** Console token derived from the bootstrap token. */
+  readonly derived: boolean
+  /** Sees traits and the control resource, may write `control:` traits (control-api §3.4). */
+  readonly seesEverything: boolean
+  /** Role bindings that decide for service accounts and API keys; `null` for admin tokens. */
+  readonly bindings: readonly Binding[] | null
+  /** Service account behind an API key, or the account itself. */
+  readonly accountId: string | null
+  /** Credential's own expiry in Unix milliseconds, `null` without one. */
+  readonly expiresAt: number | null
+  /** Name written to attribution columns instead of `admin:<id>` (Control invoke). */
+  readonly attributedTo?: string
+  /** Identifier of the presented JWT, for logout. */
+  readonly jti?: string
+}
+
+/** `global` or `zone`, as admin audit records it. */
+export function scopeOf(principal: Principal): 'global' | 'zone' {
+  return principal.zoneId === null ? 'global' : 'zone'
+}
+
+/** Value of `created_by` and `updated_by` (control-api §3.7). */
+export function attributionOf(principal: Principal): string {
+  return principal.attributedTo ?? `admin:${principal.id}`
+}

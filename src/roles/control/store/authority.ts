@@ -1,0 +1,105 @@
+/**
+ * Withdrawing authority: records of the STS and what stands on them (storage-and-operations
+ * §3.2 lets control set their status). Callers hold the zone's spawn and graph locks,
+ * so nothing is minted or spawned between the statements of one withdrawal.
+ */
+import type { Queryable, Tx } from '../../../platform/db/port.ts'
+
+/** The zone's locks in their fixed order: spawn, then delegation graph (storage-and-operations §7.2). */
+export async function lockAuthority(tx: Tx, zoneId: string): Promise<void> {
+  await tx.sql`select pg_advisory_xact_lock(hashtext(${`coordinator:agent_spawn:${zoneId}`}))`
+  await tx.sql`select pg_advisory_xact_lock(hashtext(${`delegation:${zoneId}`}))`
+}
+
+const PAGE = 1000
+
+export interface Withdrawal {
+  readonly zoneId: string
+  readonly subjects: readonly string[]
+  /** Only records of this type; `null` = any. */
+  readonly type: 'application' | null
+  readonly reason: string
+}
+
+/** Revokes the subjects' active records and everything minted under them. Returns the revoked ids. */
+export async function revokeRecordsOf(tx: Tx, withdrawal: Withdrawal): Promise<string[]> {
+  const { sql } = tx
+  const { zoneId, reason, type } = withdrawal
+  const subjects = [...withdrawal.subjects]
+  const revoked: string[] = []
+  for (;;) {
+    const rows = await sql<{ id: string; seed: boolean }[]>`
+      with recursive seed as (
+        select id from authority_records
+        where zone_id = ${zoneId} and subject_id = any(${subjects}::text[]) and status = 'active'
+          and ${type === null ? sql`true` : sql`session_type = ${type}`}
+        order by id
+        limit ${PAGE}
+      ), lineage as (
+        select id from seed
+        union
+        select child.id
+        from lineage
+        join authority_records child on child.zone_id = ${zoneId} and child.parent_id = lineage.id
+      )
+      update authority_records a
+      set status = 'revoked', revoked_at = now(), revoked_reason = ${reason}
+      from lineage
+      where a.id = lineage.id and a.zone_id = ${zoneId} and a.status = 'active'
+      returning a.id, a.id in (select id from seed) as seed`
+    revoked.push(...rows.map((row) => row.id))
+    if (rows.filter((row) => row.seed).length < PAGE) return revoked
+  }
+}
+
+/** Live sessions that stand on a record of these subjects, or on one of `records`. */
+export async function liveSessionsOf(
+  tx: Tx,
+  withdrawal: Withdrawal,
+  records: readonly string[],
+): Promise<string[]> {
+  const { sql } = tx
+  const rows = await sql<{ id: string }[]>`
+    select s.id
+    from agent_sessions s
+    join authority_records a on a.zone_id = s.zone_id and a.id = s.session_sid
+    where s.zone_id = ${withdrawal.zoneId}
+      and s.status in ('active', 'suspended')
+      and (a.id = any(${records as string[]}::text[])
+        or (a.subject_id = any(${withdrawal.subjects as string[]}::text[])
+          and ${withdrawal.type === null ? sql`true` : sql`a.session_type = ${withdrawal.type}`}))`
+  return rows.map((row) => row.id)
+}
+
+/** Whether the zone ever saw this subject: as an application, on a record, or with a stored account. */
+export async function subjectSeen(db: Queryable, zoneId: string, subjectId: string): Promise<boolean> {
+  const [row] = await db.sql<{ seen: boolean }[]>`
+    select exists (select 1 from authority_records where zone_id = ${zoneId} and subject_id = ${subjectId})
+        or exists (select 1 from applications where zone_id = ${zoneId} and id = ${subjectId})
+        or exists (select 1 from provider_connections where zone_id = ${zoneId} and subject_id = ${subjectId})
+      as seen`
+  return row?.seen === true
+}
+
+/** Revokes the subject's stored upstream accounts; returns how many were active. */
+export async function revokeConnectionsOf(tx: Tx, zoneId: string, subjectId: string): Promise<number> {
+  const rows = await tx.sql`
+    update provider_connections set status = 'revoked', updated_at = now()
+    where zone_id = ${zoneId} and subject_id = ${subjectId} and status = 'active'
+    returning id`
+  return rows.length
+}
+
+/** Marks up to `limit` records as expired that are past their time or whose zone is gone. No events: nothing could use them. */
+export async function expireAuthorityRecords(db: Queryable, limit: number): Promise<number> {
+  const rows = await db.sql`
+    update authority_records set status = 'expired'
+    where id in (
+      select id from authority_records
+      where status = 'active' and expires_at < now()
+      order by expires_at
+      limit ${limit}
+      for update skip locked)
+    returning id`
+  return rows.length
+}

@@ -1,0 +1,169 @@
+/**
+ * Control over a database of its own, with the real bus, ephemera, outbox, secret store
+ * and STS, and a client that speaks to it as an administrator does.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pino from 'pino'
+import { Registry } from 'prom-client'
+import type { Settings } from '../../../src/config/env.ts'
+import type { PostgresBus } from '../../../src/platform/bus/postgres.ts'
+import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
+import { createCredentialHasher, loadCredentialKey } from '../../../src/platform/crypto/credentials.ts'
+import { createEnvelopeCipher, parseKek } from '../../../src/platform/crypto/envelope.ts'
+import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
+import type { CredentialHasher, SecretStore } from '../../../src/platform/crypto/port.ts'
+import { createSecretStore } from '../../../src/platform/crypto/secret-store.ts'
+import type { EgressGuard } from '../../../src/platform/egress/guarded-fetch.ts'
+import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
+import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
+import { createJobRunner } from '../../../src/platform/jobs/runner.ts'
+import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
+import { createAuditSink } from '../../../src/roles/audit/index.ts'
+import { type ControlRole, createControl } from '../../../src/roles/control/index.ts'
+import { createSts, type StsRole } from '../../../src/roles/sts/index.ts'
+import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { testKeys, testSettings } from '../../fixtures/settings.ts'
+
+export const adminToken = testKeys.CARACAL_ADMIN_TOKEN
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: answers are looked into by tests of every shape
+  readonly body: any
+  readonly text: string
+}
+
+export interface SendOptions {
+  readonly token?: string | null
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sent as it is instead of as JSON. */
+  readonly raw?: string
+}
+
+export type Send = (method: string, path: string, body?: unknown, options?: SendOptions) => Promise<Answer>
+
+export interface Stage extends AsyncDisposable {
+  readonly database: TestDatabase
+  readonly settings: Settings
+  readonly bus: PostgresBus
+  readonly ephemera: Ephemera
+  readonly hasher: CredentialHasher
+  readonly control: ControlRole
+  readonly sts: StsRole
+  readonly send: Send
+  /** Another control on the same store, as a restart or a replica would be. */
+  replica(overrides?: Partial<Settings>): Promise<{ readonly control: ControlRole; readonly send: Send }>
+  /** A zone of its own for a test. */
+  zone(name?: string): Promise<string>
+}
+
+export interface StageOptions {
+  readonly settings?: Partial<Settings>
+  readonly egress?: EgressGuard
+  /** Wraps the secret store, to make it fail. */
+  readonly secrets?: (real: SecretStore) => SecretStore
+}
+
+export function clientOf(role: Pick<ControlRole, 'app'>): Send {
+  return async (method, path, body, options = {}) => {
+    const headers: Record<string, string> = { ...options.headers }
+    if (options.token !== null) headers.authorization = `Bearer ${options.token ?? adminToken}`
+    const init: RequestInit = { method, headers }
+    if (options.raw !== undefined || body !== undefined) {
+      headers['content-type'] ??= 'application/json'
+      init.body = options.raw ?? JSON.stringify(body)
+    }
+    const response = await role.app.request(path, init)
+    const text = await response.text()
+    const isJson = response.headers.get('content-type')?.includes('json') === true
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: isJson && text !== '' ? JSON.parse(text) : text,
+    }
+  }
+}
+
+export async function createStage(options: StageOptions = {}): Promise<Stage> {
+  const database = await createTestDatabase()
+  const { db } = database
+  const settings = testSettings({
+    ISSUER_URL: 'http://localhost:8080',
+    API_V1_RATE_LIMIT_PER_MIN: 0,
+    ...options.settings,
+  })
+  const cipher = createEnvelopeCipher({ kek: parseKek(testKeys.SECRET_STORE_KEK) })
+  const hasher = createCredentialHasher({
+    credentialKey: await loadCredentialKey(db, cipher),
+    concurrency: 2,
+  })
+  const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const keys = keyRing(settings)
+  const bus = createPostgresBus({ db, log, pollMs: 100 })
+  const ephemera = createPostgresEphemera({ db, log })
+  const outbox = createOutbox({ db, bus, keys, settings, log })
+  const secrets = createSecretStore({ cipher })
+  const directory = await mkdtemp(join(tmpdir(), 'caracal-control-'))
+  const jobs = createJobRunner({ log })
+  jobs.start([outbox.job])
+  const shared = { db, bus, ephemera, outbox, keys, hasher, cipher, log }
+  const stsMetrics = new Registry()
+  const sts = createSts({
+    ...shared,
+    settings,
+    metrics: stsMetrics,
+    audit: createAuditSink({ bus, keys, directory, log, metrics: stsMetrics, metricPrefix: 'caracal_sts' }),
+  })
+  await sts.prepare(new AbortController().signal)
+
+  const roles: ControlRole[] = []
+  async function start(own: Settings): Promise<ControlRole> {
+    const control = createControl({
+      ...shared,
+      settings: own,
+      secrets: options.secrets?.(secrets) ?? secrets,
+      metrics: new Registry(),
+      sts,
+      ...(options.egress === undefined ? {} : { egress: options.egress }),
+    })
+    roles.push(control)
+    await control.prepare(new AbortController().signal)
+    return control
+  }
+
+  const control = await start(settings)
+  const send = clientOf(control)
+  return {
+    database,
+    settings,
+    bus,
+    ephemera,
+    hasher,
+    control,
+    sts,
+    send,
+    async replica(overrides = {}) {
+      const role = await start({ ...settings, ...overrides })
+      return { control: role, send: clientOf(role) }
+    },
+    async zone(name = 'Test zone') {
+      const answer = await send('POST', '/v1/zones', { name })
+      if (answer.status !== 201) throw new Error(`no zone: ${answer.text}`)
+      return answer.body.id
+    },
+    async [Symbol.asyncDispose]() {
+      await jobs.stop()
+      for (const role of roles) await role[Symbol.asyncDispose]()
+      await sts[Symbol.asyncDispose]()
+      await outbox[Symbol.asyncDispose]()
+      await ephemera[Symbol.asyncDispose]()
+      await bus[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
