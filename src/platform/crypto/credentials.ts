@@ -111,21 +111,25 @@ export function createCredentialHasher(options: CredentialHasherOptions): Creden
     const existing = flights.get(id)
     if (existing) return existing
     const abandoned = new AbortController()
-    const outcome = derivesTo(presented, stored, abandoned.signal)
-      .then((matches) => {
-        if (matches) verified.set(text, digest)
-        return matches
-      })
-      .finally(() => flights.delete(id))
-    outcome.catch(() => {})
+    const forget = (): void => {
+      // A later caller may have started anew under the same id.
+      if (flights.get(id) === flight) flights.delete(id)
+    }
     const flight: Flight = {
-      outcome,
+      outcome: derivesTo(presented, stored, abandoned.signal)
+        .then((matches) => {
+          if (matches) verified.set(text, digest)
+          return matches
+        })
+        .finally(forget),
       callers: 0,
       abandon: () => {
-        flights.delete(id)
+        forget()
         abandoned.abort()
       },
     }
+    // Everyone may have left; then nobody is there to hear of the abort.
+    flight.outcome.catch(() => {})
     flights.set(id, flight)
     return flight
   }

@@ -86,6 +86,18 @@ describe('stored credential hashes (storage-and-operations §9.3)', () => {
     expect(await stays).toBe(true)
   })
 
+  test('who comes after everyone left gets an answer of its own', async () => {
+    const fresh = createCredentialHasher({ credentialKey, concurrency: 1 })
+    const busy = fresh.hashChosen('holds the only place')
+    const leaving = new AbortController()
+    const left = fresh.verify(secret, chosen, leaving.signal)
+    leaving.abort(new Error('gone'))
+    const [next, another] = [fresh.verify(secret, chosen), fresh.verify(secret, chosen)]
+    await expect(left).rejects.toThrow('gone')
+    expect(await Promise.all([next, another])).toEqual([true, true])
+    await busy
+  })
+
   test('an unknown login name is refused', async () => {
     expect(await hasher.verifyUnknown('anything')).toBe(false)
   })
