@@ -43,6 +43,8 @@ export interface GatewayDeps extends Pick<Platform, 'db' | 'bus' | 'ephemera' | 
   readonly host?: string
   /** Resolver of upstream names; the system's by default. */
   readonly resolve?: Resolve
+  /** Monotonic milliseconds by which snapshot, circuit and key cooldown age; the process's by default. */
+  readonly clock?: () => number
 }
 
 export interface Gateway extends Role {
@@ -53,11 +55,12 @@ export interface Gateway extends Role {
 
 export function createGateway(deps: GatewayDeps): Gateway {
   const { settings, db, bus, ephemera, keys, log, sts, audit, metrics } = deps
+  const clock = deps.clock ?? (() => performance.now())
   const counters = createCounters()
   const revocations = createRevocationSet()
-  const snapshot = createSnapshot({ db, set: revocations, counters })
-  const breaker = createCircuitBreaker()
-  const zoneKeys = createZoneKeys(sts)
+  const snapshot = createSnapshot({ db, set: revocations, counters, now: clock })
+  const breaker = createCircuitBreaker(clock)
+  const zoneKeys = createZoneKeys(sts, clock)
   const verified = createVerifiedMandates()
   const guard = createAddressGuard({
     allowlist: settings.UPSTREAM_HOST_ALLOWLIST,

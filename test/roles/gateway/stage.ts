@@ -139,18 +139,18 @@ export interface Stage extends AsyncDisposable {
 export interface StageOptions {
   readonly settings?: Partial<Settings>
   readonly deps?: Partial<GatewayDeps>
-  readonly database?: TestDatabase
   readonly sts?: ZoneSts
+  /** Another role's platform to stand on; its owner closes it. */
+  readonly platform?: StandingPlatform
 }
 
 export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const settings = testSettings(options.settings)
-  const database = options.database ?? (await createTestDatabase())
-  const { db } = database
-  const log = pino({ level: 'silent' })
+  const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
   const keys = keyRing(settings)
-  const bus = createPostgresBus({ db, log })
-  const ephemera = createPostgresEphemera({ db, log })
+  const platform = options.platform ?? (await openPlatform(log))
+  const { database, bus, ephemera } = platform
+  const { db } = database
   const directory = mkdtempSync(join(tmpdir(), 'caracal-gateway-'))
   const metrics = new Registry()
   const sts = options.sts ?? createZoneSts()
@@ -253,12 +253,24 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
       await Promise.all(jobs)
       await gateway[Symbol.asyncDispose]()
       await audit[Symbol.asyncDispose]()
-      await ephemera[Symbol.asyncDispose]()
-      await bus[Symbol.asyncDispose]()
-      if (options.database === undefined) await database[Symbol.asyncDispose]()
+      if (options.platform === undefined) await closePlatform(platform)
       rmSync(directory, { recursive: true, force: true })
     },
   }
+}
+
+type StandingPlatform = Pick<Stage, 'database' | 'bus' | 'ephemera'>
+
+async function openPlatform(log: pino.Logger): Promise<StandingPlatform> {
+  const database = await createTestDatabase()
+  const { db } = database
+  return { database, bus: createPostgresBus({ db, log }), ephemera: createPostgresEphemera({ db, log }) }
+}
+
+async function closePlatform({ database, bus, ephemera }: StandingPlatform): Promise<void> {
+  await ephemera[Symbol.asyncDispose]()
+  await bus[Symbol.asyncDispose]()
+  await database[Symbol.asyncDispose]()
 }
 
 async function runJob(job: Job, signal: AbortSignal): Promise<void> {
