@@ -4,7 +4,19 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../db/port.ts'
-import { EphemeraUnavailable } from './port.ts'
+import { type ClaimOutcome, EphemeraUnavailable } from './port.ts'
+
+export const birthKey = 'caracal:replay:birth'
+
+/**
+ * The rule: a claim passes when it was new and the token is younger than the memory. A token that
+ * is not younger is called that even where its marker survived (a restart with append-only
+ * persistence): after a loss nobody can say whether it was replayed, and none is reported as such.
+ */
+export function judge(claimed: boolean, issuedAt: number | null, birth: number): ClaimOutcome {
+  if (issuedAt !== null && !(issuedAt * 1000 > birth)) return 'predates_memory'
+  return claimed ? 'fresh' : 'replayed'
+}
 
 /** Unix milliseconds of the database clock. Rejects with `EphemeraUnavailable`. */
 export async function databaseClock(db: Database): Promise<number> {

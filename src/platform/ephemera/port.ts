@@ -19,8 +19,8 @@ export interface Counter {
 }
 
 /**
- * `fresh`: first use. `replayed`: the marker was there. `predates_memory`: first use as far as
- * the memory knows, but the token is not younger than the memory itself, so it must be refused.
+ * `fresh`: first use. `replayed`: the marker was there. `predates_memory`: the token is not younger
+ * than the memory itself, so it must be refused and nobody can say whether it was used.
  */
 export type ClaimOutcome = 'fresh' | 'replayed' | 'predates_memory'
 

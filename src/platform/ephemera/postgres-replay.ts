@@ -11,12 +11,10 @@ import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
 import { createCoalescer } from '../bus/coalesce.ts'
 import type { Database } from '../db/port.ts'
-import { leaveBirthSecond } from './birth.ts'
+import { birthKey, judge, leaveBirthSecond } from './birth.ts'
 import type { ClaimOutcome, ReplayMemory } from './port.ts'
 import { EphemeraUnavailable } from './port.ts'
 import { askStore, wholeMs } from './postgres-ask.ts'
-
-export const birthKey = 'caracal:replay:birth'
 
 const maxBatch = 500
 const seenKeys = 50_000
@@ -36,11 +34,10 @@ interface Claimed {
 export function createPostgresReplay(db: Database, log: Logger): ReplayMemory {
   const { sql } = db
   /**
-   * Keys this process saw claimed, with the birth they were claimed under. A hit
-   * saves the write of a replay; the sentinel is still read, because after a loss
-   * the answer is another one.
+   * Keys this process saw claimed. A hit saves the write of a replay; the sentinel
+   * is still read, because after a loss the answer is another one.
    */
-  const seen = new LRUCache<string, number>({ max: seenKeys })
+  const seen = new LRUCache<string, true>({ max: seenKeys })
 
   const claims = createCoalescer<Claim, Claimed>({
     maxItems: maxBatch,
@@ -101,17 +98,14 @@ export function createPostgresReplay(db: Database, log: Logger): ReplayMemory {
 
   return {
     async claim(key, value, ttlMs, issuedAt): Promise<ClaimOutcome> {
-      const known = seen.get(key)
-      if (known !== undefined) {
+      if (seen.has(key)) {
         const birth = await settledBirth(await births.add(null))
-        if (birth === known) return 'replayed'
-        return issuedAt !== null && issuedAt * 1000 <= birth ? 'predates_memory' : 'replayed'
+        return judge(false, issuedAt, birth)
       }
       const claimed = await claims.add({ key, value, ttlMs })
       const birth = await settledBirth(claimed.birth)
-      seen.set(key, birth, { ttl: wholeMs(ttlMs) })
-      if (!claimed.won) return 'replayed'
-      return issuedAt !== null && !(issuedAt * 1000 > birth) ? 'predates_memory' : 'fresh'
+      seen.set(key, true, { ttl: wholeMs(ttlMs) })
+      return judge(claimed.won, issuedAt, birth)
     },
 
     async remembers(issuedAt) {

@@ -256,9 +256,10 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       setTimeout(() => abort.abort(), 50)
       expect(await aborted).toEqual([])
       await publish(bus, s, [8])
-      expect(numbers(await group.read({ consumer: 'c', count: 1, blockMs: 2000, signal: forever }))).toEqual([
-        8,
-      ])
+      const next = await group.read({ consumer: 'c', count: 1, blockMs: 2000, signal: forever })
+      // The store may have handed it to the read that was given up: then it is pending, never lost.
+      const pending = await group.reclaim({ consumer: 'c', minIdleMs: 0, count: 10, ownOnly: true })
+      expect(numbers([...next, ...pending])).toContain(8)
     })
 
     test('what a consumer did not acknowledge is taken over with its delivery count', async () => {

@@ -12,6 +12,8 @@ export interface EphemeraStore extends AsyncDisposable {
   drop(): void
   /** Every way this store can lose its memory, by name. */
   readonly losses: Readonly<Record<string, () => Promise<void>>>
+  /** False where the server does not tell who it is: then every new connection starts a memory of its own. */
+  readonly identified: boolean
   /** Unix milliseconds of the clock that judges tokens. */
   now(): Promise<number>
 }
@@ -116,7 +118,8 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
       expect(await two.replay.claim(k, 'r', 10_000, now)).toBe('replayed')
     })
 
-    test('a restart of a process refuses no token that was not used', async () => {
+    test('a restart of a process refuses no token that was not used', async ({ skip }) => {
+      if (!store.identified) skip()
       const issued = Math.floor((await store.now()) / 1000)
       const restarted = await store.open()
       await restarted.replay.establish(signal)
@@ -193,11 +196,15 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
         15_000,
       )
       await until(
-        'claims again',
-        async () => (await one.replay.claim(k, 'r', 10_000, now).catch(() => null)) !== null,
+        'claims a token issued after the outage',
+        async () => {
+          const issued = Math.floor((await store.now()) / 1000)
+          return (await one.replay.claim(key(), 'r', 10_000, issued).catch(() => null)) === 'fresh'
+        },
         15_000,
       )
-      expect(await one.replay.claim(key(), 'r', 10_000, now)).toBe('fresh')
+      // Where the store kept its memory a token from before the outage is as good as ever.
+      if (store.identified) expect(await one.replay.claim(key(), 'r', 10_000, now)).toBe('fresh')
     }, 60_000)
   })
 }

@@ -18,6 +18,7 @@ async function createStore() {
         },
       }
     },
+    identified: true,
     cut: store.cut,
     restore: store.restore,
     drop: store.drop,

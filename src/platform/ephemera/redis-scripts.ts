@@ -1,0 +1,57 @@
+/** The Lua scripts of the Redis driver; each touches one key. */
+import { createHash } from 'node:crypto'
+import { ErrorReply } from 'redis'
+import type { RedisClient } from '../bus/redis-connection.ts'
+
+export interface Script {
+  readonly source: string
+  readonly sha: string
+}
+
+function script(source: string): Script {
+  return { source, sha: createHash('sha1').update(source).digest('hex') }
+}
+
+/** Counts one call; the first of a window (or a key that has no end) starts the window's clock. */
+export const incrementInWindow = script(`
+local count = redis.call('INCR', KEYS[1])
+local left = redis.call('PTTL', KEYS[1])
+if count == 1 or left < 0 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+  left = tonumber(ARGV[1])
+end
+return {count, left}`)
+
+export const compareAndDelete = script(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0`)
+
+/**
+ * Stores '<run id> <ms>' unless a sentinel of this very server is there already; answers what is
+ * stored.
+ */
+export const bearOrAdopt = script(`
+local stored = redis.call('GET', KEYS[1])
+if stored and string.match(stored, '^(%S+) %d+$') == ARGV[1] then
+  return stored
+end
+local born = ARGV[1] .. ' ' .. ARGV[2]
+redis.call('SET', KEYS[1], born)
+return born`)
+
+/** EVALSHA; a server that does not know the script yet gets its source. */
+export async function evaluate(
+  client: RedisClient,
+  { source, sha }: Script,
+  keys: string[],
+  args: string[],
+): Promise<unknown> {
+  try {
+    return await client.evalSha(sha, { keys, arguments: args })
+  } catch (error) {
+    if (!(error instanceof ErrorReply && error.message.startsWith('NOSCRIPT'))) throw error
+    return await client.eval(source, { keys, arguments: args })
+  }
+}

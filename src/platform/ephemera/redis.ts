@@ -1,0 +1,66 @@
+/**
+ * Ephemera on Redis: SET NX PX, counters and compare-and-delete as scripts, so
+ * that no key is ever left without its time to live (storage-and-operations
+ * §7.3). Calls of one tick share a pipeline.
+ */
+import type { Logger } from 'pino'
+import { openRedis, type RedisClient, type RedisSettings } from '../bus/redis-connection.ts'
+import type { Database } from '../db/port.ts'
+import type { Ephemera } from './port.ts'
+import { askRedis, wholeMs } from './redis-ask.ts'
+import { createRedisReplay } from './redis-replay.ts'
+import { compareAndDelete, evaluate, incrementInWindow } from './redis-scripts.ts'
+
+export interface RedisEphemeraOptions {
+  readonly url: string
+  /** Its clock dates the birth of the replay memory. */
+  readonly db: Database
+  readonly log: Logger
+  readonly settings: RedisSettings
+}
+
+export interface RedisEphemera extends Ephemera {
+  readonly driver: 'redis'
+}
+
+const pingTimeoutMs = 1000
+
+/** Connects in the background; `ping` tells when it is there. */
+export function createRedisEphemera({ url, db, log, settings }: RedisEphemeraOptions): RedisEphemera {
+  const connection = openRedis({ url, log, settings, name: 'ephemera' })
+  const ask = <T>(work: (client: RedisClient) => Promise<T>, timeoutMs?: number): Promise<T> =>
+    askRedis(connection, work, timeoutMs)
+
+  return {
+    driver: 'redis',
+    replay: createRedisReplay(connection, db, log),
+
+    async ping() {
+      await ask((client) => client.ping(), pingTimeoutMs)
+    },
+    async setIfAbsent(key, value, ttlMs) {
+      const reply = await ask((client) =>
+        client.set(key, value, { condition: 'NX', expiration: { type: 'PX', value: wholeMs(ttlMs) } }),
+      )
+      return reply === 'OK'
+    },
+    async set(key, value, ttlMs) {
+      await ask((client) => client.set(key, value, { expiration: { type: 'PX', value: wholeMs(ttlMs) } }))
+    },
+    get: (key) => ask((client) => client.get(key)),
+    take: (key) => ask((client) => client.getDel(key)),
+    async delete(key) {
+      await ask((client) => client.del(key))
+    },
+    async deleteIfEquals(key, value) {
+      return (await ask((client) => evaluate(client, compareAndDelete, [key], [value]))) === 1
+    },
+    async increment(key, windowMs) {
+      const reply = (await ask((client) =>
+        evaluate(client, incrementInWindow, [key], [String(wholeMs(windowMs))]),
+      )) as [number, number]
+      return { count: reply[0], remainingMs: Math.max(0, reply[1]) }
+    },
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+  }
+}

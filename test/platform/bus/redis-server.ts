@@ -1,0 +1,125 @@
+/**
+ * A Redis for the contract suites: the server at TEST_REDIS_URL, else a double
+ * that speaks the protocol in this process. A server of one's own binary can be
+ * started where the loss of its memory is the point.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createRedisMock } from 'js-redis-server'
+import { createClient } from 'redis'
+import { until } from './until.ts'
+
+export interface RedisServer extends AsyncDisposable {
+  readonly host: string
+  readonly port: number
+  /** Path of the URL behind host and port: the database. */
+  readonly path: string
+  flush(): Promise<void>
+}
+
+export function testRedisUrl(): string | undefined {
+  return process.env.TEST_REDIS_URL || undefined
+}
+
+/** The server of the environment, or the double. */
+export async function openRedisServer(): Promise<RedisServer> {
+  const url = testRedisUrl()
+  if (url !== undefined) {
+    const { hostname, port, pathname } = new URL(url)
+    return serverAt(hostname, Number(port || 6379), pathname, async () => undefined)
+  }
+  const double = await createRedisMock()
+  return serverAt(double.host, double.port, '', () => double.close())
+}
+
+function serverAt(host: string, port: number, path: string, stop: () => Promise<unknown>): RedisServer {
+  return {
+    host,
+    port,
+    path,
+    flush: () => command(`redis://${host}:${port}${path}`, ['FLUSHDB']),
+    async [Symbol.asyncDispose]() {
+      await stop()
+    },
+  }
+}
+
+async function command(url: string, args: string[]): Promise<void> {
+  const client = createClient({ url })
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    await client.sendCommand(args)
+  } finally {
+    client.destroy()
+  }
+}
+
+export interface OwnRedis extends RedisServer {
+  /** Kills the server and starts it again on the same port. */
+  restart(): Promise<void>
+}
+
+export function redisBinary(): string | undefined {
+  return process.env.TEST_REDIS_SERVER || undefined
+}
+
+/** Starts the binary of TEST_REDIS_SERVER on a port of its own. */
+export async function startRedis(options: { readonly appendOnly: boolean }): Promise<OwnRedis> {
+  const binary = redisBinary()
+  if (binary === undefined) throw new Error('TEST_REDIS_SERVER names no binary')
+  const directory = mkdtempSync(join(tmpdir(), 'caracal-redis-'))
+  const port = await freePort()
+  let child: ChildProcess
+  const start = async (): Promise<void> => {
+    child = spawn(
+      binary,
+      [
+        '--port',
+        String(port),
+        '--bind',
+        '127.0.0.1',
+        '--save',
+        '',
+        '--dir',
+        directory,
+        '--appendonly',
+        options.appendOnly ? 'yes' : 'no',
+      ],
+      { stdio: 'ignore' },
+    )
+    await until('redis answers', () =>
+      command(`redis://127.0.0.1:${port}`, ['PING']).then(
+        () => true,
+        () => false,
+      ),
+    )
+  }
+  const kill = (): Promise<void> =>
+    new Promise((resolve) => {
+      child.once('exit', () => resolve())
+      child.kill('SIGKILL')
+    })
+  await start()
+  return {
+    ...serverAt('127.0.0.1', port, '', async () => {
+      await kill()
+      rmSync(directory, { recursive: true, force: true })
+    }),
+    async restart() {
+      await kill()
+      await start()
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
