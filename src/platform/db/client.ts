@@ -5,7 +5,6 @@
 import type { Logger } from 'pino'
 import { type ConnectionTarget, connect, type SessionParameters } from './connection.ts'
 import { ormOver } from './orm.ts'
-import { watchUsage } from './pool-usage.ts'
 import type { Database, Sql } from './port.ts'
 import { decideSessionRole } from './session-role.ts'
 import { runTransaction } from './transaction.ts'
@@ -50,7 +49,7 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Databa
     onNotice: (message: string) => log.debug({ notice: message }, 'database_notice'),
   }
 
-  const login = connect(options.connection, session, { ...pool, max: 1 })
+  const { sql: login } = connect(options.connection, session, { ...pool, max: 1 })
   let role = session.role ?? null
   try {
     const decided = await decideSessionRole(login, {
@@ -63,20 +62,19 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Databa
     await login.end({ timeout: 1 })
   }
 
-  const client = connect(options.connection, { ...session, role }, pool)
-  const { sql, inFlight } = watchUsage(client)
+  const { sql, inFlight, transact } = connect(options.connection, { ...session, role }, pool)
   const onCallbackError = (error: unknown) => log.error({ err: error }, 'on_commit_callback_failed')
 
   return {
     sql,
     orm: ormOver(sql),
     transaction: (work, transactionOptions = {}) =>
-      runTransaction(sql, work, transactionOptions, onCallbackError),
+      runTransaction(transact, work, transactionOptions, onCallbackError),
     ping: (timeoutMs = 2000) => ping(sql, timeoutMs),
-    listen: (channel, onNotify, onReconnect) => listen(client, channel, onNotify, onReconnect),
+    listen: (channel, onNotify, onReconnect) => listen(sql, channel, onNotify, onReconnect),
     pool: () => ({ acquired: Math.min(inFlight(), pool.max), max: pool.max }),
     [Symbol.asyncDispose]: async () => {
-      await client.end({ timeout: 5 })
+      await sql.end({ timeout: 5 })
     },
   }
 }
@@ -100,7 +98,7 @@ async function ping(sql: Sql, timeoutMs: number): Promise<void> {
 }
 
 async function listen(
-  client: Sql,
+  sql: Sql,
   channel: string,
   onNotify: (payload: string) => void,
   onReconnect?: () => void,
@@ -109,7 +107,7 @@ async function listen(
   let subscribed = false
   try {
     // The driver keeps one connection for all channels and subscribes again after every drop.
-    const subscription = await client.listen(
+    const subscription = await sql.listen(
       channel,
       (payload) => {
         if (active) onNotify(payload)

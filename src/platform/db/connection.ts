@@ -4,6 +4,9 @@
  * connection exists without them (storage-and-operations §2.0).
  */
 import postgres from 'postgres'
+import { arrayTypeOf, arrayTypes } from './array-types.ts'
+import { createLeasePool } from './lease.ts'
+import { createPool, type Pool } from './pool.ts'
 
 /** A URL, or the parameters of a server; a `host` that begins with `/` is the directory of its socket. */
 export type ConnectionTarget =
@@ -54,34 +57,32 @@ const types = {
 }
 
 /** A pool that opens connections on demand. Nothing is read from the environment. */
-export function connect(
-  target: ConnectionTarget,
-  session: SessionParameters,
-  pool: PoolParameters,
-): postgres.Sql {
+export function connect(target: ConnectionTarget, session: SessionParameters, pool: PoolParameters): Pool {
   const connection: Record<string, string> = {
     'caracal.zone_id': '*',
     application_name: session.applicationName,
     statement_timeout: String(session.statementTimeoutMs),
     idle_in_transaction_session_timeout: String(session.idleInTransactionTimeoutMs),
     TimeZone: 'UTC',
+    // Our statements are short; compiling one costs more than it could ever save.
+    jit: 'off',
   }
   if (session.role) connection.role = session.role
-  const options = {
-    max: pool.max,
+  const common = {
     connect_timeout: Math.max(1, Math.ceil(pool.connectTimeoutMs / 1000)),
-    idle_timeout: Math.ceil(pool.idleTimeoutMs / 1000),
     max_pipeline: 100,
     keep_alive: 60,
     prepare: true,
-    // After a drop the next statement tries again soon: at most a second, jittered.
-    backoff: (retries: number) => Math.min(0.02 * 2 ** retries, 1) * (0.5 + Math.random() / 2),
+    fetch_types: false,
+    // After a drop the next statement tries again soon: at most half a second, jittered.
+    backoff: (retries: number) => Math.min(0.02 * 2 ** retries, 0.5) * (0.5 + Math.random() / 2),
     connection,
-    types,
+    types: { ...types, ...arrayTypes },
     onnotice: (notice: postgres.Notice) => pool.onNotice?.(notice.message ?? 'notice'),
   }
-  const client =
-    typeof target === 'string'
+  const open = (own: postgres.Options<Record<string, postgres.PostgresType>>): postgres.Sql => {
+    const options = { ...common, ...own }
+    const client = (typeof target === 'string'
       ? postgres(target, options)
       : postgres({
           ...options,
@@ -90,6 +91,21 @@ export function connect(
           database: target.database,
           username: target.user,
           password: target.password ?? '',
-        })
-  return client as unknown as postgres.Sql
+        })) as unknown as postgres.Sql
+    const { shared } = client.options as unknown as { shared: { typeArrayMap: Record<number, number> } }
+    Object.assign(shared.typeArrayMap, arrayTypeOf)
+    return client
+  }
+
+  // Half of the connections are for statements, which share them; half are for transactions.
+  const held = Math.max(1, Math.floor(pool.max / 2))
+  return createPool(
+    open({ max: Math.max(1, pool.max - held), idle_timeout: Math.ceil(pool.idleTimeoutMs / 1000) }),
+    createLeasePool({
+      max: held,
+      idleTimeoutMs: pool.idleTimeoutMs,
+      // The driver must not close by itself what may be in a transaction.
+      open: (onclose) => open({ max: 1, idle_timeout: 0, max_lifetime: null, onclose }),
+    }),
+  )
 }

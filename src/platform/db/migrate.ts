@@ -92,7 +92,7 @@ function openOwner(connection: ConnectionTarget, onNotice: (message: string) => 
     connection,
     { applicationName: 'caracal-migrate', statementTimeoutMs: 0, idleInTransactionTimeoutMs: 0 },
     { max: 1, connectTimeoutMs: 5000, idleTimeoutMs: 0, onNotice },
-  )
+  ).sql
 }
 
 async function reach(sql: postgres.Sql, options: MigrateOptions): Promise<void> {

@@ -1,11 +1,14 @@
-/** One transaction with its retries, its zone and its after-commit callbacks (storage-and-operations §2, §4). */
+/** One transaction with its savepoints, its zone, its retries and its after-commit callbacks (storage-and-operations §2, §4). */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type postgres from 'postgres'
+import type { Lease, LeasePool } from './lease.ts'
 import { ormOver } from './orm.ts'
 import type { TransactionOptions, Tx } from './port.ts'
 import { isSerializationFailure } from './unavailable.ts'
 
 const MAX_RETRIES = 3
+
+export type TransactionWork<T> = (transaction: postgres.TransactionSql) => T | Promise<T>
 
 /**
  * Runs `work` and commits. It may run up to four times, so it must do nothing outside the
@@ -13,7 +16,7 @@ const MAX_RETRIES = 3
  * commit already happened.
  */
 export async function runTransaction<T>(
-  sql: postgres.Sql,
+  transactOn: <R>(begin: string, body: TransactionWork<R>) => Promise<R>,
   work: (tx: Tx) => Promise<T>,
   options: TransactionOptions,
   onCallbackError: (error: unknown) => void,
@@ -21,20 +24,18 @@ export async function runTransaction<T>(
   for (let attempt = 0; ; attempt += 1) {
     const callbacks: (() => void)[] = []
     try {
-      // Boxed: the driver would await the elements of an array result one by one.
-      const { value } = (await sql.begin(async (transaction) => {
-        if (options.zone !== undefined) {
+      const value = await transactOn(beginning(options), async (transaction) => {
+        if (options.zone !== undefined && !isPlain(options.zone)) {
           await transaction`select set_config('caracal.zone_id', ${options.zone}, true)`
         }
-        const tx: Tx = {
+        return await work({
           sql: transaction,
           orm: ormOver(transaction),
           onCommit: (callback) => {
             callbacks.push(callback)
           },
-        }
-        return { value: await work(tx) }
-      })) as { value: T }
+        })
+      })
       for (const callback of callbacks) {
         try {
           callback()
@@ -47,5 +48,74 @@ export async function runTransaction<T>(
       if (attempt >= MAX_RETRIES || !isSerializationFailure(error)) throw error
       await sleep(10 * 2 ** attempt * (1 + Math.random()))
     }
+  }
+}
+
+/** Letters that mean nothing to the SQL parser; anything else goes as a parameter, one trip later. */
+const isPlain = (zone: string): boolean => /^[A-Za-z0-9_.:,*-]*$/.test(zone)
+
+/** `begin` and the zone in one trip: when the first fails the second is not run. */
+function beginning({ zone }: TransactionOptions): string {
+  if (zone === undefined || !isPlain(zone)) return 'begin'
+  return `begin; select set_config('caracal.zone_id', '${zone}', true)`
+}
+
+/**
+ * One attempt. A statement that failed fails the transaction even if its error was caught (it is
+ * aborted on the server); a savepoint confines a failure that is expected.
+ */
+export async function transact<T>(leases: LeasePool, begin: string, work: TransactionWork<T>): Promise<T> {
+  const lease = await leases.take()
+  const control = lease.sql()
+  try {
+    await control.unsafe(begin)
+    let value: T
+    try {
+      value = await Promise.race([inScope(lease, work), lease.lost])
+    } catch (error) {
+      if (!lease.isLost()) await control.unsafe('rollback').catch(() => lease.discard())
+      throw error
+    }
+    const { command } = await control.unsafe('commit')
+    if (command !== 'COMMIT') throw new Error('the transaction was rolled back by the server')
+    return value
+  } finally {
+    lease.release()
+  }
+}
+
+/** Runs `work` with its own handle; rejects with the first failure of a statement on that handle. */
+async function inScope<T>(lease: Lease, work: TransactionWork<T>): Promise<T> {
+  let failure: { error: unknown } | null = null
+  const sql = lease.sql((error) => {
+    failure ??= { error }
+  })
+  const transaction = Object.assign(sql, {
+    savepoint: (...parameters: unknown[]) =>
+      inSavepoint(lease, parameters.at(-1) as (inner: postgres.TransactionSql) => unknown),
+    prepare: () => {
+      throw new Error('two-phase commit is not supported')
+    },
+  }) as unknown as postgres.TransactionSql
+  const value = await work(transaction)
+  const failed = failure as { error: unknown } | null
+  if (failed !== null) throw failed.error
+  return value
+}
+
+let savepoints = 0
+
+async function inSavepoint<T>(lease: Lease, work: TransactionWork<T>): Promise<T> {
+  savepoints = (savepoints + 1) % 1_000_000
+  const name = `s${savepoints}`
+  const control = lease.sql()
+  await control.unsafe(`savepoint ${name}`)
+  try {
+    const value = await inScope(lease, work)
+    await control.unsafe(`release savepoint ${name}`)
+    return value
+  } catch (error) {
+    if (!lease.isLost()) await control.unsafe(`rollback to savepoint ${name}`)
+    throw error
   }
 }

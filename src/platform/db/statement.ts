@@ -1,0 +1,43 @@
+/**
+ * The parts of the driver's statement object (postgres 3.4.9) that the pool's bookkeeping leans on.
+ * A statement is lazy: its `handler` runs when somebody first waits for it, `resolve` or `reject`
+ * settles it, and `state` is null until it was sent. The driver offers no event for any of these.
+ */
+export interface Statement extends Promise<unknown> {
+  handler: (self: Statement) => unknown
+  resolve: (value: unknown) => void
+  reject: (reason: unknown) => void
+  readonly state: unknown
+  /** Takes a statement that was not sent yet out of its queue. */
+  cancel(): void
+}
+
+/** Identifiers and value lists come out of the same call as statements, but are never run. */
+export function asStatement(value: unknown): Statement | null {
+  const statement = value as Partial<Statement> | null
+  return typeof statement === 'object' &&
+    statement !== null &&
+    typeof statement.handler === 'function' &&
+    typeof statement.resolve === 'function' &&
+    typeof statement.reject === 'function'
+    ? (statement as Statement)
+    : null
+}
+
+/** Calls `done` once, when the statement settles, and before whoever waits for it goes on. */
+export function onSettled(statement: Statement, done: (error: unknown) => void): void {
+  const { resolve, reject } = statement
+  let settled = false
+  const settle = (error: unknown) => {
+    if (!settled) done(error)
+    settled = true
+  }
+  statement.resolve = (value) => {
+    settle(null)
+    resolve(value)
+  }
+  statement.reject = (reason) => {
+    settle(reason)
+    reject(reason)
+  }
+}
