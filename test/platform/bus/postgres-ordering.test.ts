@@ -1,0 +1,254 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Bus } from '../../../src/platform/bus/port.ts'
+import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
+import type { Database } from '../../../src/platform/db/port.ts'
+import { createPostgresStore, type PostgresStore, silent } from './postgres-store.ts'
+import { until } from './until.ts'
+
+const forever = new AbortController().signal
+
+describe('order and cost of the bus on Postgres', () => {
+  let store: PostgresStore
+  let bus: Bus
+  let db: Database
+
+  beforeAll(async () => {
+    store = await createPostgresStore()
+    bus = await store.open()
+    db = await store.openDatabase()
+  })
+
+  afterAll(async () => {
+    await bus[Symbol.asyncDispose]()
+    await db[Symbol.asyncDispose]()
+    await store[Symbol.asyncDispose]()
+  })
+
+  const put = (
+    sql: Database['sql'] | Parameters<Parameters<Database['transaction']>[0]>[0]['sql'],
+    stream: string,
+    n: number,
+  ) =>
+    sql`insert into bus_event (stream, payload) values (${stream}, ${JSON.stringify({ n: String(n) })}::jsonb)`
+
+  /** A transaction that wrote and waits. */
+  const open = async (
+    write: (sql: Parameters<Parameters<Database['transaction']>[0]>[0]['sql']) => Promise<unknown>,
+  ) => {
+    let commit: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => {
+      commit = resolve
+    })
+    let written: () => void = () => undefined
+    const wrote = new Promise<void>((resolve) => {
+      written = resolve
+    })
+    const ended = db.transaction(async (tx) => {
+      await write(tx.sql)
+      written()
+      await gate
+    })
+    await wrote
+    return async () => {
+      commit()
+      await ended
+    }
+  }
+
+  test('a number that was drawn early and committed late is not passed by', async () => {
+    const stream = `test.${randomUUID()}`
+    const seen: number[] = []
+    const group = bus.group(stream, 'g')
+    await group.ensure('end')
+    const tail = await bus.tail({
+      streams: [stream],
+      from: 'end',
+      onEntries: (entries) => void seen.push(...entries.map((entry) => Number(entry.fields.n))),
+      onGap() {},
+    })
+    const read = async () => {
+      const entries = await group.read({ consumer: 'c', count: 10, blockMs: 2000, signal: forever })
+      return entries.map((entry) => Number(entry.fields.n))
+    }
+    const [drawn] = await store.admin<{ seq: string }[]>`
+      select nextval(pg_get_serial_sequence('bus_event', 'seq')) as seq`
+    await bus.publish([{ stream, fields: { n: '2' } }])
+    await until('the later number arrived', () => seen.length === 1)
+    expect(await read()).toEqual([2])
+    await store.admin`
+      insert into bus_event (seq, stream, payload) overriding system value
+      values (${drawn?.seq as string}::bigint, ${stream}, '{"n":"1"}'::jsonb)`
+    await until('the earlier number arrived', () => seen.length === 2)
+    expect(await read()).toEqual([1])
+    await tail[Symbol.asyncDispose]()
+  })
+
+  test('nothing above a running transaction is handed out, and nothing of it is missed afterwards', async () => {
+    const stream = `test.${randomUUID()}`
+    const seen: number[] = []
+    const group = bus.group(stream, 'g')
+    await group.ensure('end')
+    const tail = await bus.tail({
+      streams: [stream],
+      from: 'end',
+      onEntries: (entries) => void seen.push(...entries.map((entry) => Number(entry.fields.n))),
+      onGap() {},
+    })
+    // First in line for a transaction id, last for a number.
+    const commitEarly = await open((sql) => sql`select pg_current_xact_id()`)
+    const commitLow = await open((sql) => put(sql, stream, 1))
+    await put(db.sql, stream, 2)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await commitEarly()
+    await put(db.sql, stream, 3)
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    expect(seen).toEqual([])
+    await commitLow()
+    await until('all three', () => seen.length === 3)
+    expect([...seen].sort()).toEqual([1, 2, 3])
+    const grouped: number[] = []
+    while (grouped.length < 3) {
+      const entries = await group.read({ consumer: 'c', count: 10, blockMs: 2000, signal: forever })
+      grouped.push(...entries.map((entry) => Number(entry.fields.n)))
+    }
+    expect(grouped).toEqual(seen)
+    await tail[Symbol.asyncDispose]()
+  })
+
+  test('16 writers that stay open and commit in another order lose nothing', async () => {
+    const stream = `test.${randomUUID()}`
+    const seen: number[] = []
+    const tail = await bus.tail({
+      streams: [stream],
+      from: 'end',
+      onEntries: (entries) => void seen.push(...entries.map((entry) => Number(entry.fields.n))),
+      onGap() {},
+    })
+    const wide = await Promise.all([store.openDatabase(), store.openDatabase()])
+    await Promise.all(
+      Array.from({ length: 16 }, async (_, writer) => {
+        for (let n = 0; n < 10; n += 1) {
+          await (wide[writer % 2] as Database).transaction(async (tx) => {
+            await put(tx.sql, stream, writer * 10 + n)
+            await new Promise((resolve) => setTimeout(resolve, ((writer * 7 + n * 3) % 11) * 3))
+          })
+        }
+      }),
+    )
+    await until('all arrived', () => seen.length >= 160)
+    expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: 160 }, (_, n) => n))
+    await tail[Symbol.asyncDispose]()
+    for (const database of wide) await database[Symbol.asyncDispose]()
+  })
+
+  test('an entry becomes final soon after the transaction that held it back, without waiting for a poll', async () => {
+    const stream = `test.${randomUUID()}`
+    await using slowPoll = createPostgresBus({ db, log: silent, pollMs: 60_000 })
+    let seen = 0
+    const tail = await slowPoll.tail({
+      streams: [stream],
+      from: 'end',
+      onEntries: () => {
+        seen = performance.now()
+      },
+      onGap() {},
+    })
+    const commit = await open((sql) => sql`select pg_current_xact_id()`)
+    await slowPoll.publish([{ stream, fields: { n: '1' } }])
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(seen).toBe(0)
+    const committed = performance.now()
+    await commit()
+    await until('delivered', () => seen > 0)
+    expect(seen - committed).toBeLessThan(500)
+    await tail[Symbol.asyncDispose]()
+  })
+
+  test('a reader that was overtaken by a trim is told', async () => {
+    const stream = `test.${randomUUID()}`
+    let gaps = 0
+    let release: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const seen: number[] = []
+    const tail = await bus.tail({
+      streams: [stream],
+      from: 'start',
+      async onEntries(entries) {
+        seen.push(...entries.map((entry) => Number(entry.fields.n)))
+        await gate
+      },
+      onGap() {
+        gaps += 1
+      },
+    })
+    await bus.publish([{ stream, fields: { n: '0' } }])
+    await until('busy', () => seen.length === 1)
+    await bus.publish(Array.from({ length: 50 }, (_, n) => ({ stream, fields: { n: String(n + 1) } })))
+    await bus.trim(stream, { maxLength: 5 })
+    release()
+    await until('the rest arrived', () => seen.includes(50))
+    expect(gaps).toBe(1)
+    expect(seen).toEqual([0, 46, 47, 48, 49, 50])
+    await tail[Symbol.asyncDispose]()
+  })
+
+  test('a store restored from a dump of another cluster delivers again', async () => {
+    const stream = `test.${randomUUID()}`
+    const group = bus.group(stream, 'g')
+    await group.ensure('start')
+    await bus.publish([{ stream, fields: { n: '1' } }])
+    await group.read({ consumer: 'c', count: 10, blockMs: 1000, signal: forever })
+    // Transaction ids of a cluster that was far ahead.
+    await store.admin`update bus_event set xid = (xid::text::bigint + 1000000000)::text::xid8 where stream = ${stream}`
+    await store.admin`update bus_cursor set xid = (xid::text::bigint + 1000000000)::text::xid8 where stream = ${stream}`
+    await using restarted = createPostgresBus({ db, log: silent })
+    const again = restarted.group(stream, 'g')
+    await again.ensure('end')
+    await restarted.publish([{ stream, fields: { n: '2' } }])
+    const seen: string[] = []
+    while (seen.length < 2) {
+      const entries = await again.read({ consumer: 'c', count: 10, blockMs: 2000, signal: forever })
+      seen.push(...entries.map((entry) => entry.fields.n as string))
+    }
+    expect(seen).toEqual(['1', '2'])
+  })
+
+  test('an idle process asks the store about once a second, however much it reads', async () => {
+    const idle = await store.openDatabase()
+    let queries = 0
+    const counting: Database = {
+      ...idle,
+      sql: new Proxy(idle.sql, {
+        apply(target, self, args) {
+          queries += 1
+          return Reflect.apply(target as never, self, args)
+        },
+      }),
+    }
+    const reader = createPostgresBus({ db: counting, log: silent })
+    const stop = new AbortController()
+    const streams = Array.from({ length: 6 }, () => `test.${randomUUID()}`)
+    const tails = await Promise.all(
+      streams.map((stream) => reader.tail({ streams: [stream], from: 'end', onEntries() {}, onGap() {} })),
+    )
+    const readers = streams.map(async (stream) => {
+      const group = reader.group(stream, 'g')
+      await group.ensure('end')
+      while (!stop.signal.aborted) {
+        await group.read({ consumer: 'c', count: 10, blockMs: 100, signal: stop.signal })
+      }
+    })
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    queries = 0
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    expect(queries).toBeLessThanOrEqual(4)
+    stop.abort()
+    await Promise.all(readers)
+    for (const tail of tails) await tail[Symbol.asyncDispose]()
+    await reader[Symbol.asyncDispose]()
+    await idle[Symbol.asyncDispose]()
+  })
+})
