@@ -88,7 +88,8 @@ export function createEvidence(audit: AuditSink): Evidence {
   }
 }
 
-function auditEvent(facts: EventFacts): AuditEvent {
+/** The wire event of these facts, with a fresh id and this moment. */
+export function auditEvent(facts: EventFacts): AuditEvent {
   const { bundle } = facts
   return {
     id: uuidv7(),

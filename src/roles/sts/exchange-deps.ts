@@ -2,9 +2,11 @@
 import type { CredentialHasher } from '../../platform/crypto/port.ts'
 import type { Database } from '../../platform/db/port.ts'
 import type { Ephemera } from '../../platform/ephemera/port.ts'
+import type { Approvals } from './approvals/approvals.ts'
 import type { ApplicationDefinition, ResourceDefinition, VersionedCache } from './definitions.ts'
 import type { Evidence } from './evidence.ts'
 import type { Exchange } from './exchange-state.ts'
+import type { IssuerKeys } from './federation/issuer-keys.ts'
 import type { MintLimit } from './mint-limit.ts'
 import type { PolicyBundles } from './policy-bundles.ts'
 import type { ProviderCredentials } from './providers/credentials.ts'
@@ -27,6 +29,8 @@ export interface ExchangeDeps {
   readonly bundles: PolicyBundles
   readonly mintLimit: MintLimit
   readonly credentials: ProviderCredentials
+  readonly approvals: Approvals
+  readonly issuerKeys: IssuerKeys
   readonly evidence: Evidence
   /** Called for every policy evaluation with its duration in seconds. */
   readonly onPolicyEvaluated: (seconds: number, failed: boolean) => void

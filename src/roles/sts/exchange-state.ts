@@ -2,7 +2,7 @@
  * What one exchange knows while it passes the checks. A check reads what earlier
  * ones established and adds its own finding; nothing here outlives the request.
  */
-import type { ApprovalGate, ApprovalHold } from './approvals/hold.ts'
+import type { ApprovalGate, PresentedApproval } from './approvals/hold.ts'
 import type { Constraints } from './constraints.ts'
 import type { ApplicationDefinition, ResourceDefinition } from './definitions.ts'
 import type { LoadedBundle } from './policy-bundles.ts'
@@ -100,7 +100,7 @@ export interface Exchange {
   delegation: Delegation | null
 
   bundle: LoadedBundle | null
-  approval: ApprovalHold | null
+  approval: PresentedApproval | null
   readonly gates: ApprovalGate[]
   readonly granted: GrantedResource[]
   firstReason: string | null

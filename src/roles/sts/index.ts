@@ -5,16 +5,21 @@
 
 import { requireSetting } from '../../config/load.ts'
 import type { Tail } from '../../platform/bus/port.ts'
+import { createEgressGuard, type EgressGuard } from '../../platform/egress/guarded-fetch.ts'
 import { CaracalError } from '../../platform/errors.ts'
 import { oauthErrors } from '../../platform/http/error-style.ts'
 import { createRoleApp } from '../../platform/http/role-app.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { Role } from '../../platform/role.ts'
 import type { AuditSink } from '../audit/index.ts'
+import { createApprovals } from './approvals/approvals.ts'
+import { createDecideAsSubject } from './approvals/decide-as-subject.ts'
+import { createDecisionWait } from './approvals/decision-wait.ts'
 import { createVersionedCache } from './definitions.ts'
 import { followInvalidations } from './events.ts'
 import { createEvidence } from './evidence.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
+import { createIssuerKeys } from './federation/issuer-keys.ts'
 import { gatewayExchangeRequest, granted, refused } from './gateway-call.ts'
 import { stsJobs } from './jobs.ts'
 import { createStsCounters, registerStsMetrics } from './metrics.ts'
@@ -25,6 +30,8 @@ import type { Sts } from './port.ts'
 import { createProviderCredentials } from './providers/credentials.ts'
 import { readiness } from './readiness.ts'
 import { internalError } from './refusal.ts'
+import { consumeRevocations } from './revocations.ts'
+import { mountApprovalRoutes } from './routes/approvals.ts'
 import { mountInternalRoutes } from './routes/internal.ts'
 import { mountJwksRoute } from './routes/jwks.ts'
 import { mountTokenRoute } from './routes/token.ts'
@@ -43,6 +50,8 @@ export interface StsDeps
   > {
   /** The producer sink of this role; the STS ends it with itself. */
   readonly audit: AuditSink
+  /** How this role dials out; made from the settings unless given. The STS ends it with itself. */
+  readonly egress?: EgressGuard
 }
 
 export type StsRole = Sts & Role
@@ -73,9 +82,19 @@ export function createSts(deps: StsDeps): StsRole {
       if (failed) counters.policyCompileErrors += 1
     },
   })
+  const approvals = createApprovals(db)
+  const waits = createDecisionWait(db)
+  const revocations = consumeRevocations({ db, bus, ephemera, streamsKey: deps.keys.streams, log })
+  const issuer = requireSetting(settings, 'ISSUER_URL')
+  const egress =
+    deps.egress ??
+    createEgressGuard({
+      privateHosts: settings.CARACAL_PRIVATE_EGRESS_HOSTS,
+      extraCaFile: settings.CARACAL_TLS_EXTRA_CA_FILE,
+    })
   const mintLimit = createMintLimit(ephemera, settings.STS_MINT_RATE_LIMIT_PER_MIN)
   const exchangeDeps: ExchangeDeps = {
-    issuer: requireSetting(settings, 'ISSUER_URL'),
+    issuer,
     controlAudience: settings.CONTROL_AUDIENCE,
     db,
     ephemera,
@@ -88,6 +107,8 @@ export function createSts(deps: StsDeps): StsRole {
     bundles,
     mintLimit,
     credentials: createProviderCredentials(cipher),
+    approvals,
+    issuerKeys: createIssuerKeys(egress),
     evidence,
     onPolicyEvaluated: (seconds, failed) => {
       counters.policyEvaluations += 1
@@ -117,12 +138,24 @@ export function createSts(deps: StsDeps): StsRole {
           pingStore: () => db.ping(),
           pingRedis: bus.driver === 'redis' || ephemera.driver === 'redis' ? () => pingRedis(deps) : null,
           evidence: () => audit.readiness(),
-          consumersReady: () => invalidations !== null,
+          consumersReady: () => invalidations !== null && revocations.healthy,
         }),
     },
   })
   mountTokenRoute(app, { exchange: exchangeDeps, gatewayKey: deps.keys.gatewaySts })
   mountJwksRoute(app, { keys, requireZone: settings.STS_JWKS_REQUIRE_ZONE })
+  mountApprovalRoutes(app, {
+    approvals,
+    waits,
+    decide: createDecideAsSubject({
+      db,
+      approvals,
+      keys,
+      outbox: deps.outbox,
+      auditKey: deps.keys.audit,
+      issuer,
+    }),
+  })
   mountInternalRoutes(app, {
     ephemera,
     gatewayKey: deps.keys.gatewaySts,
@@ -157,6 +190,8 @@ export function createSts(deps: StsDeps): StsRole {
         log,
       })
       await invalidations.positioned
+      await revocations.start()
+      await waits.start()
       await audit.drainJournal().catch((error: unknown) => log.warn({ err: error }, 'audit_replay_failed'))
       await bundles.preload()
     },
@@ -179,7 +214,10 @@ export function createSts(deps: StsDeps): StsRole {
     simulatePolicy: async (simulation) => simulate(simulation),
 
     async [Symbol.asyncDispose]() {
+      await revocations[Symbol.asyncDispose]()
       await invalidations?.[Symbol.asyncDispose]()
+      await waits[Symbol.asyncDispose]()
+      await egress[Symbol.asyncDispose]()
       await audit[Symbol.asyncDispose]()
     },
   }

@@ -9,13 +9,21 @@
 import { isUnavailable } from '../../platform/db/unavailable.ts'
 import { EphemeraUnavailable } from '../../platform/ephemera/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
+import { holdMetadata, type PresentedApproval } from './approvals/hold.ts'
 import { DirectiveProblem } from './directive.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
 import type { Exchange } from './exchange-state.ts'
 import { type MandateUse, mandateClaims } from './mint.ts'
 import type { UpstreamDirective } from './port.ts'
-import { accessDenied, credentialUnavailable, internalError, unavailable } from './refusal.ts'
-import type { LiveBasis, NewRecord } from './store/issue-records.ts'
+import {
+  accessDenied,
+  approvalConsumed,
+  credentialUnavailable,
+  internalError,
+  unavailable,
+} from './refusal.ts'
+import type { Issued, LiveBasis, NewRecord } from './store/issue-records.ts'
+import { spendApproval } from './store/spend-approval.ts'
 import { mandateTtl } from './ttl.ts'
 
 export interface IssuedMandate {
@@ -35,8 +43,10 @@ export async function issueMandate(x: Exchange, deps: ExchangeDeps): Promise<Iss
   const record = newRecord(x, issuedAt + ttl)
   const jti = uuidv7()
 
+  // A hold is spent before anything else can fail or be told: everything above left it unspent.
+  if (x.approval !== null) await useApproval(x, x.approval, record, deps)
   await settleAll([
-    insertRecord(x, record, deps),
+    ...(x.approval === null ? [insertRecord(x, record, liveBasis(x), deps)] : []),
     registerJti(x, jti, ttl, deps),
     ...x.evidence.map(awaitEvidence),
   ])
@@ -85,7 +95,7 @@ function presentedScope(x: Exchange): string {
 
 function newRecord(x: Exchange, expiresAt: number): NewRecord {
   return {
-    id: uuidv7(),
+    id: x.approval?.reissueRecordId ?? uuidv7(),
     zoneId: x.zoneId,
     sessionType: subjectType(x),
     subjectId: x.presented?.sub ?? x.application.id,
@@ -112,22 +122,68 @@ function liveBasis(x: Exchange): LiveBasis | null {
   }
 }
 
-async function insertRecord(x: Exchange, record: NewRecord, deps: ExchangeDeps): Promise<void> {
-  let outcome: Awaited<ReturnType<ExchangeDeps['issueRecord']>>
-  try {
-    outcome = await deps.issueRecord(record, liveBasis(x))
-  } catch (error) {
-    if (isUnavailable(error)) throw unavailable('store is unavailable', error)
-    throw internalError('authority record cannot be inserted', error)
+/** Spends the hold together with the insert; a re-issue finds both done (sts §8.4, §8.5). */
+async function useApproval(
+  x: Exchange,
+  approval: PresentedApproval,
+  record: NewRecord,
+  deps: ExchangeDeps,
+): Promise<void> {
+  const reissued = approval.reissueRecordId !== null
+  if (!reissued) {
+    const outcome = await spendApproval(deps.db, approval.hold, record, liveBasis(x)).catch(
+      (error: unknown) => {
+        throw storeFailure(error)
+      },
+    )
+    if (outcome === 'already_consumed') {
+      deps.evidence.denied(x, 'approval_already_consumed', holdMetadata(approval.hold))
+      throw approvalConsumed()
+    }
+    assertInserted(x, outcome, deps)
   }
+  x.evidence.push(
+    deps.evidence.emit({
+      zoneId: x.zoneId,
+      requestId: x.request.requestId,
+      type: 'step_up_consumed',
+      decision: 'consumed',
+      status: 'complete',
+      metadata: reissued
+        ? { challenge_id: approval.hold.id, reissued: true, authority_record_id: record.id }
+        : holdMetadata(approval.hold),
+    }),
+  )
+}
+
+/** Rejects with 403 when the basis died meanwhile. */
+export async function insertRecord(
+  x: Exchange,
+  record: NewRecord,
+  basis: LiveBasis | null,
+  deps: ExchangeDeps,
+): Promise<void> {
+  const outcome = await deps.issueRecord(record, basis).catch((error: unknown) => {
+    throw storeFailure(error)
+  })
+  assertInserted(x, outcome, deps)
+}
+
+function assertInserted(x: Exchange, outcome: Issued, deps: ExchangeDeps): void {
   if (outcome === 'inserted') return
   deps.evidence.denied(x, 'reference_invalid', { reason: outcome })
   if (outcome === 'refused') throw internalError('authority record was refused by the store')
   throw accessDenied('authority ended while the mandate was issued')
 }
 
+function storeFailure(error: unknown): Error {
+  return isUnavailable(error)
+    ? unavailable('store is unavailable', error)
+    : internalError('authority record cannot be inserted', error)
+}
+
 /** sts §5.7: guards against id collisions, not against replay. */
-async function registerJti(x: Exchange, jti: string, ttl: number, deps: ExchangeDeps): Promise<void> {
+export async function registerJti(x: Exchange, jti: string, ttl: number, deps: ExchangeDeps): Promise<void> {
   let fresh: boolean
   try {
     const value = `${x.application.id}|${Math.floor(x.snapshot.now / 1000)}`
@@ -148,12 +204,12 @@ async function registerJti(x: Exchange, jti: string, ttl: number, deps: Exchange
   throw internalError('token id collision')
 }
 
-async function awaitEvidence(accepted: Promise<'bus' | 'journal' | 'lost'>): Promise<void> {
+export async function awaitEvidence(accepted: Promise<'bus' | 'journal' | 'lost'>): Promise<void> {
   if ((await accepted) === 'lost') throw unavailable('evidence cannot be kept')
 }
 
 /** Waits for all before the first failure is reported: nothing goes on behind a refused exchange. */
-async function settleAll(work: readonly Promise<void>[]): Promise<void> {
+export async function settleAll(work: readonly Promise<void>[]): Promise<void> {
   const outcomes = await Promise.allSettled(work)
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
 }

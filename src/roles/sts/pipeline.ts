@@ -5,13 +5,16 @@
 import { bindAuthorityRecord } from './checks/bind-authority-record.ts'
 import { boundTtl } from './checks/bound-ttl.ts'
 import { decideResources } from './checks/decide-resources.ts'
+import { holdForApproval } from './checks/hold-for-approval.ts'
+import { presentApproval } from './checks/present-approval.ts'
 import { refuseRelay } from './checks/refuse-relay.ts'
 import { requireGrant } from './checks/require-grant.ts'
 import { requireResource } from './checks/require-resource.ts'
 import { validateReferences } from './checks/validate-references.ts'
 import { verifySubjectToken } from './checks/verify-subject-token.ts'
 import type { Check, ExchangeDeps } from './exchange-deps.ts'
-import type { ExchangeRequest } from './exchange-state.ts'
+import { type ExchangeRequest, idTokenType } from './exchange-state.ts'
+import { federate } from './federation/federate.ts'
 import { type IssuedMandate, issueMandate } from './issue.ts'
 import { openExchange } from './open-exchange.ts'
 
@@ -20,8 +23,10 @@ const checks: readonly Check[] = [
   boundTtl, //                ttl_seconds within its bounds
   verifySubjectToken, //  E1  the presented mandate is ours
   bindAuthorityRecord, // E3  and its authority record is alive
+  presentApproval, //     F   the approval presented is for this request
   validateReferences, //  G   session and delegation carry authority now
   decideResources, //     H   each resource: floor, rate, policy
+  holdForApproval, //     I   a human is asked where policy says so
   requireGrant, //        J   something was granted
   refuseRelay, //         K   subject tokens are traded by the gateway only
 ]
@@ -33,6 +38,7 @@ export async function exchange(
   signal?: AbortSignal,
 ): Promise<IssuedMandate> {
   const x = await openExchange(request, deps, signal) // A, D
+  if (request.subjectTokenType === idTokenType) return federate(x, deps) // B
   for (const check of checks) {
     const pending = check(x, deps)
     if (pending !== undefined) await pending

@@ -19,6 +19,8 @@ export function mandateTtl(x: Exchange): number {
     const limit = controlKeyMaxTtl(x.application)
     if (limit !== null) bounds.push(limit)
   }
+  const reissueLifeMs = x.approval?.reissueLifeMs
+  if (reissueLifeMs !== undefined) bounds.push(reissueLifeMs / 1000)
   const ttl = Math.floor(Math.min(...bounds))
   if (!(ttl > 0)) throw accessDenied('the delegation leaves no time to live')
   return ttl

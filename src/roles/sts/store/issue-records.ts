@@ -127,7 +127,8 @@ async function insertUnderLock(db: Database, zoneId: string, items: readonly Ite
   }
 }
 
-async function lockDelegationShared(db: Pick<Queryable, 'sql'>, zoneId: string): Promise<void> {
+/** Held until the transaction ends; graph changes and revocations wait for it. */
+export async function lockDelegationShared(db: Pick<Queryable, 'sql'>, zoneId: string): Promise<void> {
   await db.sql`select pg_advisory_xact_lock_shared(hashtext(${`delegation:${zoneId}`}))`
 }
 
