@@ -5,6 +5,7 @@
  */
 import { hostname } from 'node:os'
 import type { Tail } from '../../platform/bus/port.ts'
+import { type EgressTrust, loadEgressTrust } from '../../platform/egress/trust.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { Role } from '../../platform/role.ts'
 import type { AuditSink } from '../audit/index.ts'
@@ -71,6 +72,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const pools = createPools(guard, {
     headersTimeoutMs: settings.UPSTREAM_TIMEOUT,
     bodyTimeoutMs: settings.STREAM_IDLE_TIMEOUT,
+    trust: egressTrust(settings.CARACAL_TLS_EXTRA_CA_FILE, log),
   })
   const ground: Ground = {
     settings,
@@ -80,7 +82,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
     zoneKeys,
     verified,
     ephemera,
-    limits: createRateLimits({ perIpPerMinute: 0, perApplicationPerMinute: 0 }),
+    limits: createRateLimits({
+      perIpPerMinute: settings.GATEWAY_RATE_LIMIT_PER_IP_PER_MIN ?? 0,
+      perApplicationPerMinute: settings.GATEWAY_RATE_LIMIT_PER_APPLICATION_PER_MIN ?? 0,
+      now: clock,
+    }),
     sts,
     breaker,
     guard,
@@ -156,4 +162,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
       await pools[Symbol.asyncDispose]()
     },
   }
+}
+
+function egressTrust(extraCaFile: string | null, log: Platform['log']): EgressTrust {
+  const trust = loadEgressTrust(extraCaFile)
+  if (!trust.ok) log.error({ problem: trust.problem }, 'upstream_tls_closed')
+  return trust
 }

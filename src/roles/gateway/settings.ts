@@ -20,4 +20,10 @@ export type GatewaySettings = Pick<
   | 'CARACAL_ADMIN_TOKEN'
   | 'METRICS_BEARER'
   | 'TLS_CERT_FILE'
->
+  | 'CARACAL_TLS_EXTRA_CA_FILE'
+> & {
+  /** Requests per client address and minute in one process; 0 or absent is no limit. */
+  readonly GATEWAY_RATE_LIMIT_PER_IP_PER_MIN?: number
+  /** Requests per application and minute in one process; 0 or absent is no limit. */
+  readonly GATEWAY_RATE_LIMIT_PER_APPLICATION_PER_MIN?: number
+}

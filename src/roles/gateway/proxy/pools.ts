@@ -5,6 +5,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import { Pool } from 'undici'
+import type { EgressTrust } from '../../../platform/egress/trust.ts'
 import type { AddressGuard } from './resolve.ts'
 import type { UpstreamTarget } from './target.ts'
 
@@ -23,6 +24,8 @@ export interface PoolOptions {
   readonly headersTimeoutMs: number
   /** Milliseconds between two pieces of a body; 0 disables. */
   readonly bodyTimeoutMs: number
+  /** Trust roots for TLS upstreams; an unusable bundle closes all of them. */
+  readonly trust: EgressTrust
 }
 
 export function createPools(guard: AddressGuard, options: PoolOptions): Pools {
@@ -33,6 +36,19 @@ export function createPools(guard: AddressGuard, options: PoolOptions): Pools {
       pool.close().catch(() => undefined)
     },
   })
+  const connector = (target: UpstreamTarget): NonNullable<Pool.Options['connect']> => {
+    const { trust } = options
+    if (target.secure && !trust.ok) {
+      return (_options, callback) => callback(new Error('no trust roots for TLS'), null)
+    }
+    return {
+      lookup: guard.pinnedLookup(target.port),
+      timeout: connectTimeoutMs,
+      keepAlive: true,
+      keepAliveInitialDelay: tcpKeepAliveMs,
+      ...(trust.ok && trust.ca !== null ? { ca: [...trust.ca] } : {}),
+    }
+  }
   return {
     for(target) {
       const known = pools.get(target.origin)
@@ -44,12 +60,7 @@ export function createPools(guard: AddressGuard, options: PoolOptions): Pools {
         keepAliveMaxTimeout: idleMs,
         headersTimeout: options.headersTimeoutMs,
         bodyTimeout: options.bodyTimeoutMs,
-        connect: {
-          lookup: guard.pinnedLookup(target.port),
-          timeout: connectTimeoutMs,
-          keepAlive: true,
-          keepAliveInitialDelay: tcpKeepAliveMs,
-        },
+        connect: connector(target),
       })
       pools.set(target.origin, pool)
       return pool

@@ -6,8 +6,9 @@
 import type { LookupAddress } from 'node:dns'
 import { lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { LRUCache } from 'lru-cache'
-import { classifyAddress } from './address.ts'
+import { classifyAddress, upstreamAllowed } from '../../../platform/egress/address.ts'
 
 export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>
 
@@ -15,7 +16,7 @@ export interface AddressRules {
   /** Lower-cased; empty allows every host. */
   readonly allowlist: readonly string[]
   readonly blockPrivate: boolean
-  /** Ports of this process's own listeners; loopback upstreams there are refused unless allow-listed. */
+  /** Ports of this process's own listeners; upstreams there on this machine are refused unless allow-listed. */
   readonly ownPorts: () => readonly number[]
   readonly resolve?: Resolve
 }
@@ -43,11 +44,11 @@ export function createAddressGuard(rules: AddressRules): AddressGuard {
   const verdicts = new LRUCache<string, boolean>({ max: 10_000, ttl: answerLifeMs })
 
   const safe = (address: string, hostname: string, port: number): boolean => {
-    const kind = classifyAddress(address)
-    if (kind === 'blocked') return false
-    if (kind === 'public' || listed.has(hostname)) return true
-    if (rules.blockPrivate) return false
-    return !(isLoopback(address) && rules.ownPorts().includes(port))
+    const isListed = listed.has(hostname)
+    const addressClass = classifyAddress(address)
+    if (!upstreamAllowed(addressClass, rules.blockPrivate && !isListed)) return false
+    if (isListed || !rules.ownPorts().includes(port)) return true
+    return addressClass !== 'loopback' && !isOwnAddress(address)
   }
 
   return {
@@ -93,5 +94,5 @@ export function createAddressGuard(rules: AddressRules): AddressGuard {
 const familyOf = (family: number | 'IPv4' | 'IPv6'): number =>
   family === 'IPv4' ? 4 : family === 'IPv6' ? 6 : family
 
-const isLoopback = (address: string): boolean =>
-  address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.')
+const isOwnAddress = (address: string): boolean =>
+  Object.values(networkInterfaces()).some((one) => one?.some((own) => own.address === address))
