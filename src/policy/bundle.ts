@@ -2,21 +2,25 @@
  * A zone's documents, compiled (sts §6.7 steps 6 and 7). Literal documents become
  * tables once; the rest is evaluated for each decision.
  */
-import { CONTRACT_PACKAGE, type DataDocumentName } from './contract.ts'
+import { computeTables } from './computed-tables.ts'
+import { CONTRACT_PACKAGE, dataDocumentNames } from './contract.ts'
+import type { DecisionInput } from './decision-input.ts'
 import type { PolicyDocument } from './document.ts'
-import { mergeDocuments } from './merge.ts'
+import { type Conflict, type MergedDocuments, mergeDocuments } from './merge.ts'
 import { RegoSyntaxError } from './rego/failure.ts'
+import type { EvaluationOptions } from './rego/machine.ts'
 import { parseModule } from './rego/parser.ts'
+import { compileProgram, type Program } from './rego/program.ts'
 import type { Module } from './rego/syntax.ts'
 import { toJson } from './rego/value.ts'
-import { indexDocuments, type Tables } from './tables.ts'
+import { type DocumentValues, deepFreeze, indexDocuments, type Tables } from './tables.ts'
 
 /** A zone's compiled documents. Opaque, immutable, safe to share between requests. */
 export interface PolicyBundle {
   /** `false` for the deny-all bundle. */
   readonly active: boolean
-  /** Belongs to `decide`; `null` grants nothing. */
-  readonly tables: Tables | null
+  /** Belongs to `decide`: the tables for one input. `null` grants nothing. */
+  readonly tables: ((input: DecisionInput, options: EvaluationOptions) => Tables) | null
 }
 
 export type BundleResult =
@@ -51,28 +55,44 @@ export function compileBundle(documents: readonly PolicyDocument[]): BundleResul
       return refusal(`${error.line}:${error.column}: ${error.message}`, id)
     }
   }
-  const merged = mergeDocuments(modules)
-  if ('message' in merged) {
-    return refusal(`${merged.at.line}:${merged.at.column}: ${merged.message}`, merged.documentId)
+  try {
+    const linked = linkDocuments(modules)
+    if ('message' in linked) {
+      return refusal(`${linked.at.line}:${linked.at.column}: ${linked.message}`, linked.documentId)
+    }
+    return { ok: true, bundle: Object.freeze({ active: true, tables: tablesOf(linked) }) }
+  } catch (error) {
+    if (!(error instanceof RegoSyntaxError)) throw error
+    return refusal(`${error.line}:${error.column}: ${error.message}`, error.module)
   }
-  const [unread] = merged.computed
-  if (unread !== undefined) return refusal(`${unread} is not a literal value`)
-  const values: Partial<Record<DataDocumentName, unknown>> = {}
-  for (const [name, value] of merged.values) values[name] = deepFreeze(toJson(value))
-  return { ok: true, bundle: Object.freeze({ active: true, tables: indexDocuments(values) }) }
+}
+
+export interface LinkedDocuments extends MergedDocuments {
+  /** `null` when every document is a literal value. */
+  readonly program: Program | null
+}
+
+/** Merges modules and compiles what must be computed. Throws `RegoSyntaxError` for what cannot be. */
+export function linkDocuments(modules: readonly Module[]): LinkedDocuments | Conflict {
+  const merged = mergeDocuments(modules)
+  if ('message' in merged) return merged
+  const program = merged.computed.size === 0 ? null : compileProgram(modules, contractRules)
+  return { ...merged, program }
+}
+
+/** A document may refer to the others, wherever they are defined. */
+const contractRules = dataDocumentNames.map((name) => `${CONTRACT_PACKAGE}.${name}`)
+
+function tablesOf({ values, computed, program }: LinkedDocuments): NonNullable<PolicyBundle['tables']> {
+  const literal: { -readonly [Name in keyof DocumentValues]: unknown } = {}
+  for (const [name, value] of values) literal[name] = deepFreeze(toJson(value))
+  if (program !== null) return (input, options) => computeTables(program, literal, computed, input, options)
+  const tables = indexDocuments(literal)
+  return () => tables
 }
 
 function refusal(detail: string, documentId?: string): BundleResult {
   const named = documentId === undefined ? detail : `${documentId}: ${detail}`
   const base = { ok: false, code: 'invalid_policy_bundle', detail: named } as const
   return documentId === undefined ? base : { ...base, documentId }
-}
-
-/** Declarations are handed out in decisions, so nobody may change them. */
-function deepFreeze(value: unknown): unknown {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    for (const member of Object.values(value)) deepFreeze(member)
-    Object.freeze(value)
-  }
-  return value
 }

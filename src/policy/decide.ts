@@ -21,17 +21,23 @@ export interface DecideOptions {
   readonly now?: () => number
 }
 
+const noOptions: DecideOptions = Object.freeze({})
+
 /**
  * Decides one request. Never throws: whatever goes wrong while evaluating is a
  * `FailedDecision`, which grants nothing.
  */
-export function decide(bundle: PolicyBundle, input: DecisionInput, _options: DecideOptions = {}): Decision {
+export function decide(
+  bundle: PolicyBundle,
+  input: DecisionInput,
+  options: DecideOptions = noOptions,
+): Decision {
   if (bundle.tables === null) return deny('no_active_policy_set')
   if (input.schema_version !== POLICY_SCHEMA_VERSION) {
     return failed(`unsupported_schema_version:${String(input.schema_version)}`)
   }
   try {
-    return decideWith(bundle.tables, input)
+    return decideWith(bundle.tables(input, options), input)
   } catch (error) {
     return failed(error instanceof Error ? error.message : 'evaluation failed')
   }

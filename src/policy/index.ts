@@ -12,6 +12,16 @@ export * from './decision.ts'
 export type * from './decision-input.ts'
 export type * from './document.ts'
 export * from './manifest.ts'
+export {
+  type CompilationResult,
+  type EvaluatedBundle,
+  type Evaluation,
+  type EvaluationResult,
+  type PolicyEngine,
+  type PolicyModule,
+  policyEngine,
+} from './rego/engine.ts'
+export { DEPTH_BUDGET, type EvaluationOptions, STEP_BUDGET, TIME_BUDGET_MS } from './rego/machine.ts'
 export { completeInput } from './simulation.ts'
 export { type PolicyTemplate, policyTemplates } from './templates.ts'
 export { validateDocument } from './validate.ts'

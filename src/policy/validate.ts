@@ -1,7 +1,8 @@
 /** Authoring checks of one document, in the order of sts §16.3 (control-api §7.10). */
+import { linkDocuments } from './bundle.ts'
 import { CONTRACT_PACKAGE, MAX_DOCUMENT_CHARS } from './contract.ts'
 import type { DocumentPreview, ValidationCode, ValidationResult } from './document.ts'
-import { isDataDocumentName, mergeDocuments } from './merge.ts'
+import { isDataDocumentName } from './merge.ts'
 import { RegoSyntaxError } from './rego/failure.ts'
 import { parseModule } from './rego/parser.ts'
 import { referencedPaths } from './rego/references.ts'
@@ -38,13 +39,11 @@ export function validateDocument(content: string): ValidationResult {
   const misplaced = headProblem(heads)
   if (misplaced !== null) return misplaced
   if (parsed instanceof RegoSyntaxError) return unsupported(parsed, parsed.message)
-  const merged = mergeDocuments([parsed])
-  if ('message' in merged) return unsupported(merged.at, merged.message)
-  const [unread] = merged.computed
-  const first = parsed.rules.find((rule) => rule.name === unread)
-  if (first !== undefined) return unsupported(first.at, `${first.name} is not a literal value`)
+  const linked = link(parsed)
+  if (linked instanceof RegoSyntaxError) return unsupported(linked, linked.message)
+  if ('message' in linked) return unsupported(linked.at, linked.message)
 
-  const values = new Map([...merged.values].map(([rule, value]) => [rule, toJson(value)]))
+  const values = new Map([...linked.values].map(([rule, value]) => [rule, toJson(value)]))
   return { ok: true, preview: previewOf(parsed), warnings: documentWarnings(values) }
 }
 
@@ -56,6 +55,15 @@ const textProblems = {
 function parse(content: string): Module | RegoSyntaxError {
   try {
     return parseModule('document', content)
+  } catch (error) {
+    if (error instanceof RegoSyntaxError) return error
+    throw error
+  }
+}
+
+function link(module: Module): ReturnType<typeof linkDocuments> | RegoSyntaxError {
+  try {
+    return linkDocuments([module])
   } catch (error) {
     if (error instanceof RegoSyntaxError) return error
     throw error

@@ -88,7 +88,9 @@ class Parser {
       } else if (this.#isOperator('[') && !this.#peek().spaced) {
         this.#next()
         const part = this.#next()
-        if (part.kind !== 'string') throw refused('package name must be a path of names', part)
+        if (part.kind !== 'string' || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(part.text)) {
+          throw refused('package name must be a path of names', part)
+        }
         path.push(part.text)
         this.#operator(']')
       } else {
