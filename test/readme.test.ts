@@ -1,0 +1,49 @@
+/**
+ * README.md and the code say the same. `UPDATE_README=1 npx vitest run test/readme.test.ts`
+ * rewrites the generated part.
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { describe, expect, it } from 'vitest'
+import { commands } from '../src/cli/commands.ts'
+import { documentVariables } from '../src/config/env.ts'
+
+const path = new URL('../README.md', import.meta.url)
+const begin = '<!-- settings:begin -->'
+const end = '<!-- settings:end -->'
+
+function settingsTable(): string {
+  const rows = documentVariables().map(({ name, secret, default: initial, roles, doc }) => {
+    const notes = [secret ? '*secret*' : '', roles.includes('all') ? '' : roles.join(', ')].filter(Boolean)
+    const text = notes.length === 0 ? doc : `${doc} (${notes.join('; ')})`
+    return `| \`${name}\` | ${cell(initial)} | ${cell(text)} |`
+  })
+  return [
+    begin,
+    '<details><summary>All variables</summary>',
+    '',
+    '| Variable | Default | What it does |',
+    '| --- | --- | --- |',
+    ...rows,
+    '',
+    '</details>',
+    end,
+  ].join('\n')
+}
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+
+describe('README', () => {
+  it('lists every variable as the server declares it', async () => {
+    const readme = await readFile(path, 'utf8')
+    const [before, rest = ''] = readme.split(begin)
+    const after = rest.split(end)[1] ?? ''
+    const wanted = `${before}${settingsTable()}${after}`
+    if (process.env.UPDATE_README === '1') await writeFile(path, wanted)
+    else expect(readme).toBe(wanted)
+  })
+
+  it('names every command', async () => {
+    const readme = await readFile(path, 'utf8')
+    for (const { name } of commands) expect(readme).toContain(`caracal ${name}`)
+  })
+})
