@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import type { Settings } from '../../../src/config/env.ts'
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
-import { stsOverHttp } from '../../../src/roles/gateway/index.ts'
+import { type GatewayDeps, stsOverHttp } from '../../../src/roles/gateway/index.ts'
 import {
   activatePolicy,
   grantsDocument,
@@ -45,11 +45,17 @@ export interface Scene extends AsyncDisposable {
   call(options?: CallOptions): Promise<Answer>
   /** What the application's role may do, from now on. */
   grant(granted: readonly string[]): Promise<void>
+  /** Where the demo resource goes, from now on; the operations make it `enforced`. */
+  route(
+    url: string,
+    operations?: readonly { readonly method: string; readonly path: string; readonly scope: string }[],
+  ): Promise<void>
 }
 
 export async function openScene(
   transport: Transport = 'inproc',
   settings: Partial<Settings> = {},
+  deps: Partial<GatewayDeps> = {},
 ): Promise<Scene> {
   const world = await createWorld(settings)
   const upstream = await startUpstream()
@@ -63,7 +69,7 @@ export async function openScene(
   const stage = await openStage({
     settings: { ...settings },
     platform: world,
-    deps: { sts: remote?.sts ?? world.sts, db: world.db },
+    deps: { sts: remote?.sts ?? world.sts, ...deps },
   })
   const delegate = (): Promise<SeededDelegation> => seedDelegation(world.db, zone, { scopes })
   const delegation = await delegate()
@@ -102,6 +108,15 @@ export async function openScene(
           grants: { [demo]: { application: id, roles: { [id]: granted } } },
         }),
       ])
+    },
+    async route(url, operations) {
+      await world.db.sql`
+        update resources
+        set upstream_url = ${url},
+            operations = ${JSON.stringify(operations ?? [])}::text::jsonb,
+            operation_enforcement = ${operations === undefined ? 'transport_uniform' : 'enforced'},
+            updated_at = now()
+        where id = ${zone.resource.id}`
     },
     async [Symbol.asyncDispose]() {
       await stage[Symbol.asyncDispose]()
