@@ -3,6 +3,7 @@ import { loadSettings } from '../config/load.ts'
 import type { ConnectionTarget } from '../platform/db/connection.ts'
 import { connect } from '../platform/db/connection.ts'
 import { migrate as applyMigrations, type MigrationState, migrationStatus } from '../platform/db/migrate.ts'
+import type { Sql } from '../platform/db/port.ts'
 import { switchDrivers } from '../server/deployment.ts'
 import { openStore } from '../server/store.ts'
 import type { Invocation } from './command.ts'
@@ -49,11 +50,8 @@ function describe(states: readonly MigrationState[]): object {
   }
 }
 
-async function withOwner<T>(
-  target: ConnectionTarget,
-  work: (sql: ReturnType<typeof connect>) => Promise<T>,
-): Promise<T> {
-  const sql = connect(
+async function withOwner<T>(target: ConnectionTarget, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const { sql } = connect(
     target,
     { applicationName: 'caracal-migrate', statementTimeoutMs: 10_000, idleInTransactionTimeoutMs: 10_000 },
     { max: 1, connectTimeoutMs: 5000, idleTimeoutMs: 0 },

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Settings } from '../config/env.ts'
 import { type ConnectionTarget, connect } from '../platform/db/connection.ts'
 import { migrate } from '../platform/db/migrate.ts'
+import type { Queryable } from '../platform/db/port.ts'
 import { probeSchema, SchemaBehind, waitForSchema } from '../platform/db/probe.ts'
 import type { RoleName } from '../platform/role.ts'
 import type { Store } from './store.ts'
@@ -25,7 +26,7 @@ export async function ensureSchema(
     if (applied.length > 0) log.info({ applied: applied.length }, 'schema migrated')
   }
   for (const [target, using] of byTarget(roles, store)) {
-    const sql = connect(
+    const { sql } = connect(
       target,
       { applicationName: 'caracal-probe', statementTimeoutMs: 10_000, idleInTransactionTimeoutMs: 10_000 },
       { max: 4, connectTimeoutMs: settings.DB_CONNECTION_TIMEOUT_MS, idleTimeoutMs: 0 },
@@ -43,7 +44,7 @@ export async function ensureSchema(
  * started together with the migration, so they wait.
  */
 async function probe(
-  db: { readonly sql: ReturnType<typeof connect> },
+  db: Pick<Queryable, 'sql'>,
   roles: readonly RoleName[],
   settings: Settings,
   log: Logger,
