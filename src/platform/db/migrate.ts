@@ -50,7 +50,7 @@ export async function migrate(connection: ConnectionTarget, options: MigrateOpti
     for (const version of await buildVersions()) {
       if (await applyOne(sql, version)) {
         applied.push(version)
-        options.log.info({ version }, 'migration_applied')
+        options.log.info({ migration: version }, 'migration_applied')
       }
     }
     return applied
