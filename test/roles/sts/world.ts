@@ -16,6 +16,7 @@ import { createEnvelopeCipher, parseKek } from '../../../src/platform/crypto/env
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
 import type { CredentialHasher, EnvelopeCipher } from '../../../src/platform/crypto/port.ts'
 import type { Database } from '../../../src/platform/db/port.ts'
+import type { EgressGuard } from '../../../src/platform/egress/guarded-fetch.ts'
 import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
 import { parseCompact } from '../../../src/platform/jose/compact.ts'
@@ -46,7 +47,7 @@ export interface World extends AsyncDisposable {
   replica(overrides?: Partial<Settings>): Promise<StsRole>
 }
 
-export async function createWorld(overrides: Partial<Settings> = {}): Promise<World> {
+export async function createWorld(overrides: Partial<Settings> = {}, egress?: EgressGuard): Promise<World> {
   const database = await createTestDatabase()
   const { db } = database
   const settings = testSettings({ ISSUER_URL: issuer, ...overrides })
@@ -85,6 +86,7 @@ export async function createWorld(overrides: Partial<Settings> = {}): Promise<Wo
       metrics,
       settings: own,
       audit,
+      ...(egress === undefined ? {} : { egress }),
     })
     roles.push(sts)
     await sts.prepare(new AbortController().signal)
