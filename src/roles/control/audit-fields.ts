@@ -1,6 +1,7 @@
 /** Flat projections of audit rows for `fields=` and CSV (control-api §7.18). */
 import { CaracalError } from '../../platform/errors.ts'
 import { redactEvidence } from './redact-evidence.ts'
+import type { AdminAuditRow } from './store/admin-audit.ts'
 import type { AuditEventRow } from './store/audit-events.ts'
 
 const rowFields = [
@@ -90,5 +91,37 @@ export function flatEvent(row: AuditEventRow, fields: readonly string[]): Record
       if ((rowFields as readonly string[]).includes(field)) return [field, columns[field] ?? null]
       return [field, metadata[field] ?? null]
     }),
+  )
+}
+
+const actionFields = [
+  'id',
+  'occurred_at',
+  'action',
+  'method',
+  'path',
+  'entity_type',
+  'entity_id',
+  'status_code',
+  'actor_id',
+  'actor_name',
+  'actor_scope',
+  'request_id',
+  'chain_seq',
+  'signed',
+] as const
+
+/** Selectable fields of the administrative ledger (audit-and-events §8.3). */
+export const adminAuditFields: readonly string[] = [...actionFields, 'change_kind', 'changed_fields']
+
+export function flatAdminAction(row: AdminAuditRow, fields: readonly string[]): Record<string, unknown> {
+  const columns = row as unknown as Record<string, unknown>
+  return Object.fromEntries(
+    fields.map((field) => [
+      field,
+      (actionFields as readonly string[]).includes(field)
+        ? (columns[field] ?? null)
+        : (row.payload_json?.[field] ?? null),
+    ]),
   )
 }

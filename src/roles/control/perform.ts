@@ -28,10 +28,10 @@ export interface Submission {
   readonly viaOperator?: boolean
 }
 
-function checkParams(params: Readonly<Record<string, string>>): void {
+function checkParams(params: Readonly<Record<string, string>>, code: ErrorCode): void {
   for (const [name, value] of Object.entries(params)) {
     if (idPattern.test(value)) continue
-    throw errorOf('invalid_params', {
+    throw errorOf(code, {
       body: { details: { issues: [{ path: [name], message: 'has an invalid format' }] } },
     })
   }
@@ -105,7 +105,7 @@ export function scopeFor(principal: Principal, zone: string, path: string): Scop
 /** Throws `CaracalError`; the reply is not yet recorded or sent. */
 export async function perform(control: Control, route: Route, submission: Submission): Promise<Reply> {
   const { principal, params } = submission
-  checkParams(params)
+  checkParams(params, (route.invalidId ?? 'invalid_params') as ErrorCode)
   const zoneId = zoneOf(route, params)
   const id = params.id ?? ''
   requirePermission(principal, route.permission, zoneId, id)

@@ -58,6 +58,8 @@ interface Declaration {
   /** `null` only where the operation needs no permission beyond a valid credential, or is public. */
   readonly permission: Permission | null
   readonly priority: Priority
+  /** Code of a 400 for a malformed path id; `invalid_params` unless told otherwise. */
+  readonly invalidId?: string
   /** Code of a 400 for query or body that does not parse. */
   readonly invalid?: string
   /** Creation under a zone answers 404 `zone_not_found` before it looks at the body (control-api §7). */

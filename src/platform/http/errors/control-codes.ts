@@ -107,6 +107,7 @@ export const controlCodes = {
   provider_token_exchange_failed: [502, 'The provider refused the token request'],
   provider_token_response_invalid: [502, 'The provider sent an invalid token response'],
   provider_token_type_unsupported: [502, 'The provider sent an unsupported token type'],
+  rate_limit_above_ceiling: [400, 'The limit is above the ceiling'],
   referenced_policy_version_missing: [409, 'A referenced policy version does not exist'],
   request_not_found: [404, 'No event has this request id'],
   reserved_namespace: [409, 'The name is in the reserved namespace'],

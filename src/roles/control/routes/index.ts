@@ -1,19 +1,37 @@
 /** Every management operation. A path without parameters comes before one that would swallow it. */
 import type { Route } from '../route.ts'
+import { adminTokenRoutes } from './admin-tokens.ts'
 import { applicationRoutes } from './applications.ts'
+import { approvalRoutes } from './approvals.ts'
 import { auditRoutes } from './audit.ts'
+import { grantRoutes } from './grants.ts'
+import { limitRoutes } from './limits.ts'
+import { overviewRoutes } from './overview.ts'
 import { policyRoutes } from './policies.ts'
 import { policySetRoutes } from './policy-sets.ts'
 import { providerRoutes } from './providers.ts'
 import { resourceRoutes } from './resources.ts'
+import { runtimeRoutes } from './runtime.ts'
+import { subjectIssuerRoutes } from './subject-issuers.ts'
+import { subjectRoutes } from './subjects.ts'
+import { workloadRoutes } from './workloads.ts'
 import { zoneRoutes } from './zones.ts'
 
 export const managementRoutes: readonly Route[] = [
+  ...adminTokenRoutes,
+  ...limitRoutes,
   ...zoneRoutes,
+  ...overviewRoutes,
   ...applicationRoutes,
+  ...workloadRoutes,
   ...providerRoutes,
   ...resourceRoutes,
   ...policyRoutes,
   ...policySetRoutes,
+  ...grantRoutes,
+  ...subjectIssuerRoutes,
+  ...subjectRoutes,
+  ...approvalRoutes,
   ...auditRoutes,
+  ...runtimeRoutes,
 ]

@@ -1,0 +1,57 @@
+/** Reading the administrative ledger of a zone (audit-and-events §8.3). Writing it is the platform's business. */
+import type { Queryable } from '../../../platform/db/port.ts'
+import { keyset, type Page, type PageQuery } from './page.ts'
+
+export interface AdminAuditRow {
+  readonly id: string
+  readonly request_id: string
+  readonly actor_id: string | null
+  readonly actor_name: string | null
+  readonly actor_scope: string | null
+  readonly action: string
+  readonly method: string
+  readonly path: string
+  readonly entity_type: string | null
+  readonly entity_id: string | null
+  readonly status_code: number
+  readonly payload_json: Readonly<Record<string, unknown>> | null
+  readonly occurred_at: Date
+  readonly chain_seq: number
+  readonly signed: boolean
+}
+
+export interface AdminAuditFilters {
+  /** Inclusive. */
+  readonly since?: string | undefined
+  /** Exclusive. */
+  readonly until?: string | undefined
+  readonly actor_id?: string | undefined
+  readonly entity_type?: string | undefined
+  readonly entity_id?: string | undefined
+  readonly method?: string | undefined
+}
+
+export async function listAdminAudit(
+  db: Queryable,
+  zoneId: string,
+  filters: AdminAuditFilters,
+  query: PageQuery,
+): Promise<Page<AdminAuditRow>> {
+  const { sql } = db
+  const keys = keyset(sql, query, ['admin_audit', zoneId, filters], 'occurred_at')
+  const rows = await sql<(AdminAuditRow & { cursor_ts: string })[]>`
+    select id, request_id, actor_id, actor_name, actor_scope, action, method, path, entity_type, entity_id,
+      status_code, payload_json, occurred_at, chain_seq::float8 as chain_seq, chain_hmac is not null as signed,
+      ${keys.position}
+    from admin_audit_events
+    where zone_id = ${zoneId}
+      and (${filters.since ?? null}::timestamptz is null or occurred_at >= ${filters.since ?? null}::timestamptz)
+      and (${filters.until ?? null}::timestamptz is null or occurred_at < ${filters.until ?? null}::timestamptz)
+      and (${filters.actor_id ?? null}::text is null or actor_id = ${filters.actor_id ?? null})
+      and (${filters.entity_type ?? null}::text is null or entity_type = ${filters.entity_type ?? null})
+      and (${filters.entity_id ?? null}::text is null or entity_id = ${filters.entity_id ?? null})
+      and (${filters.method ?? null}::text is null or method = ${filters.method ?? null})
+      and ${keys.after}
+    ${keys.tail}`
+  return keys.page(rows)
+}
