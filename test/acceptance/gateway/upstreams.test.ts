@@ -245,7 +245,9 @@ describe('gateway: forwarding', () => {
     response.on('data', () => arrivedAt.push(performance.now()))
     const reading = readAnswer(response)
     await eventually(() => arrivedAt.length === 3)
-    for (const [index, at] of arrivedAt.entries()) expect(at - (sentAt[index] ?? 0)).toBeLessThan(50)
+    const delays = arrivedAt.map((at, index) => at - (sentAt[index] ?? 0))
+    for (const delay of delays) expect(delay).toBeLessThan(100)
+    expect(Math.min(...delays)).toBeLessThan(50)
     const revokedAt = performance.now()
     await scene.stage.publish('caracal.sessions.revoke', {
       zone_id: scene.zone.zoneId,

@@ -161,6 +161,9 @@ class Relay {
     }
     this.#headersAt = performance.now()
     this.#upstreamStatus = status
+    // Head and first piece of the body usually arrive in one read: one write for both, without holding a head back.
+    response.cork()
+    process.nextTick(() => response.uncork())
     if (this.#streaming) response.flushHeaders()
     else if (!bodiless) this.#writeTimer = this.#timer(this.#options.writeTimeoutMs, 'write deadline')
     const { streamMaxDurationMs } = this.#options
