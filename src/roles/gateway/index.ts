@@ -28,7 +28,6 @@ import type { GatewaySettings } from './settings.ts'
 import { createVerifiedMandates } from './verified-mandates.ts'
 import { createZoneKeys } from './zone-keys.ts'
 
-export type { Anchors, Revocations } from './revocations/set.ts'
 export { type StsOverHttpOptions, stsOverHttp } from './sts-over-http.ts'
 
 export interface GatewayDeps extends Pick<Platform, 'db' | 'bus' | 'ephemera' | 'keys' | 'log' | 'metrics'> {

@@ -13,7 +13,7 @@ export interface StsClientOptions {
   readonly timeoutMs: number
 }
 
-export interface StsCall {
+interface StsCall {
   readonly method: 'GET' | 'POST'
   /** Below the base URL, without a leading slash. */
   readonly path: string

@@ -1,6 +1,5 @@
 /** Limits of time, rate and trust (gateway §12, §16). */
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createTlsServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -125,6 +124,26 @@ describe('deadlines', () => {
   })
 })
 
+/** For `api.test`; they serve nothing else. */
+const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgl7s1hboaHcPGAkMF
+uYmUhmGoCwd0exo06cGJIEElUZahRANCAAQRk5OkkcR2bTXx46BD9KRokcs97RC2
+CvR5l+JxnDWOdVa6WIeCd9SLC8MZYeBOFp9ILlTkmPj2cTZN84zrx8zW
+-----END PRIVATE KEY-----
+`
+const certificate = `-----BEGIN CERTIFICATE-----
+MIIBnTCCAUKgAwIBAgIUO9rY0Je+vmhtwAHP5IXPnSKSe2kwCgYIKoZIzj0EAwIw
+GDEWMBQGA1UEAwwNVGVzdCBVcHN0cmVhbTAgFw0yNjExMjEwMDE4MzJaGA8yMTI2
+MTAyODAwMTgzMlowGDEWMBQGA1UEAwwNVGVzdCBVcHN0cmVhbTBZMBMGByqGSM49
+AgEGCCqGSM49AwEHA0IABBGTk6SRxHZtNfHjoEP0pGiRyz3tELYK9HmX4nGcNY51
+VrpYh4J31IsLwxlh4E4Wn0guVOSY+PZxNk3zjOvHzNajaDBmMB0GA1UdDgQWBBTJ
+7XWSSAQ7rRi2qSMm0lVHjY1jtzAfBgNVHSMEGDAWgBTJ7XWSSAQ7rRi2qSMm0lVH
+jY1jtzAPBgNVHRMBAf8EBTADAQH/MBMGA1UdEQQMMAqCCGFwaS50ZXN0MAoGCCqG
+SM49BAMCA0kAMEYCIQCeI+FVNiwv0mdoNEDeOmBV1ZDqFY1pBYDyhp3X0ixf9AIh
+AKquRTZpjv05/fXwt3w8ZGIl89X2DxBfOWXs8f+C8cyX
+-----END CERTIFICATE-----
+`
+
 describe('TLS upstreams', () => {
   const directory = mkdtempSync(join(tmpdir(), 'caracal-tls-'))
   let server: Server
@@ -132,33 +151,12 @@ describe('TLS upstreams', () => {
   const url = (host: string): string => `https://${host}:${(server.address() as AddressInfo).port}`
 
   beforeAll(async () => {
-    execFileSync(
-      'openssl',
-      [
-        ...[
-          'req',
-          '-x509',
-          '-newkey',
-          'ec',
-          '-pkeyopt',
-          'ec_paramgen_curve:prime256v1',
-          '-nodes',
-          '-days',
-          '2',
-        ],
-        ...['-subj', '/CN=api.test', '-addext', 'subjectAltName=DNS:api.test'],
-        ...['-keyout', join(directory, 'key.pem'), '-out', join(directory, 'cert.pem')],
-      ],
-      { stdio: 'ignore' },
-    )
+    writeFileSync(join(directory, 'cert.pem'), certificate)
     names = []
-    server = createTlsServer(
-      { key: readFileSync(join(directory, 'key.pem')), cert: readFileSync(join(directory, 'cert.pem')) },
-      (request, response) => {
-        names.push(`${(request.socket as import('node:tls').TLSSocket & { servername?: string }).servername}`)
-        response.end(request.headers.host)
-      },
-    )
+    server = createTlsServer({ key, cert: certificate }, (request, response) => {
+      names.push(`${(request.socket as import('node:tls').TLSSocket & { servername?: string }).servername}`)
+      response.end(request.headers.host)
+    })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   })
   afterAll(async () => {

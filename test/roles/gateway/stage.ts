@@ -34,7 +34,7 @@ import { createZoneSts, type ZoneSts } from './zone-sts.ts'
 
 export const resource = 'resource://demo'
 
-export interface Seen {
+interface Seen {
   readonly method: string
   readonly url: string
   readonly headers: IncomingHttpHeaders

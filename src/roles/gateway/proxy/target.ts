@@ -54,7 +54,7 @@ function decode(path: string): string | null {
   }
 }
 
-export function bareHostname(hostname: string): string {
+function bareHostname(hostname: string): string {
   const inner = hostname.startsWith('[') && hostname.endsWith(']') ? hostname.slice(1, -1) : hostname
   return (inner.endsWith('.') ? inner.slice(0, -1) : inner).toLowerCase()
 }
