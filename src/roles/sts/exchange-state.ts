@@ -5,6 +5,7 @@
 import type { ApprovalGate, PresentedApproval } from './approvals/hold.ts'
 import type { Constraints } from './constraints.ts'
 import type { ApplicationDefinition, ResourceDefinition } from './definitions.ts'
+import type { UpstreamToken } from './directive.ts'
 import type { LoadedBundle } from './policy-bundles.ts'
 import type { EdgeState, RecordState, SessionState, Snapshot } from './store/snapshot.ts'
 
@@ -105,6 +106,8 @@ export interface Exchange {
   readonly granted: GrantedResource[]
   firstReason: string | null
   providerProblem: ProviderProblem | null
+  /** Connection tokens found for this exchange, by resource row id. */
+  readonly upstreamTokens: Map<string, UpstreamToken>
   /** Requested resources that fell to the mint limit, and the longest wait among them. */
   rateLimited: { count: number; remainingMs: number }
 

@@ -27,13 +27,18 @@ import { createMintLimit } from './mint-limit.ts'
 import { exchange } from './pipeline.ts'
 import { createPolicyBundles } from './policy-bundles.ts'
 import type { Sts } from './port.ts'
+import { createCircuit } from './providers/circuit.ts'
 import { createProviderCredentials } from './providers/credentials.ts'
+import { createSecretDocuments } from './providers/secret-documents.ts'
+import { createServiceTokens } from './providers/service-tokens.ts'
+import { createUserConnections } from './providers/user-connections.ts'
 import { readiness } from './readiness.ts'
 import { internalError } from './refusal.ts'
 import { consumeRevocations } from './revocations.ts'
 import { mountApprovalRoutes } from './routes/approvals.ts'
 import { mountInternalRoutes } from './routes/internal.ts'
 import { mountJwksRoute } from './routes/jwks.ts'
+import { mountRunRoutes } from './routes/run.ts'
 import { mountTokenRoute } from './routes/token.ts'
 import { createSigningKeys } from './signing-keys.ts'
 import { simulate } from './simulate.ts'
@@ -92,6 +97,21 @@ export function createSts(deps: StsDeps): StsRole {
       privateHosts: settings.CARACAL_PRIVATE_EGRESS_HOSTS,
       extraCaFile: settings.CARACAL_TLS_EXTRA_CA_FILE,
     })
+  const circuit = createCircuit(ephemera)
+  const maxLifetimeSeconds = settings.MAX_GRANT_TTL_SECONDS
+  const credentials = createProviderCredentials({
+    documents: createSecretDocuments(cipher, counters),
+    serviceTokens: createServiceTokens({ egress, circuit, counters, maxLifetimeSeconds }),
+    connections: createUserConnections({
+      db,
+      cipher,
+      ephemera,
+      egress,
+      circuit,
+      counters,
+      maxLifetimeSeconds,
+    }),
+  })
   const mintLimit = createMintLimit(ephemera, settings.STS_MINT_RATE_LIMIT_PER_MIN)
   const exchangeDeps: ExchangeDeps = {
     issuer,
@@ -106,7 +126,7 @@ export function createSts(deps: StsDeps): StsRole {
     keys,
     bundles,
     mintLimit,
-    credentials: createProviderCredentials(cipher),
+    credentials,
     approvals,
     issuerKeys: createIssuerKeys(egress),
     evidence,
@@ -144,6 +164,7 @@ export function createSts(deps: StsDeps): StsRole {
   })
   mountTokenRoute(app, { exchange: exchangeDeps, gatewayKey: deps.keys.gatewaySts })
   mountJwksRoute(app, { keys, requireZone: settings.STS_JWKS_REQUIRE_ZONE })
+  mountRunRoutes(app, exchangeDeps)
   mountApprovalRoutes(app, {
     approvals,
     waits,

@@ -221,7 +221,10 @@ async function directives(
   const upstreams: Record<string, UpstreamDirective> = {}
   for (const { resource } of x.granted) {
     try {
-      upstreams[resource.identifier] = await deps.credentials.directive(resource)
+      upstreams[resource.identifier] = await deps.credentials.directive(
+        resource,
+        x.upstreamTokens.get(resource.id) ?? null,
+      )
     } catch (error) {
       if (!(error instanceof DirectiveProblem)) throw error
       deps.evidence.denied(x, 'provider_credential_unavailable', {

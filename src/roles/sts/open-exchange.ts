@@ -17,6 +17,7 @@ import type {
 } from './definitions.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
 import { accessTokenType, type Exchange, type ExchangeRequest } from './exchange-state.ts'
+import type { ActiveVersion } from './policy-bundles.ts'
 import { internalError, invalidClient, unavailable } from './refusal.ts'
 import type { ApplicationRow, ResourceRow, Snapshot, SnapshotQuery } from './store/snapshot.ts'
 
@@ -55,6 +56,7 @@ export async function openExchange(
     granted: [],
     firstReason: null,
     providerProblem: null,
+    upstreamTokens: new Map(),
     rateLimited: { count: 0, remainingMs: 0 },
     evidence: [],
   }
@@ -87,6 +89,43 @@ async function readState(request: ExchangeRequest, deps: ExchangeDeps): Promise<
     if (isUnavailable(error)) throw unavailable('store is unavailable', error)
     throw internalError('snapshot failed', error)
   }
+}
+
+/** A resource of a zone and its active policy, read without any caller: what a launch needs. */
+export async function readResourceSnapshot(
+  zoneId: string,
+  name: string,
+  deps: ExchangeDeps,
+): Promise<{ readonly resource: ResourceDefinition | null; readonly binding: ActiveVersion | null }> {
+  const held = {
+    application: null,
+    resources: new Map([[name, deps.resources.held(cacheKey(zoneId, name))]]),
+  }
+  try {
+    const snapshot = await deps.readSnapshot({
+      zoneId,
+      applicationId: '',
+      applicationKnown: null,
+      recordId: null,
+      sessionId: null,
+      edgeId: null,
+      resources: [{ name, known: held.resources.get(name)?.version ?? null }],
+      keyKnown: deps.keys.heldKid(zoneId),
+    })
+    return {
+      resource: resolveResources(zoneId, snapshot, held, deps.resources).get(name) ?? null,
+      binding: activeVersion(snapshot),
+    }
+  } catch (error) {
+    if (isUnavailable(error)) throw unavailable('store is unavailable', error)
+    throw internalError('snapshot failed', error)
+  }
+}
+
+/** The active policy set version a snapshot saw. */
+export function activeVersion(snapshot: Snapshot): ActiveVersion | null {
+  const { policy_set_id: policySetId, policy_set_version_id: versionId } = snapshot
+  return policySetId === null || versionId === null ? null : { policySetId, versionId }
 }
 
 function snapshotQuery(

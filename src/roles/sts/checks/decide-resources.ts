@@ -5,6 +5,7 @@
  */
 import type { ExchangeDeps } from '../exchange-deps.ts'
 import type { Exchange } from '../exchange-state.ts'
+import { activeVersion } from '../open-exchange.ts'
 import type { LoadedBundle } from '../policy-bundles.ts'
 import { unavailable } from '../refusal.ts'
 import { grantToControlKey } from './resource/control-key-grant.ts'
@@ -30,12 +31,8 @@ export async function decideResources(x: Exchange, deps: ExchangeDeps): Promise<
 
 /** The bundle of the version the snapshot saw. */
 export async function bundleInForce(x: Exchange, deps: ExchangeDeps): Promise<LoadedBundle> {
-  const { policy_set_id: policySetId, policy_set_version_id: versionId } = x.snapshot
   try {
-    x.bundle = await deps.bundles.at(
-      x.zoneId,
-      policySetId === null || versionId === null ? null : { policySetId, versionId },
-    )
+    x.bundle = await deps.bundles.at(x.zoneId, activeVersion(x.snapshot))
     return x.bundle
   } catch (error) {
     throw unavailable('policy cannot be read', error)

@@ -1,62 +1,60 @@
 /**
- * The credential side of a resource mandate: opens what is sealed, asks for what
- * must be fetched, and answers a directive per granted resource.
+ * The credential side of a mandate: opens what is sealed, fetches what must be
+ * fetched, and answers how the gateway authenticates to the upstream.
  */
-import { LRUCache } from 'lru-cache'
-import type { EnvelopeCipher } from '../../../platform/crypto/port.ts'
-import { providerSecretRef } from '../../../platform/crypto/secret-store.ts'
 import type { ProviderDefinition, ResourceDefinition } from '../definitions.ts'
-import { buildDirective, DirectiveProblem, type SecretDocument } from '../directive.ts'
+import { buildDirective, DirectiveProblem, type SecretDocument, type UpstreamToken } from '../directive.ts'
 import type { UpstreamDirective } from '../port.ts'
+import { UpstreamTokenError } from './provider-config.ts'
+import type { SecretDocuments } from './secret-documents.ts'
+import type { ServiceTokens } from './service-tokens.ts'
+import type { UserConnections } from './user-connections.ts'
 
 export interface ProviderCredentials {
-  /** Rejects with `DirectiveProblem`. */
-  directive(resource: ResourceDefinition): Promise<UpstreamDirective> | UpstreamDirective
+  /** Rejects with `DirectiveProblem`. `token` is the connection token step R8 found. */
+  directive(resource: ResourceDefinition, token: UpstreamToken | null): Promise<UpstreamDirective>
   /** The opened secret document; empty when nothing is sealed. Throws `DirectiveProblem`. */
   secrets(zoneId: string, provider: ProviderDefinition): SecretDocument
+  /** A service token. Rejects with `DirectiveProblem`. */
+  serviceToken(zoneId: string, provider: ProviderDefinition): Promise<UpstreamToken>
+  /** A subject's upstream token, `null` when no account is connected. Rejects with `UpstreamTokenError` or `DirectiveProblem`. */
+  connectionToken(
+    zoneId: string,
+    provider: ProviderDefinition,
+    subjectId: string,
+  ): Promise<UpstreamToken | null>
 }
 
-export function createProviderCredentials(cipher: EnvelopeCipher): ProviderCredentials {
-  const opened = createSecretDocuments(cipher)
+export interface ProviderCredentialDeps {
+  readonly documents: SecretDocuments
+  readonly serviceTokens: ServiceTokens
+  readonly connections: UserConnections
+}
+
+export function createProviderCredentials(deps: ProviderCredentialDeps): ProviderCredentials {
+  async function serviceToken(zoneId: string, provider: ProviderDefinition): Promise<UpstreamToken> {
+    try {
+      return await deps.serviceTokens.get(provider, deps.documents(zoneId, provider))
+    } catch (error) {
+      if (error instanceof UpstreamTokenError) throw new DirectiveProblem(error.message)
+      throw error
+    }
+  }
+
   return {
-    secrets: opened,
-    directive(resource) {
+    secrets: deps.documents,
+    serviceToken,
+    connectionToken: async (zoneId, provider, subjectId) =>
+      deps.connections.get(zoneId, provider, deps.documents(zoneId, provider), subjectId),
+
+    async directive(resource, token) {
       const { provider } = resource
-      const secrets = provider === null || provider === 'missing' ? {} : opened(resource.zoneId, provider)
-      return buildDirective(resource, secrets, null)
+      if (provider === null || provider === 'missing') return buildDirective(resource, {}, null)
+      if (provider.kind === 'oauth2_client_credentials') {
+        const { value } = await serviceToken(resource.zoneId, provider)
+        return buildDirective(resource, {}, { value })
+      }
+      return buildDirective(resource, deps.documents(resource.zoneId, provider), token)
     },
   }
-}
-
-/** Opens each sealed document once: the definition object is replaced whenever its rows change. */
-export function createSecretDocuments(
-  cipher: EnvelopeCipher,
-): (zoneId: string, provider: ProviderDefinition) => SecretDocument {
-  const documents = new LRUCache<ProviderDefinition, SecretDocument>({ max: 2_048, ttl: 15 * 60_000 })
-  return (zoneId, provider) => {
-    if (provider.sealedSecrets === null) return {}
-    const known = documents.get(provider)
-    if (known !== undefined) return known
-    const document = openDocument(cipher, zoneId, provider.id, provider.sealedSecrets)
-    documents.set(provider, document)
-    return document
-  }
-}
-
-function openDocument(
-  cipher: EnvelopeCipher,
-  zoneId: string,
-  providerId: string,
-  envelope: Buffer,
-): SecretDocument {
-  let document: unknown
-  try {
-    document = JSON.parse(cipher.open(envelope, providerSecretRef(zoneId, providerId)).toString('utf8'))
-  } catch {
-    throw new DirectiveProblem('sealed credential cannot be opened')
-  }
-  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
-    throw new DirectiveProblem('sealed credential is malformed')
-  }
-  return document as SecretDocument
 }
