@@ -10,12 +10,12 @@
 import type { Database } from '../db/port.ts'
 import { type ClaimedEntry, type Fields, GroupLost, type GroupStats, type WorkGroup } from './port.ts'
 import { parseId } from './position.ts'
+import { finalBelow, settleMs } from './postgres-horizon.ts'
 import { asBusError } from './postgres-outage.ts'
 import type { Wake } from './postgres-wake.ts'
 import { createBell } from './wait.ts'
 
 const leaseMs = 30_000
-const settleMs = { first: 1, longest: 50 } as const
 
 interface HandedRow {
   readonly id: string
@@ -74,7 +74,7 @@ export function openGroup(
     deliveries: row.deliveries,
   })
 
-  const handOut = (consumer: string, count: number) => sql<ReadRow[]>`
+  const handOut = (consumer: string, count: number, horizon: string) => sql<ReadRow[]>`
     with cur as (
       select xid, seq from bus_cursor
       where stream = ${stream} and grp = ${group}
@@ -87,7 +87,7 @@ export function openGroup(
         from bus_event b
         where b.stream = ${stream}
           and (b.xid, b.seq) > (cur.xid, cur.seq)
-          and b.xid < pg_snapshot_xmin(pg_current_snapshot())
+          and b.xid < greatest(pg_snapshot_xmin(pg_current_snapshot()), ${horizon}::xid8)
         order by b.xid, b.seq
         limit ${count}) e
     ), handed as (
@@ -104,7 +104,7 @@ export function openGroup(
     select exists (select 1 from cur) as present,
            exists (select 1 from bus_event u
                    where u.stream = ${stream}
-                     and u.xid >= pg_snapshot_xmin(pg_current_snapshot())) as unsettled,
+                     and u.xid >= greatest(pg_snapshot_xmin(pg_current_snapshot()), ${horizon}::xid8)) as unsettled,
            f.xid::text || '-' || f.seq::text as id,
            f.payload
     from (select 1) one
@@ -117,21 +117,23 @@ export function openGroup(
 
     ensure: (from) =>
       guarded(async () => {
-        // A group that starts at the end must begin where everything below is final. Rows that are
-        // visible but not final yet came before the call, so it waits a moment for them.
+        // A group that starts at the end begins where everything below is final. Rows that are visible
+        // but not final yet came before the call, so it waits a moment for them.
         for (let attempt = 0; ; attempt += 1) {
-          const [row] = await sql<{ xmin: string; settled: boolean; present: boolean }[]>`
-            select pg_snapshot_xmin(s)::text as xmin,
-                   not exists (select 1 from bus_event
-                               where stream = ${stream} and xid >= pg_snapshot_xmin(s)) as settled,
-                   exists (select 1 from bus_cursor where stream = ${stream} and grp = ${group}) as present
-            from pg_current_snapshot() as s`
+          const horizon = attempt < 10 ? '0' : await finalBelow(sql)
+          const [row] = await sql<{ bound: string; settled: boolean; present: boolean }[]>`
+            select b.bound::text as bound,
+                   not exists (select 1 from bus_event e
+                               where e.stream = ${stream} and e.xid >= b.bound) as settled,
+                   exists (select 1 from bus_cursor c
+                           where c.stream = ${stream} and c.grp = ${group}) as present
+            from (select greatest(pg_snapshot_xmin(pg_current_snapshot()), ${horizon}::xid8) as bound) b`
           if (row === undefined || row.present) break
-          if (from === 'end' && !row.settled && attempt < 100) {
-            await new Promise((resolve) => setTimeout(resolve, 20))
+          if (from === 'end' && !row.settled && attempt < 50) {
+            await new Promise((resolve) => setTimeout(resolve, 10))
             continue
           }
-          const xid = from === 'end' ? (BigInt(row.xmin) - 1n).toString() : '0'
+          const xid = from === 'end' ? (BigInt(row.bound) - 1n).toString() : '0'
           const seq = from === 'end' ? '9223372036854775807' : '0'
           await sql`
             insert into bus_cursor (stream, grp, xid, seq)
@@ -149,12 +151,13 @@ export function openGroup(
         watch()
         const until = performance.now() + blockMs
         let pause: number = settleMs.first
+        let horizon = '0'
         while (!signal.aborted) {
           let unsettled = false
           if (!drained) {
             lost = false
             drained = true
-            const rows = await handOut(consumer, count).catch((error: unknown) => {
+            const rows = await handOut(consumer, count, horizon).catch((error: unknown) => {
               drained = false
               throw error
             })
@@ -176,6 +179,7 @@ export function openGroup(
           const left = until - performance.now()
           if (left <= 0) return []
           await bell.wait(unsettled ? Math.min(pause, left) : left, signal)
+          if (unsettled && pause === settleMs.longest) horizon = await finalBelow(sql)
           pause = unsettled ? Math.min(pause * 2, settleMs.longest) : settleMs.first
         }
         return []

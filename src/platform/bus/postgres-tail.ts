@@ -8,6 +8,7 @@ import type { Logger } from 'pino'
 import type { Database } from '../db/port.ts'
 import type { Fields, StreamEntry, Tail, TailOptions } from './port.ts'
 import { origin, type Position, parseId } from './position.ts'
+import { finalBelow, settleMs } from './postgres-horizon.ts'
 import { trimMark } from './postgres-trim.ts'
 import type { Wake } from './postgres-wake.ts'
 import { createBell } from './wait.ts'
@@ -15,8 +16,6 @@ import { createBell } from './wait.ts'
 const pageSize = 500
 const maxSeq = 9223372036854775807n
 const retryAfterErrorMs = 1000
-/** First and longest pause before rows that were not final are read again. */
-const settleMs = { first: 1, longest: 50 } as const
 
 interface EventRow {
   readonly id: string
@@ -39,6 +38,8 @@ export async function openTail(db: Database, wake: Wake, log: Logger, options: T
   const bell = createBell()
   const closing = new AbortController()
   let reposition = false
+  /** Everything below is final, besides what the snapshot of a read says. */
+  let horizon = '0'
 
   const [now] = await sql<{ xmin: string; snapshot: string }[]>`
     select pg_snapshot_xmin(s)::text as xmin, s::text as snapshot from pg_current_snapshot() as s`
@@ -54,7 +55,7 @@ export async function openTail(db: Database, wake: Wake, log: Logger, options: T
 
   const read = (cursor: Cursor) => sql<EventRow[]>`
     select e.xid::text || '-' || e.seq::text as id, e.payload,
-           e.xid < pg_snapshot_xmin(pg_current_snapshot()) as settled
+           e.xid < greatest(pg_snapshot_xmin(pg_current_snapshot()), ${horizon}::xid8) as settled
     from bus_event e
     where e.stream = ${cursor.stream}
       and (e.xid, e.seq) > (${cursor.position.xid.toString()}::xid8, ${cursor.position.seq.toString()}::bigint)
@@ -87,10 +88,15 @@ export async function openTail(db: Database, wake: Wake, log: Logger, options: T
 
   /** Reads one page; answers whether rows remain that are not final yet. */
   const advance = async (cursor: Cursor): Promise<boolean> => {
-    const rows = await read(cursor)
+    // Before the read: a wake that arrives meanwhile must not be forgotten.
+    cursor.dirty = false
+    const rows = await read(cursor).catch((error: unknown) => {
+      cursor.dirty = true
+      throw error
+    })
     const settled = rows.filter((row) => row.settled)
     if (settled.length > 0 && (await passedByTrim(cursor))) await report(options.onGap, 'bus_gap_failed')
-    cursor.dirty = rows.length === pageSize && settled.length === rows.length
+    if (rows.length === pageSize || settled.length < rows.length) cursor.dirty = true
     if (settled.length > 0) {
       const entries: StreamEntry[] = settled.map((row) => ({
         id: row.id,
@@ -104,14 +110,20 @@ export async function openTail(db: Database, wake: Wake, log: Logger, options: T
     return settled.length < rows.length
   }
 
-  /** After a new connection the server may be another one (restore, promotion): step back to what is surely final. */
+  /**
+   * After a new connection the server may be another one (restore, promotion): a position it has not
+   * reached goes back to what is surely final, and the owner reloads.
+   */
   const stepBack = async (): Promise<void> => {
-    const [row] = await sql<{ xmin: string }[]>`
-      select pg_snapshot_xmin(pg_current_snapshot())::text as xmin`
+    const [row] = await sql<{ xmin: string; xmax: string }[]>`
+      select pg_snapshot_xmin(s)::text as xmin, pg_snapshot_xmax(s)::text as xmax
+      from pg_current_snapshot() as s`
     if (row === undefined) return
-    const bound: Position = { xid: BigInt(row.xmin) - 1n, seq: maxSeq }
+    horizon = '0'
     for (const cursor of cursors) {
-      if (cursor.position.xid > bound.xid) cursor.position = bound
+      if (cursor.position.xid >= BigInt(row.xmax)) {
+        cursor.position = { xid: BigInt(row.xmin) - 1n, seq: maxSeq }
+      }
       cursor.dirty = true
     }
     await report(options.onGap, 'bus_gap_failed')
@@ -130,15 +142,14 @@ export async function openTail(db: Database, wake: Wake, log: Logger, options: T
         let again = false
         for (const cursor of cursors) {
           if (!cursor.dirty || closing.signal.aborted) continue
-          if (await advance(cursor)) {
-            unsettled = true
-            cursor.dirty = true
-          }
-          again ||= cursor.dirty && !unsettled
+          const waits = await advance(cursor)
+          unsettled ||= waits
+          again ||= cursor.dirty && !waits
         }
         failing = false
         if (again) continue
         await bell.wait(unsettled ? pause : undefined, closing.signal)
+        if (unsettled && pause === settleMs.longest) horizon = await finalBelow(sql)
         pause = unsettled ? Math.min(pause * 2, settleMs.longest) : settleMs.first
       } catch (error) {
         if (!failing && !closing.signal.aborted)

@@ -3,8 +3,8 @@
  * (storage-and-operations §3.5, §7.5). Serves one process or many; "just
  * Postgres" is a supported small production.
  *
- * A transaction that stays open with a write in it holds back delivery until it
- * ends: nothing above the oldest running transaction is final.
+ * Nothing but this driver writes `bus_event`, and always in a transaction of its
+ * own: the order of delivery rests on it (postgres-horizon.ts).
  */
 import type { Logger } from 'pino'
 import type { Database } from '../db/port.ts'

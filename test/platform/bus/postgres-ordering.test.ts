@@ -96,7 +96,7 @@ describe('order and cost of the bus on Postgres', () => {
       onGap() {},
     })
     // First in line for a transaction id, last for a number.
-    const commitEarly = await open((sql) => sql`select pg_current_xact_id()`)
+    const commitEarly = await open((sql) => put(sql, `other.${stream}`, 0))
     const commitLow = await open((sql) => put(sql, stream, 1))
     await put(db.sql, stream, 2)
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -140,6 +140,61 @@ describe('order and cost of the bus on Postgres', () => {
     expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: 160 }, (_, n) => n))
     await tail[Symbol.asyncDispose]()
     for (const database of wide) await database[Symbol.asyncDispose]()
+  })
+
+  test('a transaction that stays open and writes something else holds nothing back for long', async () => {
+    const stream = `test.${randomUUID()}`
+    const commit = await open((sql) => sql`select pg_current_xact_id()`)
+    const seen: string[] = []
+    const tail = await bus.tail({
+      streams: [stream],
+      from: 'end',
+      onEntries: (entries) => void seen.push(...entries.map((entry) => entry.fields.n as string)),
+      onGap() {},
+    })
+    const group = bus.group(stream, 'g')
+    await group.ensure('end')
+    const started = performance.now()
+    await bus.publish([{ stream, fields: { n: '1' } }])
+    await until('tailed', () => seen.length === 1)
+    const entries = await group.read({ consumer: 'c', count: 10, blockMs: 5000, signal: forever })
+    expect(entries.map((entry) => entry.fields.n)).toEqual(['1'])
+    expect(performance.now() - started).toBeLessThan(2000)
+    // A second group made while it is open does not see what came before.
+    const late = bus.group(stream, 'late')
+    await late.ensure('end')
+    await bus.publish([{ stream, fields: { n: '2' } }])
+    const after = await late.read({ consumer: 'c', count: 10, blockMs: 5000, signal: forever })
+    expect(after.map((entry) => entry.fields.n)).toEqual(['2'])
+    await commit()
+    await tail[Symbol.asyncDispose]()
+  })
+
+  test('nothing is lost while a foreign transaction stays open under load', async () => {
+    const stream = `test.${randomUUID()}`
+    const commit = await open((sql) => sql`select pg_current_xact_id()`)
+    const seen: number[] = []
+    const tail = await bus.tail({
+      streams: [stream],
+      from: 'end',
+      onEntries: (entries) => void seen.push(...entries.map((entry) => Number(entry.fields.n))),
+      onGap() {},
+    })
+    const others = await Promise.all([store.open(), store.open()])
+    const buses = [bus, ...others]
+    await Promise.all(
+      Array.from({ length: 16 }, async (_, writer) => {
+        for (let n = 0; n < 60; n += 1) {
+          await buses[writer % 3]?.publish([{ stream, fields: { n: String(writer * 60 + n) } }])
+          await new Promise((resolve) => setTimeout(resolve, n % 7))
+        }
+      }),
+    )
+    await until('all arrived', () => seen.length >= 960)
+    expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: 960 }, (_, n) => n))
+    await commit()
+    await tail[Symbol.asyncDispose]()
+    for (const other of others) await other[Symbol.asyncDispose]()
   })
 
   test('an entry becomes final soon after the transaction that held it back, without waiting for a poll', async () => {
