@@ -139,8 +139,7 @@ class Parser {
     } else if (this.#isOperator('.') && !this.#peek().spaced) {
       kind = 'object'
       this.#next()
-      const member = this.#next()
-      if (member.kind !== 'name') throw refused('expected a name after .', member)
+      const member = this.#plainName('name after .')
       key = { kind: 'scalar', at: member, value: member.text }
     }
     if (kind === 'object' && (this.#isOperator('.') || this.#isOperator('[')) && !this.#peek().spaced) {
@@ -220,7 +219,6 @@ class Parser {
       if (this.#isOperator(close)) break
       if (this.#isOperator(';')) {
         this.#next()
-        if (this.#isOperator(close)) break
         continue
       }
       const following = this.#peek()
@@ -450,8 +448,7 @@ class Parser {
       if (token.text === '.') {
         if (head.kind === 'scalar') return close()
         this.#next()
-        const member = this.#next()
-        if (member.kind !== 'name' || member.spaced) throw refused('expected a name after .', member)
+        const member = this.#plainName('name after .')
         path.push({ kind: 'scalar', at: member, value: member.text })
       } else if (token.text === '[') {
         if (head.kind === 'scalar') return close()

@@ -35,12 +35,10 @@ export interface Linker {
   rule(name: string, at: Position): Getter
   /** The value behind a path below `data`, and how many parts of the path name it. */
   data(path: readonly Term[], at: Position): { readonly getter: Getter; readonly consumed: number }
-  callee(
-    name: string,
-    operands: number,
-    at: Position,
-  ): Builtin | ((machine: Machine, operands: readonly Value[]) => Value | undefined)
+  callee(name: string, operands: number, at: Position): Builtin | Call
 }
+
+type Call = (machine: Machine, operands: readonly Value[]) => Value | undefined
 
 type Bound = ReadonlySet<Variable>
 
@@ -227,9 +225,10 @@ export class Planner {
       return this.#negatedEquality(left as Term, right as Term, bound)
     }
     if (term.kind === 'call') {
+      const call = this.#callee(term)
       const operands = this.terms(term.operands, bound)
       if (operands === null || operands.outputs.length > 0) return null
-      return this.#negation(operands, (getters) => this.#callOf(term, getters))
+      return this.#negation(operands, (getters) => callOf(call, getters))
     }
     const parts = term.kind === 'reference' ? [term.head, ...term.path] : [term]
     const hoisted = this.terms(parts.filter(isComputed), bound)
@@ -270,17 +269,18 @@ export class Planner {
   // Unification
 
   #unification(left: Term, right: Term, bound: Bound): StatementPlan | null {
+    if (left.kind === right.kind && (left.kind === 'array' || left.kind === 'object')) {
+      const plan = this.#structural(left, right, bound)
+      if (plan !== undefined) return plan
+    }
+    if (!canFit(left, right) || !canFit(right, left)) return this.#comparison([left, right], bound)
     const rightPlan = this.term(right, bound)
     if (rightPlan !== null) {
       const plan = this.#match(rightPlan, left, bound)
       if (plan !== null) return plan
     }
     const leftPlan = this.term(left, bound)
-    if (leftPlan !== null) {
-      const plan = this.#match(leftPlan, right, bound)
-      if (plan !== null) return plan
-    }
-    return this.#structural(left, right, bound)
+    return leftPlan === null ? null : this.#match(leftPlan, right, bound)
   }
 
   /** One side has a value, the other is a pattern. */
@@ -300,16 +300,15 @@ export class Planner {
     }
   }
 
-  /** Two arrays, or two objects with the same constant keys, part by part. */
-  #structural(left: Term, right: Term, bound: Bound): StatementPlan | null {
+  /** Two arrays of one length, or two objects with the same constant keys, part by part; `undefined` for others. */
+  #structural(left: Term, right: Term, bound: Bound): StatementPlan | null | undefined {
     let pairs: (readonly [Term, Term])[] | null = null
-    if (left.kind === 'array' && right.kind === 'array') {
-      if (left.items.length !== right.items.length) return { outputs: [], build: () => () => false }
+    if (left.kind === 'array' && right.kind === 'array' && left.items.length === right.items.length) {
       pairs = left.items.map((item, index) => [item, right.items[index] as Term])
     } else if (left.kind === 'object' && right.kind === 'object') {
       pairs = pairedEntries(left, right)
     }
-    if (pairs === null) return null
+    if (pairs === null) return undefined
     const plans = this.#inAnyOrder(pairs, bound, ([a, b], known) => this.#unification(a, b, known))
     if (plans === null) return null
     return {
@@ -496,8 +495,10 @@ export class Planner {
         return this.#composite(term.items, bound, setOf)
       case 'object':
         return this.#composite(term.entries.flat(), bound, objectOf)
-      case 'call':
-        return this.#composite(term.operands, bound, (getters) => this.#callOf(term, getters))
+      case 'call': {
+        const call = this.#callee(term)
+        return this.#composite(term.operands, bound, (getters) => callOf(call, getters))
+      }
       case 'comprehension': {
         if (!this.#isCapturedBound(term, bound)) return null
         return direct(this.#comprehension(term, bound))
@@ -632,33 +633,9 @@ export class Planner {
     }
   }
 
-  #callOf(term: Term & { readonly kind: 'call' }, getters: readonly Getter[]): Getter {
-    const callee = this.#linker.callee(term.name, getters.length, term.at)
-    const call = typeof callee === 'function' ? callee : callee.call
-    const [first, second] = getters
-    if (getters.length === 1 && first !== undefined) {
-      return (machine, frame) => {
-        const a = first(machine, frame)
-        return a === undefined ? undefined : call(machine, [a])
-      }
-    }
-    if (getters.length === 2 && first !== undefined && second !== undefined) {
-      return (machine, frame) => {
-        const a = first(machine, frame)
-        if (a === undefined) return undefined
-        const b = second(machine, frame)
-        return b === undefined ? undefined : call(machine, [a, b])
-      }
-    }
-    return (machine, frame) => {
-      const operands: Value[] = []
-      for (const getter of getters) {
-        const operand = getter(machine, frame)
-        if (operand === undefined) return undefined
-        operands.push(operand)
-      }
-      return call(machine, operands)
-    }
+  #callee(term: Term & { readonly kind: 'call' }): Call {
+    const callee = this.#linker.callee(term.name, term.operands.length, term.at)
+    return typeof callee === 'function' ? callee : callee.call
   }
 
   #comprehension(term: Term & { readonly kind: 'comprehension' }, bound: Bound): Getter {
@@ -708,6 +685,7 @@ export class Planner {
   }
 
   #unsafeStatement(statement: Statement, bound: Bound): RegoSyntaxError {
+    if (statement.kind === 'assign') return this.#unsafe([statement.term, statement.target], bound)
     if (statement.kind !== 'every') return this.#unsafe(directTerms(statement), bound)
     const captured = this.#resolution.captured.get(statement) ?? new Set()
     const missing = [...captured].find((variable) => !bound.has(variable))
@@ -726,8 +704,8 @@ export class Planner {
       name = variable.name.startsWith('_#') ? '_' : variable.name
       at = inner.at
     }
-    for (const term of terms) visitDirect(term, (inner) => blame(inner, null))
     for (const term of terms) {
+      visitDirect(term, (inner) => blame(inner, null))
       visitTerm(term, (closure) => {
         const captured = this.#resolution.captured.get(closure)
         if (captured !== undefined) visitTerm(closure, (inner) => blame(inner, captured))
@@ -813,6 +791,34 @@ function isCollection(value: Value): boolean {
     value !== null &&
     (isArray(value) || value instanceof RegoSet || isObject(value))
   )
+}
+
+/** A call whose undefined operands make it undefined. */
+function callOf(call: Call, getters: readonly Getter[]): Getter {
+  const [first, second] = getters
+  if (getters.length === 1 && first !== undefined) {
+    return (machine, frame) => {
+      const a = first(machine, frame)
+      return a === undefined ? undefined : call(machine, [a])
+    }
+  }
+  if (getters.length === 2 && first !== undefined && second !== undefined) {
+    return (machine, frame) => {
+      const a = first(machine, frame)
+      if (a === undefined) return undefined
+      const b = second(machine, frame)
+      return b === undefined ? undefined : call(machine, [a, b])
+    }
+  }
+  return (machine, frame) => {
+    const operands: Value[] = []
+    for (const getter of getters) {
+      const operand = getter(machine, frame)
+      if (operand === undefined) return undefined
+      operands.push(operand)
+    }
+    return call(machine, operands)
+  }
 }
 
 function member(collection: Getter, key: Getter): Getter {
@@ -926,6 +932,13 @@ function collector(shape: Shape, getters: readonly Getter[], slot: number): Cont
     }
     return false
   }
+}
+
+/** Whether a value of `source` could match an array or object written as `pattern`; others always could. */
+function canFit(pattern: Term, source: Term): boolean {
+  if (pattern.kind !== 'array' && pattern.kind !== 'object') return true
+  if (source.kind === 'comprehension') return source.shape === pattern.kind
+  return source.kind === 'variable' || source.kind === 'reference' || source.kind === 'call'
 }
 
 /** Parts that are evaluated before a negated equality, and must be defined for it to hold. */

@@ -25,8 +25,8 @@ function separatorsOf(delimiters: Value): string | undefined {
   if (!isArray(delimiters)) return undefined
   let separators = ''
   for (const delimiter of delimiters) {
-    if (typeof delimiter !== 'string' || delimiter === '') return undefined
-    separators += String.fromCodePoint(delimiter.codePointAt(0) ?? 0)
+    if (typeof delimiter !== 'string' || [...delimiter].length !== 1) return undefined
+    separators += delimiter
   }
   return separators === '' ? '.' : separators
 }
@@ -109,23 +109,20 @@ class GlobParser {
   #class(): Node | undefined {
     const isNegated = this.#take('!')
     const members: string[] = []
+    let isRange = false
     while (this.#index < this.#points.length && this.#points[this.#index] !== ']') {
-      if (this.#take('\\') && this.#index >= this.#points.length) return undefined
-      members.push(this.#points[this.#index] as string)
+      const isQuoted = this.#take('\\')
+      const member = this.#points[this.#index]
+      if (member === undefined) return undefined
+      if (members.length === 1 && member === '-' && !isQuoted) isRange = true
+      members.push(member)
       this.#index += 1
     }
-    if (!this.#take(']') || members.length === 0) return undefined
-    const [low, dash, high] = members
-    let test: PointTest
-    if (dash === '-' && high !== undefined) {
-      const from = low?.codePointAt(0) ?? 0
-      const to = high.codePointAt(0) ?? 0
-      if (members.length > 3 || to < from) return undefined
-      test = (code) => code >= from && code <= to
-    } else {
-      const codes = new Set(members.map((member) => member.codePointAt(0)))
-      test = (code) => codes.has(code)
-    }
+    if (!this.#take(']') || members.length === 0 || (isRange && members.length !== 3)) return undefined
+    const codes = members.map((member) => member.codePointAt(0) ?? 0)
+    const [low = 0, , high = 0] = codes
+    if (isRange && high < low) return undefined
+    const test: PointTest = isRange ? (code) => code >= low && code <= high : (code) => codes.includes(code)
     return { kind: 'point', test: isNegated ? (code) => !test(code) : test }
   }
 

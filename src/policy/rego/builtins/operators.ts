@@ -50,6 +50,7 @@ export const operators: Readonly<Record<string, Builtin>> = {
     arity: 3,
     call: (machine, [key, member, collection]) => {
       machine.tick()
+      if (collection instanceof RegoSet) return false
       const found = lookup(collection as Value, key as Value)
       return found !== undefined && equalValues(found, member as Value)
     },

@@ -51,7 +51,7 @@ export const sprintf: Builtin = binary((format, operands, machine) => {
 function print(operand: Value, verb: string, flags: string, precision: string | undefined): string | null {
   if (!'vdsqtxXobcfeg'.includes(verb)) return null
   if (isNumber(operand)) {
-    const integer = integerOf(operand)
+    const integer = printedInteger(operand)
     const printed =
       integer === undefined ? printFloat(doubleOf(operand), verb, precision) : printInteger(integer, verb)
     return printed === undefined ? mismatch(verb, operand) : signed(printed, flags)
@@ -161,9 +161,14 @@ function mismatch(verb: string, operand: Value): string {
 
 function described(operand: Value): string {
   if (!isNumber(operand)) return `string=${typeof operand === 'string' ? operand : textOf(operand)}`
-  const integer = integerOf(operand)
+  const integer = printedInteger(operand)
   if (integer === undefined) return `float64=${general(doubleOf(operand), 21)}`
   return `${Number.isSafeInteger(Number(integer)) ? 'int' : '*big.Int'}=${integer}`
+}
+
+/** Integers that JSON would write with an exponent print like fractions. */
+function printedInteger(value: Numeric): bigint | undefined {
+  return typeof value === 'number' && Math.abs(value) >= 1e21 ? undefined : integerOf(value)
 }
 
 function doubleOf(value: Numeric): number {
@@ -174,7 +179,7 @@ function doubleOf(value: Numeric): number {
 function textOf(value: Value): string {
   if (typeof value === 'string') return quoted(value)
   if (isNumber(value)) {
-    const integer = integerOf(value)
+    const integer = printedInteger(value)
     return integer === undefined ? general(doubleOf(value), 21) : integer.toString()
   }
   if (typeof value !== 'object' || value === null) return String(value)
