@@ -32,6 +32,8 @@ export interface ExchangeDeps {
   readonly approvals: Approvals
   readonly issuerKeys: IssuerKeys
   readonly evidence: Evidence
+  /** Called for every delegation lineage that was judged. */
+  readonly onLineageRead: (broken: boolean) => void
   /** Called for every policy evaluation with its duration in seconds. */
   readonly onPolicyEvaluated: (seconds: number, failed: boolean) => void
 }

@@ -38,6 +38,8 @@ import { consumeRevocations } from './revocations.ts'
 import { mountApprovalRoutes } from './routes/approvals.ts'
 import { mountInternalRoutes } from './routes/internal.ts'
 import { mountJwksRoute } from './routes/jwks.ts'
+import { mountMetricsJson } from './routes/metrics-json.ts'
+import { mountOAuthRoutes } from './routes/oauth.ts'
 import { mountRunRoutes } from './routes/run.ts'
 import { mountTokenRoute } from './routes/token.ts'
 import { createSigningKeys } from './signing-keys.ts'
@@ -130,6 +132,10 @@ export function createSts(deps: StsDeps): StsRole {
     approvals,
     issuerKeys: createIssuerKeys(egress),
     evidence,
+    onLineageRead: (broken) => {
+      counters.graphTraversals += 1
+      if (broken) counters.graphTraversalErrors += 1
+    },
     onPolicyEvaluated: (seconds, failed) => {
       counters.policyEvaluations += 1
       counters.policyEvaluationSeconds += seconds
@@ -165,6 +171,7 @@ export function createSts(deps: StsDeps): StsRole {
   mountTokenRoute(app, { exchange: exchangeDeps, gatewayKey: deps.keys.gatewaySts })
   mountJwksRoute(app, { keys, requireZone: settings.STS_JWKS_REQUIRE_ZONE })
   mountRunRoutes(app, exchangeDeps)
+  mountOAuthRoutes(app, { ...exchangeDeps, outbox: deps.outbox })
   mountApprovalRoutes(app, {
     approvals,
     waits,
@@ -184,6 +191,13 @@ export function createSts(deps: StsDeps): StsRole {
     keys,
     adminToken: settings.STS_ADMIN_TOKEN,
     publishAheadMs: settings.SIGNING_KEY_PUBLISH_AHEAD_SECONDS * 1000,
+  })
+  mountMetricsJson(app, {
+    counters,
+    audit,
+    maxPolicyAgeSeconds: () => bundles.maxAgeSeconds(),
+    pollIntervalSeconds: settings.OPA_POLL_SECONDS,
+    access: { mode: settings.CARACAL_MODE, metricsBearer: settings.METRICS_BEARER },
   })
   registerStsMetrics(deps.metrics, counters, {
     maxPolicyAgeSeconds: () => bundles.maxAgeSeconds(),

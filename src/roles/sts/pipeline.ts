@@ -2,6 +2,7 @@
  * Token exchange, step by step (sts §5.2). The order is the contract: a check may
  * rely on everything above it, and the first one that refuses decides the answer.
  */
+import { CaracalError } from '../../platform/errors.ts'
 import { bindAuthorityRecord } from './checks/bind-authority-record.ts'
 import { boundTtl } from './checks/bound-ttl.ts'
 import { decideResources } from './checks/decide-resources.ts'
@@ -31,6 +32,17 @@ const checks: readonly Check[] = [
   refuseRelay, //         K   subject tokens are traded by the gateway only
 ]
 
+/** Checks that refuse without evidence of their own, and the status their refusal is recorded under. */
+const silentRefusals: ReadonlyMap<Check, string> = new Map<Check, string>([
+  [verifySubjectToken, 'invalid_subject_token'],
+  [bindAuthorityRecord, 'reference_invalid'],
+  [validateReferences, 'reference_invalid'],
+])
+
+function isRefusal(error: unknown): error is CaracalError {
+  return error instanceof CaracalError && error.status < 500
+}
+
 /** Runs one exchange. Rejects with `CaracalError`; anything else is a defect. */
 export async function exchange(
   request: ExchangeRequest,
@@ -40,8 +52,14 @@ export async function exchange(
   const x = await openExchange(request, deps, signal) // A, D
   if (request.subjectTokenType === idTokenType) return federate(x, deps) // B
   for (const check of checks) {
-    const pending = check(x, deps)
-    if (pending !== undefined) await pending
+    try {
+      const pending = check(x, deps)
+      if (pending !== undefined) await pending
+    } catch (error) {
+      const status = silentRefusals.get(check)
+      if (status !== undefined && isRefusal(error)) deps.evidence.denied(x, status, { reason: error.message })
+      throw error
+    }
   }
   return issueMandate(x, deps) // M
 }

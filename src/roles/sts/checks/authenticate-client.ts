@@ -5,6 +5,7 @@
 
 import { isControlRequest, mayInvokeControl } from '../control-key.ts'
 import type { ApplicationDefinition } from '../definitions.ts'
+import { applicationMetadata } from '../evidence.ts'
 import type { ExchangeDeps } from '../exchange-deps.ts'
 import type { ExchangeRequest } from '../exchange-state.ts'
 import { invalidClient, zoneInvalid } from '../refusal.ts'
@@ -46,6 +47,13 @@ export async function authenticateClient(
   const secret = request.clientSecret ?? ''
   if (application !== null) {
     if (await deps.hasher.verify(secret, application.secretHash, signal)) return application
+    void deps.evidence.emit({
+      zoneId,
+      requestId: request.requestId,
+      decision: 'deny',
+      status: 'client_auth_failed',
+      metadata: applicationMetadata(application),
+    })
     return failed(request, deps, 'client secret does not match')
   }
   const elsewhere = await findApplicationAnywhere(deps.db, request.applicationId)

@@ -1,11 +1,12 @@
 /** Step G: the authority record, session and delegation the exchange refers to (sts §5.3). */
 import { recordAlive, sessionProblem } from '../alive.ts'
+import type { ExchangeDeps } from '../exchange-deps.ts'
 import type { Exchange } from '../exchange-state.ts'
 import { readDelegation } from '../lineage.ts'
 import { accessDenied } from '../refusal.ts'
 import type { SessionState } from '../store/snapshot.ts'
 
-export function validateReferences(x: Exchange): void {
+export function validateReferences(x: Exchange, deps: ExchangeDeps): void {
   validateRecord(x)
   if (x.agentSessionId === null) {
     if (x.delegationEdgeId !== null) throw accessDenied('delegation_edge_id requires agent_session_id')
@@ -13,7 +14,7 @@ export function validateReferences(x: Exchange): void {
   }
   const session = x.snapshot.sessions.find((candidate) => candidate.id === x.agentSessionId)
   x.session = ownSession(x, session)
-  if (x.delegationEdgeId !== null) validateDelegation(x, x.agentSessionId, x.delegationEdgeId)
+  if (x.delegationEdgeId !== null) validateDelegation(x, x.agentSessionId, x.delegationEdgeId, deps)
 }
 
 /** G1, for a record named by the form alone; a presented mandate's record was bound in E4. */
@@ -46,13 +47,14 @@ function ownSession(x: Exchange, session: SessionState | undefined): SessionStat
 }
 
 /** G4: the whole lineage carries authority now, and what is asked for stays inside its leaf. */
-function validateDelegation(x: Exchange, agentSessionId: string, edgeId: string): void {
+function validateDelegation(x: Exchange, agentSessionId: string, edgeId: string, deps: ExchangeDeps): void {
   const delegation = readDelegation({
     snapshot: x.snapshot,
     edgeId,
     agentSessionId,
     applicationId: x.application.id,
   })
+  deps.onLineageRead('broken' in delegation)
   if ('broken' in delegation) {
     throw accessDenied('delegation inactive, expired or not valid here', 403, { detail: delegation.broken })
   }

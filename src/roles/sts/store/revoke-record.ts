@@ -4,7 +4,7 @@
  * before can commit after. Late and repeated messages change nothing: `revoked_at` and
  * `revoked_reason` are set once. Indexes: primary key, `(zone_id, parent_id)`.
  */
-import type { Database } from '../../../platform/db/port.ts'
+import type { Database, Tx } from '../../../platform/db/port.ts'
 
 /** Resolves to how many records were revoked now. */
 export function revokeRecord(
@@ -13,25 +13,33 @@ export function revokeRecord(
   recordId: string,
   reason: string,
 ): Promise<number> {
-  return db.transaction(async (tx) => {
-    await tx.sql`select pg_advisory_xact_lock(hashtext(${`delegation:${zoneId}`}))`
-    const rows = await tx.sql`
-      with recursive lineage as (
-        select id from authority_records where id = ${recordId} and zone_id = ${zoneId}
-        union
-        select a.id
-        from lineage l
-        join authority_records a on a.parent_id = l.id and a.zone_id = ${zoneId}
-      )
-      update authority_records a
-      set status = 'revoked',
-          revoked_at = coalesce(a.revoked_at, now()),
-          revoked_reason = coalesce(a.revoked_reason, ${reason})
+  return db.transaction((tx) => revokeRecordIn(tx, zoneId, recordId, reason))
+}
+
+/** The same inside a transaction that does more. */
+export async function revokeRecordIn(
+  tx: Tx,
+  zoneId: string,
+  recordId: string,
+  reason: string,
+): Promise<number> {
+  await tx.sql`select pg_advisory_xact_lock(hashtext(${`delegation:${zoneId}`}))`
+  const rows = await tx.sql`
+    with recursive lineage as (
+      select id from authority_records where id = ${recordId} and zone_id = ${zoneId}
+      union
+      select a.id
       from lineage l
-      where a.id = l.id
-        and a.zone_id = ${zoneId}
-        and a.status <> 'revoked'
-      returning a.id`
-    return rows.length
-  })
+      join authority_records a on a.parent_id = l.id and a.zone_id = ${zoneId}
+    )
+    update authority_records a
+    set status = 'revoked',
+        revoked_at = coalesce(a.revoked_at, now()),
+        revoked_reason = coalesce(a.revoked_reason, ${reason})
+    from lineage l
+    where a.id = l.id
+      and a.zone_id = ${zoneId}
+      and a.status <> 'revoked'
+    returning a.id`
+  return rows.length
 }

@@ -1,0 +1,16 @@
+/** Token introspection (RFC 7662) for applications of the token's own zone. */
+import type { ExchangeDeps } from '../exchange-deps.ts'
+import type { Form } from '../form.ts'
+import { openPresentedToken, restsOnLiveAuthority } from './presented-token.ts'
+
+/** Members of RFC 7662 §2.2 and the mandate's own claims; `{active:false}` says nothing about why. */
+export async function introspect(
+  form: Form,
+  requestId: string,
+  deps: ExchangeDeps,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { x, claims } = await openPresentedToken(form, requestId, deps, signal)
+  if (claims === null || !restsOnLiveAuthority(x, claims)) return { active: false }
+  return { active: true, token_type: 'Bearer', ...claims }
+}

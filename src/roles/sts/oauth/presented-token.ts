@@ -1,0 +1,83 @@
+/**
+ * A token an authenticated application shows us to learn about it or to end it
+ * (RFC 7662, RFC 7009): ours, of the application's zone, and what it rests on now.
+ */
+import { parseCompact, verifySignature } from '../../../platform/jose/compact.ts'
+import { recordAlive, sessionProblem } from '../alive.ts'
+import type { ExchangeDeps } from '../exchange-deps.ts'
+import { accessTokenType, type Exchange, type ExchangeRequest } from '../exchange-state.ts'
+import type { Form } from '../form.ts'
+import { readDelegation } from '../lineage.ts'
+import { openExchange } from '../open-exchange.ts'
+import { invalidToken } from '../refusal.ts'
+
+export interface PresentedToken {
+  readonly x: Exchange
+  /** Verified claims, `null` when the token is not one of this zone's or has ended. */
+  readonly claims: Readonly<Record<string, unknown>> | null
+}
+
+/** Authenticates the caller like a token request (`client_id` is accepted for `application_id`) and verifies `token`. */
+export async function openPresentedToken(
+  form: Form,
+  requestId: string,
+  deps: ExchangeDeps,
+  signal: AbortSignal,
+): Promise<PresentedToken> {
+  const token = (form.get('token') ?? '').trim()
+  if (token === '') throw invalidToken('token is required')
+  const x = await openExchange(callerRequest(form, requestId, token), deps, signal)
+  return { x, claims: await verifiedClaims(x, token, deps) }
+}
+
+function callerRequest(form: Form, requestId: string, token: string): ExchangeRequest {
+  return {
+    requestId,
+    zoneId: (form.get('zone_id') ?? '').trim(),
+    applicationId: (form.get('application_id') ?? form.get('client_id') ?? '').trim(),
+    clientSecret: form.get('client_secret'),
+    resources: [],
+    scope: '',
+    requestedScopes: [],
+    subjectToken: token,
+    subjectTokenType: accessTokenType,
+    sessionId: null,
+    agentSessionId: null,
+    delegationEdgeId: null,
+    ttlSeconds: 0,
+    approvalId: null,
+    gateway: null,
+    verifiedClaims: null,
+  }
+}
+
+async function verifiedClaims(
+  x: Exchange,
+  token: string,
+  deps: ExchangeDeps,
+): Promise<Readonly<Record<string, unknown>> | null> {
+  const jws = parseCompact(token)
+  if (jws === null) return null
+  const { claims } = jws
+  if (claims.iss !== deps.issuer || claims.zone_id !== x.zoneId) return null
+  if (typeof claims.exp !== 'number' || claims.exp * 1000 <= x.snapshot.now) return null
+  const key = await deps.keys.verificationKey(x.zoneId, jws.header.kid)
+  return key !== null && verifySignature(jws, key) ? claims : null
+}
+
+/** True when everything the token rests on is alive in the snapshot: record, session, delegation. */
+export function restsOnLiveAuthority(x: Exchange, claims: Readonly<Record<string, unknown>>): boolean {
+  const { record, sessions, now } = x.snapshot
+  if (record === null || record.id !== claims.sid || !recordAlive(record, now)) return false
+  if (record.subject_id !== claims.sub) return false
+  const { agent_session_id: sessionId, delegation_edge_id: edgeId, client_id: clientId } = claims
+  if (sessionId === undefined && edgeId === undefined) return true
+  if (typeof sessionId !== 'string' || typeof clientId !== 'string') return false
+  const session = sessions.find((candidate) => candidate.id === sessionId)
+  if (session === undefined || sessionProblem(session, now) !== null) return false
+  if (typeof edgeId !== 'string') return edgeId === undefined
+  return !(
+    'broken' in
+    readDelegation({ snapshot: x.snapshot, edgeId, agentSessionId: sessionId, applicationId: clientId })
+  )
+}

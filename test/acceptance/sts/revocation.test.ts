@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { signEntry } from '../../../src/platform/bus/signature.ts'
+import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
+import { eventually } from '../../fixtures/eventually.ts'
+import { seedAuthorityRecord } from '../../fixtures/zone.ts'
+import {
+  claimsOf,
+  createWorld,
+  gatewayExchange,
+  mintGatewayMandate,
+  postForm,
+  type TokenAnswer,
+  token,
+  type World,
+} from '../../roles/sts/world.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await createWorld()
+})
+afterAll(async () => {
+  await world[Symbol.asyncDispose]()
+})
+
+const stream = 'caracal.sessions.revoke'
+const outcome = (answer: TokenAnswer) => [answer.status, answer.body?.error]
+
+async function publish(fields: Record<string, string>, signed = true): Promise<void> {
+  const entry = signed ? signEntry(keyRing(world.settings).streams, stream, fields) : fields
+  await world.bus.publish([{ stream, fields: entry }])
+}
+
+const statusOf = async (id: string) => {
+  const [row] = await world.db.sql<{ status: string; revoked_reason: string | null }[]>`
+    select status, revoked_reason from authority_records where id = ${id}`
+  return row
+}
+
+describe('sts §18 revocation', () => {
+  test('57: a record and everything minted under it', async () => {
+    const { mandate } = await mintGatewayMandate(world)
+    const resource = (await gatewayExchange(world, mandate)).body.access_token
+    const [parent, child] = [claimsOf(mandate).sid as string, claimsOf(resource).sid as string]
+    await publish({ zone_id: world.zone.zoneId, session_id: parent, reason: 'grant_revoked' })
+    await eventually(async () => (await statusOf(child))?.status === 'revoked')
+    expect(await statusOf(parent)).toEqual({ status: 'revoked', revoked_reason: 'grant_revoked' })
+    expect(outcome(await gatewayExchange(world, mandate))).toEqual([403, 'access_denied'])
+
+    await publish({ zone_id: world.zone.zoneId, session_id: parent, reason: 'again' })
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect((await statusOf(parent))?.revoked_reason).toBe('grant_revoked')
+  })
+
+  test('57: unsigned messages change nothing, delegation messages are taken', async () => {
+    const record = await seedAuthorityRecord(world.db, world.zone.zoneId, { subjectId: 'x' })
+    await publish({ zone_id: world.zone.zoneId, session_id: record }, false)
+    await publish({ zone_id: world.zone.zoneId, delegation_edge_id: 'e', reason: 'delegation_revoked' })
+    await publish({ zone_id: world.zone.zoneId, agent_session_id: 's', reason: 'ttl' })
+    await eventually(async () => {
+      const stats = await world.bus.group(stream, 'sts-revocation').stats()
+      return stats.pending === 0 && stats.undelivered === 0
+    })
+    expect((await statusOf(record))?.status).toBe('active')
+    expect(await world.bus.length(`${stream}.dead`)).toBe(0)
+  })
+
+  test('an application ends its own mandate, and only its own', async () => {
+    const { mandate } = await mintGatewayMandate(world)
+    const { id: application_id, secret: client_secret } = world.zone.application
+    const caller = { zone_id: world.zone.zoneId, application_id, client_secret }
+    const introspect = () => postForm(world.sts, '/oauth/2/introspect', { ...caller, token: mandate })
+    expect((await introspect()).body).toMatchObject({
+      active: true,
+      token_type: 'Bearer',
+      sub: application_id,
+      scope: 'nucleus:pay',
+    })
+    const wrong = { ...caller, client_secret: 'wrong', token: mandate }
+    expect(outcome(await postForm(world.sts, '/oauth/2/revoke', wrong))).toEqual([401, 'access_denied'])
+    expect((await postForm(world.sts, '/oauth/2/revoke', { ...caller, token: mandate })).status).toBe(200)
+    expect((await introspect()).body).toEqual({ active: false })
+    expect(outcome(await gatewayExchange(world, mandate))).toEqual([403, 'access_denied'])
+    const told = await world.db.sql<{ payload_json: Record<string, string> }[]>`
+      select payload_json from caracal_outbox where topic = ${stream}`
+    expect(told.map((row) => row.payload_json)).toContainEqual({
+      zone_id: world.zone.zoneId,
+      session_id: claimsOf(mandate).sid,
+      reason: 'client_revoked',
+    })
+    expect((await postForm(world.sts, '/oauth/2/revoke', { ...caller, token: 'nonsense' })).status).toBe(200)
+    expect((await postForm(world.sts, '/oauth/2/introspect', { ...caller, token: 'x' })).body).toEqual({
+      active: false,
+    })
+  })
+})
+
+describe('sts §18 mint limit', () => {
+  test('59: an operator lowers it, mandates already minted still trade', async () => {
+    const { mandate } = await mintGatewayMandate(world)
+    await world.db.sql`
+      insert into sts_rate_limit (singleton, limit_per_minute, updated_at) values (true, 1, now())`
+    const refresh = world.sts.jobs.find((job) => job.name === 'mint_limit_refresh')
+    await refresh?.run({ signal: new AbortController().signal })
+    const answer = await token(world, { scope: 'agent:lifecycle' })
+    expect(outcome(answer)).toEqual([429, 'provider_rate_limited'])
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect((await gatewayExchange(world, mandate)).status).toBe(200)
+    await world.db.sql`update sts_rate_limit set limit_per_minute = 1000000`
+    await refresh?.run({ signal: new AbortController().signal })
+    expect((await token(world, { scope: 'agent:lifecycle' })).status).toBe(200)
+  })
+})
