@@ -108,8 +108,13 @@ export function loadSettings(env: Environment, options: LoadOptions = {}): Setti
     const relevant = variable.roles === undefined || variable.roles.some((role) => roles.includes(role))
     const found = relevant ? lookup(name, variable) : null
     if (found === null) {
-      settings[name] = (relevant ? generate?.(name) : null) ?? variable.initial(situation)
-      if (relevant && settings[name] === null && required(name, variable, situation, given))
+      settings[name] = (relevant ? generate?.make(name) : null) ?? variable.initial(situation)
+      if (
+        relevant &&
+        !generate?.broken &&
+        settings[name] === null &&
+        required(name, variable, situation, given)
+      )
         problems.push(missing(name, mode))
       continue
     }
@@ -209,19 +214,31 @@ function reader(
   }
 }
 
-function secretMaker(directory: string, problems: string[]): (name: string) => string | null {
-  return (name) => {
-    if (!(name in generatedSecrets)) return null
-    const { file, bytes } = generatedSecrets[name as GeneratedSecret]
-    try {
-      return readOrCreateSecret(directory, file, bytes)
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? 'error'
-      problems.push(
-        `${name} cannot be generated in ${directory} (${code}): set it, or name a writable CARACAL_DATA_DIR or CARACAL_SECRETS_DIR`,
-      )
-      return null
-    }
+interface SecretMaker {
+  /** The directory cannot be used; the problem is already told. */
+  readonly broken: boolean
+  make(name: string): string | null
+}
+
+function secretMaker(directory: string, problems: string[]): SecretMaker {
+  let broken = false
+  return {
+    get broken() {
+      return broken
+    },
+    make(name) {
+      if (broken || !(name in generatedSecrets)) return null
+      const { file, bytes } = generatedSecrets[name as GeneratedSecret]
+      try {
+        return readOrCreateSecret(directory, file, bytes)
+      } catch (error) {
+        broken = true
+        problems.push(
+          `CARACAL_DATA_DIR: secrets cannot be kept in ${directory} (${(error as NodeJS.ErrnoException).code ?? 'error'}); name a writable directory, or set CARACAL_SECRETS_DIR`,
+        )
+        return null
+      }
+    },
   }
 }
 

@@ -4,8 +4,17 @@
  * start at the same moment end up with the same one (sdk-cli-console §12.3).
  */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 
 /** Variable → file name and number of random bytes. The names are read by other tools: keep them. */
 export const generatedSecrets = {
@@ -45,8 +54,20 @@ export function readOrCreateSecret(directory: string, file: string, bytes: numbe
 
 /** Creates `directory` for its owner only and tightens one that others could enter. */
 export function ensurePrivateDirectory(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDirectory(directory, 0o700)
   if (process.platform !== 'win32' && (statSync(directory).mode & 0o077) !== 0) chmodSync(directory, 0o700)
+}
+
+/** Makes `directory` and what is missing above it. Node's own recursive form never returns on some filesystems (/proc). */
+export function makeDirectory(directory: string, mode: number): void {
+  if (existsSync(directory)) return
+  const parent = dirname(directory)
+  if (parent !== directory) makeDirectory(parent, mode)
+  try {
+    mkdirSync(directory, { mode })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }
 
 function readSecret(path: string): string | null {

@@ -1,4 +1,5 @@
 /** The bus and the short-lived facts of this process: on Redis when there is one, else on Postgres. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Settings } from '../config/env.ts'
 import type { Bus } from '../platform/bus/port.ts'
@@ -8,6 +9,7 @@ import type { Ephemera } from '../platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../platform/ephemera/postgres.ts'
 import type { Job } from '../platform/jobs/job.ts'
 import type { Driver } from './deployment.ts'
+import { DependencyUnreachable } from './store.ts'
 
 export interface Drivers extends AsyncDisposable {
   readonly bus: Bus
@@ -20,13 +22,59 @@ export function driverOf(settings: Pick<Settings, 'REDIS_URL'>): Driver {
   return settings.REDIS_URL === null ? 'postgres' : 'redis'
 }
 
-export async function openDrivers(_settings: Settings, db: Database, log: Logger): Promise<Drivers> {
+/** Opens both ports. With Redis it resolves once Redis answers, for which it waits `SHUTDOWN_GRACE_MS`. */
+export async function openDrivers(settings: Settings, db: Database, log: Logger): Promise<Drivers> {
+  return settings.REDIS_URL === null ? onPostgres(db, log) : onRedis(settings.REDIS_URL, settings, db, log)
+}
+
+function onPostgres(db: Database, log: Logger): Drivers {
   const bus = createPostgresBus({ db, log })
   const ephemera = createPostgresEphemera({ db, log })
+  return { bus, ephemera, jobs: [...bus.jobs, ...ephemera.jobs], ...closing(bus, ephemera) }
+}
+
+async function onRedis(url: string, settings: Settings, db: Database, log: Logger): Promise<Drivers> {
+  // The client is large and most processes of a small deployment never need it.
+  const [{ createRedisBus }, { createRedisEphemera }] = await Promise.all([
+    import('../platform/bus/redis.ts'),
+    import('../platform/ephemera/redis.ts'),
+  ])
+  const bus = createRedisBus({ url, log, settings })
+  const ephemera = createRedisEphemera({ url, db, log, settings })
+  const drivers: Drivers = { bus, ephemera, jobs: [], ...closing(bus, ephemera) }
+  try {
+    await untilAnswered(() => Promise.all([bus.ping(), ephemera.ping()]), settings.SHUTDOWN_GRACE_MS, log)
+    return drivers
+  } catch (error) {
+    await drivers[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+async function untilAnswered(ping: () => Promise<unknown>, patienceMs: number, log: Logger): Promise<void> {
+  const deadline = Date.now() + patienceMs
+  for (let told = false; ; told = true) {
+    try {
+      await ping()
+      return
+    } catch (error) {
+      const reason = rootMessage(error)
+      // A refused password does not get better by waiting.
+      if (Date.now() >= deadline || /\b(?:WRONGPASS|NOAUTH|NOPERM)\b/.test(reason))
+        throw new DependencyUnreachable(`REDIS_URL: Redis cannot be used (${reason})`)
+      if (!told) log.warn({ dependency: 'redis', reason }, 'waiting for a dependency')
+      await sleep(Math.min(250, Math.max(1, deadline - Date.now())))
+    }
+  }
+}
+
+function rootMessage(error: unknown): string {
+  const { cause, message } = error as { cause?: unknown; message?: unknown }
+  return cause instanceof Error ? rootMessage(cause) : String(message)
+}
+
+function closing(bus: Bus, ephemera: Ephemera): AsyncDisposable {
   return {
-    bus,
-    ephemera,
-    jobs: [...bus.jobs, ...ephemera.jobs],
     async [Symbol.asyncDispose]() {
       await ephemera[Symbol.asyncDispose]()
       await bus[Symbol.asyncDispose]()

@@ -69,7 +69,7 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
     },
     async control() {
       const { createControl } = await import('../roles/control/index.ts')
-      return createControl({ ...platformOf('control'), sts })
+      return createControl({ ...platformOf('control'), sts: sts ?? (await remoteSts('control')) })
     },
     async coordinator() {
       const { createCoordinator } = await import('../roles/coordinator/index.ts')

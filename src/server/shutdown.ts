@@ -37,7 +37,8 @@ export async function shutDown(parts: ShutdownParts, budgetMs: number, log: Logg
   timeout.abort()
   if (!inTime) failures.push(`shutdown took longer than SHUTDOWN_GRACE_MS (${budgetMs} ms)`)
   for (const failure of failures) log.error({ failure }, 'shutdown failed')
-  if (failures.length === 0) log.info({ shutdown_ms: Math.round(performance.now() - began) }, 'stopped')
+  if (failures.length === 0 && parts.listeners.length > 0)
+    log.info({ shutdown_ms: Math.round(performance.now() - began) }, 'stopped')
   return failures
 }
 

@@ -19,6 +19,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { makeDirectory } from '../../config/secrets.ts'
 import { type Account, chooseAccount, mayEnter } from './account.ts'
 import { EmbeddedStoreError } from './binaries.ts'
 
@@ -34,7 +35,7 @@ const sharedHome = '/var/lib/caracal'
 
 /** Decides where the cluster of `dataDir` is and makes the directories around it. */
 export function choosePlace(dataDir: string): Place {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  makeDirectory(dataDir, 0o700)
   const root = realpathSync(dataDir)
   const entry = join(root, 'pg')
   // A link tells where an earlier start had to put the cluster.

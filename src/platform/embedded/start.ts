@@ -104,7 +104,6 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
 function openPlace(dataDir: string): Place {
   try {
     const place = choosePlace(dataDir)
-    mkdirSync(place.home, { recursive: true })
     const { uid } = statOrNull(place.cluster) ?? {}
     const ours = process.getuid?.()
     if (uid !== undefined && ours !== undefined && ours !== 0 && uid !== ours)
@@ -114,7 +113,7 @@ function openPlace(dataDir: string): Place {
     return place
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR')
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR' || code === 'ENOENT')
       throw new EmbeddedStoreError(
         `CARACAL_DATA_DIR ${dataDir} is not writable (${code}): choose another one, or set DATABASE_URL`,
       )
