@@ -66,6 +66,8 @@ export function connect(target: ConnectionTarget, session: SessionParameters, po
     TimeZone: 'UTC',
     // Our statements are short; compiling one costs more than it could ever save.
     jit: 'off',
+    // Disks are not spinning any more: without statistics the planner would read whole streams.
+    random_page_cost: '1.1',
   }
   if (session.role) connection.role = session.role
   const common = {
