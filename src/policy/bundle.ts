@@ -86,9 +86,9 @@ const contractRules = dataDocumentNames.map((name) => `${CONTRACT_PACKAGE}.${nam
 function tablesOf({ values, computed, program }: LinkedDocuments): NonNullable<PolicyBundle['tables']> {
   const literal: { -readonly [Name in keyof DocumentValues]: unknown } = {}
   for (const [name, value] of values) literal[name] = deepFreeze(toJson(value))
-  if (program !== null) return (input, options) => computeTables(program, literal, computed, input, options)
   const tables = indexDocuments(literal)
-  return () => tables
+  if (program === null) return () => tables
+  return (input, options) => computeTables(program, literal, tables, computed, input, options)
 }
 
 function refusal(detail: string, documentId?: string): BundleResult {

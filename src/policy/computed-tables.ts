@@ -22,10 +22,11 @@ import {
   type Tables,
 } from './tables.ts'
 
-/** `literal` are the documents in JSON form that need no evaluation. */
+/** `literal` are the documents in JSON form that need no evaluation, `indexed` their tables. */
 export function computeTables(
   program: Program,
   literal: DocumentValues,
+  indexed: Tables,
   computed: ReadonlySet<DataDocumentName>,
   input: DecisionInput,
   options: EvaluationOptions,
@@ -33,7 +34,6 @@ export function computeTables(
   const evaluate = beginEvaluation(program, input, options)
   const rule = (name: DataDocumentName): Value | undefined => evaluate(`${CONTRACT_PACKAGE}.${name}`)
   const document = (name: DataDocumentName): unknown => {
-    if (!computed.has(name)) return literal[name]
     const value = rule(name)
     return value === undefined ? undefined : deepFreeze(toJson(value))
   }
@@ -46,12 +46,17 @@ export function computeTables(
   }
   const applicationId = (key: string): string | undefined =>
     readApplicationId({ [key]: entry('app_ids', key) }, key)
+  const isGrantComputed = computed.has('grants') || computed.has('app_ids')
   return {
-    restricted: () => isRestricting(document('restrict')),
-    grant: (identifier) => readGrant(entry('grants', identifier), applicationId),
-    confinement: () => readConfinement(document('confinement')),
-    risk: () => readRisk(document('risk')),
-    tiers: () => readTiers(document('approval_tiers')),
+    restricted: computed.has('restrict') ? () => isRestricting(document('restrict')) : indexed.restricted,
+    grant: isGrantComputed
+      ? (identifier) => readGrant(entry('grants', identifier), applicationId)
+      : indexed.grant,
+    confinement: computed.has('confinement')
+      ? () => readConfinement(document('confinement'))
+      : indexed.confinement,
+    risk: computed.has('risk') ? () => readRisk(document('risk')) : indexed.risk,
+    tiers: computed.has('approval_tiers') ? () => readTiers(document('approval_tiers')) : indexed.tiers,
   }
 }
 

@@ -103,6 +103,7 @@ export function beginEvaluation(
   return (entrypoint) => {
     const group = program.groups.get(entrypoint.startsWith('data.') ? entrypoint.slice(5) : entrypoint)
     if (group === undefined || group.kind === 'function') return undefined
+    machine.surface()
     try {
       return readRule(group)(machine, [])
     } catch (error) {

@@ -46,6 +46,11 @@ export class Machine {
     if (this.steps > this.#limit) this.#check()
   }
 
+  /** Begins at the outside again, after an answer or a failure; what was spent stays spent. */
+  surface(): void {
+    this.#depth = 0
+  }
+
   enter(): void {
     this.#depth += 1
     if (this.#depth > DEPTH_BUDGET) {

@@ -15,6 +15,9 @@ import { conditionsOf, type IndexedRule, indexRules } from './rule-index.ts'
 import type { Body, Module, Rule, Term } from './syntax.ts'
 import { equalValues, type Value } from './value.ts'
 
+/** Far more than an evaluation may have open at once. */
+const MAX_CHAIN = 1000
+
 export interface Program {
   /** Groups by `package.rule`. */
   readonly groups: ReadonlyMap<string, RuleGroup>
@@ -251,6 +254,12 @@ function refuseRecursion(drafts: ReadonlyMap<string, Draft>): void {
   const visit = (draft: Draft): void => {
     if (finished.has(draft.group)) return
     open.add(draft.group)
+    if (open.size > MAX_CHAIN) {
+      const { module, rule } = draft.definitions[0] as Definition
+      inModule(module, () => {
+        throw new RegoSyntaxError(`more than ${MAX_CHAIN} rules depend on each other in a chain`, rule.at)
+      })
+    }
     for (const [dependency, at] of draft.dependencies) {
       if (open.has(dependency)) {
         const [definition] = draft.definitions

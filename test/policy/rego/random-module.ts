@@ -249,7 +249,8 @@ class ModuleDrawer {
   #collection(depth: number): string {
     return this.#oneOf([
       () => `[${this.#term('any', depth)}, ${this.#term('any', depth)}]`,
-      () => `{${this.#term('any', depth)}, ${this.#term('any', depth)}}`,
+      // Not one literal set: the reference implementation visits equal members of it twice.
+      () => `({${this.#term('any', depth)}} | {${this.#term('any', depth)}})`,
       () => `{"k": ${this.#term('any', depth)}, "l": ${this.#term('any', depth)}}`,
       () => `split(${this.#term('string', depth)}, ",")`,
       () => `sort([${this.#term('any', depth)}, ${this.#term('any', depth)}])`,
