@@ -33,8 +33,8 @@ beforeAll(async () => {
     const bus = createRedisBus({ url: store.url, log, settings: redisSettings })
     const ephemera = createRedisEphemera({ url: store.url, db: database.db, log, settings: redisSettings })
     closing.push(bus, ephemera)
-    await bus.ping()
-    await ephemera.ping()
+    await eventually(() => bus.ping().then(() => true), { timeoutMs: 20_000 })
+    await eventually(() => ephemera.ping().then(() => true), { timeoutMs: 20_000 })
     stages.push(await openStage({ platform: { database, bus, ephemera }, sts }))
   }
   for (const stage of stages) stage.route(upstream.url)

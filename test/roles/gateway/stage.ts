@@ -124,6 +124,8 @@ export interface Stage extends AsyncDisposable {
   readonly bus: Bus
   readonly ephemera: Ephemera
   readonly settings: Settings
+  /** Where events wait that the bus did not take. */
+  readonly journal: string
   call(options?: CallOptions): Promise<Answer>
   /** The response as it begins, for streams. */
   open(options?: CallOptions): Promise<IncomingMessage>
@@ -223,6 +225,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     bus,
     ephemera,
     settings,
+    journal: directory,
     open,
     async call(call) {
       return readAnswer(await open(call))

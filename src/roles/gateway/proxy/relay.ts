@@ -122,8 +122,8 @@ class Relay {
           addTrailer(response, pair)
       }
       response.end()
-      discardRest(request)
       this.#finish({ failure: null, cause: '', cut: false, revoked: false })
+      discardRest(request)
     },
     onResponseError: (_controller, error) => {
       if (this.#settled) return
@@ -191,9 +191,9 @@ class Relay {
       timer.unref()
       response.once('close', () => clearTimeout(timer))
       response.once('finish', () => clearTimeout(timer))
-      discardRest(this.#options.request)
     } else response.destroy()
     this.#finish({ failure: null, cause, cut: true, revoked })
+    discardRest(this.#options.request)
     this.#controller?.abort(new Error(cause))
   }
 
@@ -207,6 +207,8 @@ class Relay {
     clearTimeout(this.#writeTimer)
     clearTimeout(this.#maxTimer)
     this.#options.signal.removeEventListener('abort', this.#onAbort)
+    // Nobody reads it any more; what the caller still sends is discarded at the source.
+    this.#options.body?.destroy()
     this.#settle({
       failure: end.failure,
       cause: end.cause,

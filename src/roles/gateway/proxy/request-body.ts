@@ -47,6 +47,8 @@ export function requestBody(request: IncomingMessage, maxBytes: number): Readabl
   const onClose = (): void => {
     body.destroy(new Error('caller closed the request'))
   }
+  // undici listens only while it reads; a caller that leaves later must not end the process.
+  body.on('error', () => undefined)
   request.on('data', onData)
   request.on('end', onEnd)
   request.on('close', onClose)
