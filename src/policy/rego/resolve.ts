@@ -41,6 +41,16 @@ class Scope {
   }
 }
 
+/** The local variable a term is, when nothing has bound it. */
+export function unboundVariable(
+  resolution: Resolution,
+  term: Term,
+  bound: ReadonlySet<Variable>,
+): Variable | null {
+  const meaning = resolution.meanings.get(term)
+  return meaning?.kind === 'local' && !bound.has(meaning.variable) ? meaning.variable : null
+}
+
 /** Resolves one rule of a package whose rules are `ruleNames`. */
 export function resolveRule(rule: Rule, ruleNames: ReadonlySet<string>): Resolution {
   return new Resolver(ruleNames).rule(rule)

@@ -3,9 +3,10 @@
  * rules that agree; a set or an object that collects; a function. `undefined`
  * is no answer. Two different answers are a conflict, which ends the evaluation.
  */
+
+import { insert } from './closures.ts'
 import { RegoEvaluationError } from './failure.ts'
 import type { Getter, Machine } from './machine.ts'
-import { insert } from './plan.ts'
 import type { RuleIndex } from './rule-index.ts'
 import type { RuleKind } from './syntax.ts'
 import { equalValues, RegoObject, RegoSet, type Value } from './value.ts'
