@@ -269,7 +269,8 @@ class Parser {
     if (this.#isKeyword('in')) {
       if (terms.length > 2) throw refused('some … in takes at most a key and a value', at)
       this.#next()
-      const domain = this.#expression()
+      const domain = this.#relation()
+      if (this.#isKeyword('in')) throw refused('some … in takes one collection', this.#peek())
       this.#refuseWith()
       const [key, value] = terms
       return value === undefined

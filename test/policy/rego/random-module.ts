@@ -28,8 +28,42 @@ const inputs = {
   f: [true, false, null],
 }
 
+/** Constants that the input holds, so that no type is known before evaluating. */
+const constants: Readonly<Record<string, unknown>> = {
+  n0: 0,
+  n1: 1,
+  n2: 2,
+  half: 1.5,
+  tenth: 0.1,
+  minus: -1,
+  sx: 'x',
+  sa: 'a',
+  sabc: 'abc',
+  empty: '',
+  yes: true,
+  no: false,
+  none: null,
+  one: [1],
+  pair: [1, 2],
+  pairs: [
+    [1, 2],
+    [3, 4],
+  ],
+  words: ['x', 'a'],
+  object: { k: 1, l: 'x' },
+  nothing: [],
+}
+
+const constantsOf: Readonly<Record<Kind, readonly string[]>> = {
+  number: ['n0', 'n1', 'n2', 'half', 'tenth', 'minus'],
+  string: ['sx', 'sa', 'sabc', 'empty'],
+  boolean: ['yes', 'no'],
+  collection: ['one', 'pair', 'pairs', 'words', 'object', 'nothing'],
+  any: Object.keys(constants),
+}
+
 function drawInput(g: GeneratorValue): unknown {
-  const input: Record<string, unknown> = {}
+  const input: Record<string, unknown> = { c: constants }
   for (const [name, values] of Object.entries(inputs)) {
     if (g(fc.integer, { min: 0, max: 9 }) > 0) input[name] = g(fc.constantFrom, ...(values as unknown[]))
   }
@@ -64,7 +98,7 @@ class ModuleDrawer {
     const shape = this.#pick(['complete', 'complete', 'set', 'object', 'function'] as const)
     const lines: string[] = []
     const definitions = this.#int(1, 2)
-    if (shape === 'complete' && this.#chance(4)) lines.push(`default ${name} := ${this.#constant('any')}`)
+    if (shape === 'complete' && this.#chance(4)) lines.push(`default ${name} := ${this.#literal('any')}`)
     for (let index = 0; index < definitions; index += 1) lines.push(this.#rule(name, shape))
     if (shape === 'function') this.#functions.push(name)
     else this.#rules.push({ name, kind: shape })
@@ -76,7 +110,7 @@ class ModuleDrawer {
     this.#unused = []
     let parameter = ''
     if (shape === 'function') {
-      parameter = this.#chance(5) ? this.#constant('any') : this.#name('p')
+      parameter = this.#chance(5) ? this.#literal('any') : this.#name('p')
       if (parameter.startsWith('p')) this.#scope.push(parameter)
     }
     const statements = this.#body(this.#int(shape === 'complete' ? 0 : 1, 4))
@@ -303,9 +337,13 @@ class ModuleDrawer {
   }
 
   #constant(kind: Kind): string {
+    return this.#chance(4) ? this.#literal(kind) : `input.c.${this.#pick(constantsOf[kind])}`
+  }
+
+  #literal(kind: Kind): string {
     switch (kind) {
       case 'number':
-        return this.#pick(['0', '1', '2', '3', '1.5', '-1', '0.1', '10'])
+        return this.#pick(['0', '1', '2', '3', '1.5', '(-1)', '0.1', '10'])
       case 'string':
         return this.#pick(['"x"', '"y"', '"a"', '"abc"', '""', '"k"', '"1"'])
       case 'boolean':
