@@ -43,6 +43,12 @@ export interface Call {
   upstreamPath: string
   upstreamHeaders: string[]
   traceId: string
+  /** What the caller was answered; 0 until then. */
+  status: number
+  /** Sentence of a denial or cause of a failure, for the log. */
+  reason: string
+  /** From dial to response headers; `null` when nothing was dialled or nothing came. */
+  upstreamLatencyMs: number | null
 }
 
 /** The verified parts of a call after step 4; a step that runs later may rely on them. */

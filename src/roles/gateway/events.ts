@@ -4,6 +4,7 @@ import type { AuditEvent } from '../audit/index.ts'
 import { type Call, mandateOf } from './call.ts'
 import type { Denial } from './denial.ts'
 import { fingerprintOf, textClaim } from './mandate.ts'
+import { resultClass } from './record.ts'
 
 const event = (
   call: Call,
@@ -91,11 +92,4 @@ export function resourceRequested(call: Call, outcome: ResourceOutcome): AuditEv
     ...(outcome.revocationInterrupted ? { revocation_interrupted: true } : {}),
     ...(outcome.errorKind === null ? {} : { error_kind: outcome.errorKind }),
   })
-}
-
-function resultClass(status: number): string {
-  if (status >= 200 && status < 300) return 'success'
-  if (status >= 300 && status < 400) return 'redirect'
-  if (status >= 400 && status < 500) return 'client_error'
-  return status >= 500 ? 'server_error' : 'unknown'
 }

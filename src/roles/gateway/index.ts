@@ -14,7 +14,7 @@ import { createCircuitBreaker } from './circuit-breaker.ts'
 import { createCounters } from './counters.ts'
 import type { GatewaySts } from './gateway-sts.ts'
 import { createJobs } from './jobs.ts'
-import { registerMetrics } from './metrics.ts'
+import { createDurations, registerMetrics } from './metrics.ts'
 import { createPipeline } from './pipeline.ts'
 import { createPools } from './proxy/pools.ts'
 import { createAddressGuard, type Resolve } from './proxy/resolve.ts'
@@ -73,6 +73,18 @@ export function createGateway(deps: GatewayDeps): Gateway {
     bodyTimeoutMs: settings.STREAM_IDLE_TIMEOUT,
     trust: egressTrust(settings.CARACAL_TLS_EXTRA_CA_FILE, log),
   })
+  const consumer = createRevocationConsumer({
+    bus,
+    ephemera,
+    key: keys.streams,
+    log,
+    counters,
+    set: revocations,
+    snapshot,
+    host: deps.host ?? hostname(),
+    worker: deps.worker ?? 1,
+  })
+  registerMetrics(metrics, { counters, revocations, snapshot, circuitOpen: () => breaker.open, consumer, db })
   const ground: Ground = {
     settings,
     counters,
@@ -90,21 +102,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
     breaker,
     guard,
     audit,
+    durations: createDurations(metrics),
     log,
   }
   const pipeline = createPipeline(ground, pools)
-  const consumer = createRevocationConsumer({
-    bus,
-    ephemera,
-    key: keys.streams,
-    log,
-    counters,
-    set: revocations,
-    snapshot,
-    host: deps.host ?? hostname(),
-    worker: deps.worker ?? 1,
-  })
-  registerMetrics(metrics, { counters, revocations, snapshot, circuitOpen: () => breaker.open, consumer, db })
   let draining = false
   let tail: Tail | null = null
 
@@ -150,7 +151,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
         },
       })
       await snapshot.load()
-      await audit.drainJournal()
+      // What waits on disk may wait longer, the job tries again; a journal that cannot be written may not.
+      await audit.drainJournal().catch((error: unknown) => log.warn({ err: error }, 'audit_drain_failed'))
+      if ((await audit.readiness()) === 'audit_replay_unavailable') {
+        throw new Error('AUDIT_REPLAY_DIR cannot be written')
+      }
     },
     drain() {
       draining = true

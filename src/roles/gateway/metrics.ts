@@ -1,5 +1,5 @@
 /** Names of gateway §18 on the role's registry, and the flat object of `/metrics.json`. The audit sink adds its own. */
-import type { Registry } from 'prom-client'
+import { Histogram, type Registry } from 'prom-client'
 import type { Consumer, ConsumerStats } from '../../platform/bus/consume.ts'
 import type { Database } from '../../platform/db/port.ts'
 import { countFrom, gaugeFrom, metricValues, registerPoolMetrics } from '../../platform/observe/metrics.ts'
@@ -40,6 +40,29 @@ const counted: readonly (readonly [keyof Counters, string])[] = [
   ['revocation_reloads', 'Snapshots loaded'],
   ['revocation_reload_errors', 'Snapshots that failed to load'],
 ]
+
+/** Seconds of whole requests, of exchanges and of upstreams until their headers. */
+export interface Durations {
+  readonly request: Histogram<'result_class'>
+  readonly exchange: Histogram<'outcome'>
+  readonly upstream: Histogram<'result_class'>
+}
+
+const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+export function createDurations(registry: Registry): Durations {
+  const histogram = <Label extends string>(name: string, help: string, label: Label): Histogram<Label> =>
+    new Histogram({ name: prefix + name, help, labelNames: [label], buckets, registers: [registry] })
+  return {
+    request: histogram('request_duration_seconds', 'Whole requests', 'result_class'),
+    exchange: histogram('sts_exchange_duration_seconds', 'Exchanges with the STS', 'outcome'),
+    upstream: histogram(
+      'upstream_duration_seconds',
+      'Upstreams until their response headers',
+      'result_class',
+    ),
+  }
+}
 
 export function registerMetrics(registry: Registry, sources: MetricSources): void {
   const { counters, revocations, snapshot } = sources

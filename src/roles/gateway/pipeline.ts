@@ -32,6 +32,7 @@ import { type ErrorKind, type EvaluationStatus, requestDenied, resourceRequested
 import type { Pools } from './proxy/pools.ts'
 import { type RelayFailure, type RelayOutcome, relay } from './proxy/relay.ts'
 import { discardRest, requestBody } from './proxy/request-body.ts'
+import { record } from './record.ts'
 import { requestIdOf } from './request-id.ts'
 
 /** Steps 1–13a: whether this mandate may be used here and now. */
@@ -84,9 +85,12 @@ export function createPipeline(ground: Ground, pools: Pools): Pipeline {
         .catch((error: unknown) => {
           ground.log.error({ err: error, request_id: call.requestId }, 'request_failed')
           if (response.headersSent) response.destroy()
-          else answer(call, ground, denials.internal)
+          else answer(call, denials.internal)
         })
-        .finally(() => call.watch?.end())
+        .finally(() => {
+          call.watch?.end()
+          record(call, ground)
+        })
     },
   }
 }
@@ -119,6 +123,9 @@ function arrive(request: IncomingMessage, response: ServerResponse): Call {
     upstreamPath: '',
     upstreamHeaders: [],
     traceId: '',
+    status: 0,
+    reason: '',
+    upstreamLatencyMs: null,
   }
   response.on('close', () => {
     if (!response.writableEnded) call.abort.abort()
@@ -162,7 +169,7 @@ function refuse(call: Call, ground: Ground, denial: Denial): void {
   counters.requests_denied += 1
   if (denial.counter !== undefined) counters[denial.counter] += 1
   if (call.verified && call.directive === null) evidenceOfDenial(call, ground, denial)
-  answer(call, ground, denial)
+  answer(call, denial)
 }
 
 /** Only after a valid signature, and only for revocation hits and refused exchanges: unauthenticated floods leave no evidence. */
@@ -186,7 +193,7 @@ function reject(
 ): void {
   if (denial === denials.revoked) ground.counters.denials_revoked += 1
   ground.counters.upstream_errors += 1
-  answer(call, ground, denial)
+  answer(call, denial)
   emit(
     ground.audit.emit(
       resourceRequested(call, {
@@ -235,7 +242,7 @@ const failures: Readonly<Record<RelayFailure, Denial>> = {
 }
 
 function conclude(call: Call, ground: Ground, outcome: RelayOutcome, dialledAt: number): void {
-  const { counters, log } = ground
+  const { counters } = ground
   let gatewayStatus = outcome.upstreamStatus ?? 0
   if (outcome.failure === null) counters.requests_allowed += 1
   else {
@@ -243,38 +250,12 @@ function conclude(call: Call, ground: Ground, outcome: RelayOutcome, dialledAt: 
     gatewayStatus = denial.status
     counters.upstream_errors += 1
     if (outcome.failure === 'revoked') counters.denials_revoked += 1
-    answer(call, ground, denial)
+    answer(call, denial)
   }
   const failed = outcome.failure !== null || outcome.cut
-  if (failed) {
-    log.warn(
-      {
-        request_id: call.requestId,
-        zone_id: call.zoneId,
-        upstream_host: call.target?.hostname,
-        cause: outcome.cause,
-        status: gatewayStatus,
-      },
-      outcome.cut ? 'response_cut' : 'upstream_failed',
-    )
-  } else if (log.isLevelEnabled('debug')) {
-    log.debug(
-      {
-        request_id: call.requestId,
-        zone_id: call.zoneId,
-        application_id: call.applicationId,
-        resource: call.resource,
-        client_ip: call.clientIp,
-        upstream_host: call.target?.hostname,
-        auth_mode: call.directive?.auth_mode,
-        sts_latency_ms: call.stsLatencyMs,
-        upstream_latency_ms: (outcome.headersAt ?? dialledAt) - dialledAt,
-        trace_id: call.traceId,
-        status: gatewayStatus,
-      },
-      'request_proxied',
-    )
-  }
+  call.status = gatewayStatus
+  call.reason = outcome.cause
+  if (outcome.headersAt !== null) call.upstreamLatencyMs = outcome.headersAt - dialledAt
   emit(
     ground.audit.emit(
       resourceRequested(call, {
@@ -296,14 +277,10 @@ function errorKindOf(outcome: RelayOutcome): ErrorKind | null {
 }
 
 /** The gateway's own answer; whoever left gets none. */
-function answer(call: Call, ground: Ground, denial: Denial): void {
+function answer(call: Call, denial: Denial): void {
   const { request, response, requestId } = call
-  if (ground.log.isLevelEnabled('debug')) {
-    ground.log.debug(
-      { request_id: requestId, client_ip: call.clientIp, status: denial.status, reason: denial.description },
-      'request_denied',
-    )
-  }
+  call.status = denial.status
+  call.reason = denial.description === '' ? denial.code : denial.description
   if (response.headersSent || response.destroyed) return
   const body = JSON.stringify({
     ...denial.body,

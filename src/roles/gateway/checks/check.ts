@@ -8,6 +8,7 @@ import type { CircuitBreaker } from '../circuit-breaker.ts'
 import type { Counters } from '../counters.ts'
 import type { Denial } from '../denial.ts'
 import type { GatewaySts } from '../gateway-sts.ts'
+import type { Durations } from '../metrics.ts'
 import type { AddressGuard } from '../proxy/resolve.ts'
 import type { RateLimits } from '../rate-limits.ts'
 import type { RevocationSet } from '../revocations/set.ts'
@@ -30,6 +31,7 @@ export interface Ground {
   readonly breaker: CircuitBreaker
   readonly guard: AddressGuard
   readonly audit: AuditSink
+  readonly durations: Durations
   readonly log: Platform['log']
 }
 

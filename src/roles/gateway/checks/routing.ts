@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { mandateOf } from '../call.ts'
 import { denials } from '../denial.ts'
 import { textClaim } from '../mandate.ts'
@@ -11,7 +12,7 @@ export const clientIdAbsent: Check = (call) =>
 
 /** Step 7: names the resource; with repeated headers the first counts. Routing data, not authority. */
 export const resourceNamed: Check = (call) => {
-  call.resource = (call.request.headersDistinct['x-caracal-resource']?.[0] ?? '').trim()
+  call.resource = firstResource(call.request).trim()
   return call.resource === '' ? denials.missingResource : null
 }
 
@@ -25,4 +26,11 @@ export const zoneClaimed: Check = (call) => {
 export const clientClaimed: Check = (call) => {
   call.applicationId = textClaim(mandateOf(call).claims, 'client_id')
   return idPattern.test(call.applicationId) ? null : denials.missingClient
+}
+
+function firstResource(request: IncomingMessage): string {
+  const joined = request.headers['x-caracal-resource']
+  if (typeof joined !== 'string') return ''
+  // Node joins repeated headers with a comma, which an identifier may hold too; the split list costs more.
+  return joined.includes(',') ? (request.headersDistinct['x-caracal-resource']?.[0] ?? '') : joined
 }
