@@ -94,8 +94,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     verified,
     ephemera,
     limits: createRateLimits({
-      perIpPerMinute: settings.GATEWAY_RATE_LIMIT_PER_IP_PER_MIN ?? 0,
-      perApplicationPerMinute: settings.GATEWAY_RATE_LIMIT_PER_APPLICATION_PER_MIN ?? 0,
+      perIpPerMinute: settings.GATEWAY_RATE_LIMIT_PER_IP_PER_MIN,
+      perApplicationPerMinute: settings.GATEWAY_RATE_LIMIT_PER_APPLICATION_PER_MIN,
       now: clock,
     }),
     sts,

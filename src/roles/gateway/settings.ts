@@ -21,9 +21,6 @@ export type GatewaySettings = Pick<
   | 'METRICS_BEARER'
   | 'TLS_CERT_FILE'
   | 'CARACAL_TLS_EXTRA_CA_FILE'
-> & {
-  /** Requests per client address and minute in one process; 0 or absent is no limit. */
-  readonly GATEWAY_RATE_LIMIT_PER_IP_PER_MIN?: number
-  /** Requests per application and minute in one process; 0 or absent is no limit. */
-  readonly GATEWAY_RATE_LIMIT_PER_APPLICATION_PER_MIN?: number
-}
+  | 'GATEWAY_RATE_LIMIT_PER_IP_PER_MIN'
+  | 'GATEWAY_RATE_LIMIT_PER_APPLICATION_PER_MIN'
+>

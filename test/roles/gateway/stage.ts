@@ -26,7 +26,6 @@ import type { Job } from '../../../src/platform/jobs/job.ts'
 import type { AuditEvent } from '../../../src/roles/audit/event.ts'
 import { createAuditSink } from '../../../src/roles/audit/sink.ts'
 import { createGateway, type Gateway, type GatewayDeps } from '../../../src/roles/gateway/index.ts'
-import type { GatewaySettings } from '../../../src/roles/gateway/settings.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { testSettings } from '../../fixtures/settings.ts'
@@ -140,7 +139,7 @@ export interface Stage extends AsyncDisposable {
 }
 
 export interface StageOptions {
-  readonly settings?: Partial<Settings> & Partial<GatewaySettings>
+  readonly settings?: Partial<Settings>
   readonly deps?: Partial<GatewayDeps>
   readonly sts?: ZoneSts
   /** Another role's platform to stand on; its owner closes it. */
