@@ -783,9 +783,22 @@ export const variables = {
   }),
   STREAM_IDLE_TIMEOUT: duration({
     default: 60_000,
+    min: 0,
     roles: ['gateway'],
     aliases: ['CARACAL_GATEWAY_STREAM_IDLE_TIMEOUT'],
-    doc: 'A stream that is silent for this long is cut.',
+    doc: 'A stream that is silent for this long is cut; `0s` is never.',
+  }),
+  GATEWAY_RATE_LIMIT_PER_IP_PER_MIN: integer({
+    default: 0,
+    min: 0,
+    roles: ['gateway'],
+    doc: 'Requests per client address and minute in one gateway process before anything costly is done; 0 is no limit.',
+  }),
+  GATEWAY_RATE_LIMIT_PER_APPLICATION_PER_MIN: integer({
+    default: 0,
+    min: 0,
+    roles: ['gateway'],
+    doc: 'Requests per application and minute in one gateway process before anything costly is done; 0 is no limit.',
   }),
   IDLE_TIMEOUT: duration({
     default: 120_000,

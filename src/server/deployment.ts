@@ -13,7 +13,7 @@ export class DriverMismatch extends Error {
   override readonly name = 'DriverMismatch'
 }
 
-/** Records the drivers of a fresh deployment, or rejects with `DriverMismatch` when they differ from the recorded ones. */
+/** Records the drivers of a fresh deployment and rejects with `DriverMismatch` when they differ from the recorded ones. */
 export async function agreeOnDrivers(db: Pick<Queryable, 'sql'>, driver: Driver): Promise<void> {
   try {
     await db.sql`
@@ -24,6 +24,11 @@ export async function agreeOnDrivers(db: Pick<Queryable, 'sql'>, driver: Driver)
     // A role that may only read compares with what another process recorded.
     if (sqlState(error) !== '42501') throw error
   }
+  await assertDrivers(db, driver)
+}
+
+/** Rejects with `DriverMismatch` when the deployment has recorded other drivers. */
+export async function assertDrivers(db: Pick<Queryable, 'sql'>, driver: Driver): Promise<void> {
   const [recorded] = await db.sql<{ bus_driver: Driver; ephemera_driver: Driver }[]>`
     select bus_driver, ephemera_driver
     from deployment`

@@ -19,7 +19,7 @@ import { createRegistry } from '../platform/observe/metrics.ts'
 import { createOutbox } from '../platform/outbox/outbox.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { RoleName } from '../platform/role.ts'
-import { agreeOnDrivers, type Driver } from './deployment.ts'
+import { agreeOnDrivers, assertDrivers, type Driver } from './deployment.ts'
 import { driverOf, openDrivers } from './drivers.ts'
 import { type Store, withStore } from './store.ts'
 
@@ -67,9 +67,11 @@ export async function openPlatform(
     }
     const db = databaseOf(roles.find((role) => role === 'control') ?? roles[0] ?? 'control')
 
-    await agreeOnDrivers(db, driverOf(settings))
+    // Asked before the bus is opened and recorded once it works: a start with a mistyped URL decides nothing.
+    await assertDrivers(db, driverOf(settings))
     const drivers = await openDrivers(settings, db, log)
     opened.push(drivers)
+    await agreeOnDrivers(db, driverOf(settings))
     const keys = keyRing(settings)
     const outbox = createOutbox({ db, bus: drivers.bus, keys, settings, log })
     opened.push(outbox)
