@@ -14,10 +14,10 @@ import { findAdminToken, type StoredAdminToken, touchAdminToken } from './store/
 export interface Authenticator {
   /** The principal behind an opaque admin token. Throws 401 `invalid_admin_token`, or 429 once the address spent its attempts. */
   adminToken(bearer: string | null, clientIp: string): Promise<Principal>
+  /** The same without counting a failure; `null` for an unknown token. */
+  find(bearer: string): Promise<Principal | null>
   /** Counts one failed attempt of `clientIp` and answers the error to throw: `refusal`, or 429 over the budget. */
   failure(refusal: CaracalError, clientIp: string): Promise<CaracalError>
-  /** Drops what is remembered, so that a revocation made here takes effect here at once. */
-  forget(): void
 }
 
 const CACHE_MS = 5000
@@ -34,6 +34,7 @@ function principalOf(token: StoredAdminToken): Principal {
     bootstrap: token.created_by === 'env-bootstrap',
     derived: token.created_by.startsWith('env-derived'),
     seesEverything: token.scope === 'global',
+    managesControl: token.scope === 'global',
     bindings: null,
     accountId: null,
     expiresAt: null,
@@ -92,17 +93,21 @@ export function createAuthenticator(control: Control): Authenticator {
     }
   }
 
+  async function find(bearer: string): Promise<Principal | null> {
+    const key = createHash('sha256').update(bearer).digest('base64')
+    const known = proven.get(key)
+    if (known !== undefined) return known
+    const principal = await proveOnce(bearer, key)
+    if (principal !== null) void touch(principal.id)
+    return principal
+  }
+
   return {
     failure,
-    forget: () => proven.clear(),
+    find,
     async adminToken(bearer, clientIp) {
-      if (bearer === null) throw await failure(errorOf('invalid_admin_token'), clientIp)
-      const key = createHash('sha256').update(bearer).digest('base64')
-      const known = proven.get(key)
-      if (known !== undefined) return known
-      const principal = await proveOnce(bearer, key)
+      const principal = bearer === null ? null : await find(bearer)
       if (principal === null) throw await failure(errorOf('invalid_admin_token'), clientIp)
-      void touch(principal.id)
       return principal
     },
   }

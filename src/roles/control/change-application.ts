@@ -34,7 +34,7 @@ export async function changeApplication(
   change: ApplicationChange,
 ): Promise<Application> {
   if (isEmptyPatch({ ...change })) throw noFields()
-  if (change.traits !== undefined) checkTraits(change.traits, call.principal.seesEverything)
+  if (change.traits !== undefined) checkTraits(change.traits, call.principal.managesControl)
   refuseReserved(call.principal, 'application_name', change.name)
   const secret = change.client_secret
   const secretHash = secret === undefined ? undefined : await control.hasher.hashChosen(secret)
@@ -48,7 +48,7 @@ export async function changeApplication(
       }
     }
     const traits = change.traits ?? undefined
-    if (traits !== undefined && !call.principal.seesEverything) refuseHiddenTraitLoss(current)
+    if (traits !== undefined && !call.principal.managesControl) refuseHiddenTraitLoss(current)
     const row = await updateApplication(
       tx,
       call.zoneId,

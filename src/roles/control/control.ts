@@ -3,6 +3,7 @@ import type { Queryable, Tx } from '../../platform/db/port.ts'
 import type { EgressGuard } from '../../platform/egress/guarded-fetch.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { Sts } from '../sts/port.ts'
+import type { PlatformTokens } from './platform-token.ts'
 
 export type ControlPlatform = Pick<
   Platform,
@@ -24,7 +25,13 @@ export interface Control extends ControlPlatform {
   readonly egress: EgressGuard
   /** The policy side of the STS; `null` in a deployment that runs control without any way to ask it. */
   readonly sts: Sts | null
+  /** Login tokens of service accounts. */
+  readonly tokens: PlatformTokens
+  /** Sends a request to the coordinator's own routes, in this process or over HTTP; `null` where there is none. */
+  readonly coordinator: CoordinatorDoor | null
 }
+
+export type CoordinatorDoor = (request: Request) => Response | Promise<Response>
 
 /** What a call's statements may see: a zone, a comma list of zones, or everything (`null`), per row-level security (control-api §12.7). */
 export interface Scope {

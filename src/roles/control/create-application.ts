@@ -30,7 +30,7 @@ export async function createApplication(
   input: { readonly name: string; readonly traits?: readonly string[] | undefined },
 ): Promise<CreatedApplication> {
   const traits = input.traits ?? []
-  checkTraits(traits, call.principal.seesEverything)
+  checkTraits(traits, call.principal.managesControl)
   refuseReserved(call.principal, 'application_name', input.name)
   const id = uuidv7()
   const clientSecret = generateSecret('cs_')

@@ -52,7 +52,7 @@ function isControlResource(control: Control, identifier: string): boolean {
 function checkIdentifier(control: Control, call: AnyCall, identifier: string): void {
   checkResourceIdentifier(identifier, control.settings.CONTROL_AUDIENCE)
   refuseReserved(call.principal, 'resource_identifier', identifier)
-  if (isControlResource(control, identifier) && !call.principal.seesEverything) throw protectedResource()
+  if (isControlResource(control, identifier) && !call.principal.managesControl) throw protectedResource()
 }
 
 async function providerOf(db: Queryable, call: AnyCall, id: string): Promise<Provider> {
@@ -206,7 +206,7 @@ export async function changeResource(
   try {
     return await writing(control, call, async (tx) => {
       const current = found(await lockResource(tx, call.zoneId, call.id), 'resource_not_found')
-      if (isControlResource(control, current.identifier) && !call.principal.seesEverything) {
+      if (isControlResource(control, current.identifier) && !call.principal.managesControl) {
         throw protectedResource()
       }
       const next = identifier ?? current.identifier

@@ -1,9 +1,19 @@
-/** Picks the credential of a request and proves it (control-api §12.1). */
+/**
+ * Picks the credential of a request and proves it (control-api §12.1). Proofs are
+ * remembered for five seconds and never past the credential's own end; failures are
+ * not remembered and share one budget per address.
+ */
+import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
+import { LRUCache } from 'lru-cache'
 import { readBearer } from '../../platform/http/bearer.ts'
+import { type ErrorCode, errorOf } from '../../platform/http/errors/registry.ts'
+import { accountPrincipal, keyPrincipal } from './account-principal.ts'
 import { type Authenticator, createAuthenticator } from './authenticate.ts'
 import type { Control } from './control.ts'
+import { looksLikeJwt } from './platform-token.ts'
 import type { Principal } from './principal.ts'
+import { touchApiKey } from './store/api-keys.ts'
 
 export interface Credentials {
   /** The principal of the request. Throws 401, 429, or 400 `ambiguous_credentials`. */
@@ -22,16 +32,85 @@ const anonymous: Principal = {
   bootstrap: false,
   derived: false,
   seesEverything: false,
-  bindings: null,
+  managesControl: false,
+  bindings: [],
   accountId: null,
   expiresAt: null,
 }
 
+const CACHE_MS = 5000
+
+/** Key under which a logged-out token is refused until it would have expired. */
+export const deniedLoginKey = (jti: string): string => `caracal:auth:denied:${jti}`
+
 export function createCredentials(control: Control): Credentials {
   const authenticator = createAuthenticator(control)
+  const proven = new LRUCache<string, Principal>({ max: 512 })
+
+  const keyOf = (credential: string) => createHash('sha256').update(credential).digest('base64')
+
+  function remember(credential: string, principal: Principal): Principal {
+    const left = principal.expiresAt === null ? CACHE_MS : principal.expiresAt - Date.now()
+    if (left > 0) proven.set(keyOf(credential), principal, { ttl: Math.min(CACHE_MS, left) })
+    return principal
+  }
+
+  async function apiKey(presented: string): Promise<Principal | null> {
+    const principal = await keyPrincipal(control, presented)
+    if (principal === null) return null
+    void touch(principal.id)
+    return remember(presented, principal)
+  }
+
+  async function touch(id: string): Promise<void> {
+    const windowMs = Math.max(1, control.settings.ADMIN_TOKEN_LAST_USED_DEBOUNCE_SEC) * 1000
+    try {
+      if (await control.ephemera.setIfAbsent(`api:api_key_touched:${id}`, '1', windowMs)) {
+        await touchApiKey(control.db, id)
+      }
+    } catch (error) {
+      control.log.debug({ err: error }, 'api_key_touch_skipped')
+    }
+  }
+
+  /** A login token of ours, proved and not logged out. Uncertainty about the latter is a refusal. */
+  async function loginToken(presented: string): Promise<Principal | null> {
+    const claims = await control.tokens.verify(presented)
+    if (claims === null) return null
+    const denied = await control.ephemera.get(deniedLoginKey(claims.jti)).catch((cause: unknown) => {
+      throw errorOf('service_unavailable', { cause })
+    })
+    if (denied !== null) return null
+    const principal = await accountPrincipal(control, claims)
+    return principal === null ? null : remember(presented, principal)
+  }
+
+  async function orRefuse(
+    principal: Principal | null,
+    code: ErrorCode,
+    clientIp: string,
+  ): Promise<Principal> {
+    if (principal !== null) return principal
+    throw await authenticator.failure(errorOf(code), clientIp)
+  }
+
   return {
     anonymous,
     authenticator,
-    principalOf: (c, clientIp) => authenticator.adminToken(readBearer(c), clientIp),
+    async principalOf(c, clientIp) {
+      const bearer = readBearer(c)
+      const header = c.req.header('x-api-key')
+      if (header !== undefined && c.req.header('authorization') !== undefined) {
+        throw errorOf('ambiguous_credentials')
+      }
+      const presented = header ?? bearer
+      const known = presented === null ? undefined : proven.get(keyOf(presented))
+      if (known !== undefined) return known
+      if (header !== undefined) return orRefuse(await apiKey(header), 'invalid_api_key', clientIp)
+      if (bearer?.startsWith('cak_')) return orRefuse(await apiKey(bearer), 'invalid_api_key', clientIp)
+      if (bearer === null || !looksLikeJwt(bearer)) return authenticator.adminToken(bearer, clientIp)
+      const principal = (await loginToken(bearer)) ?? (await authenticator.find(bearer))
+      return orRefuse(principal, 'invalid_token', clientIp)
+    },
   }
 }

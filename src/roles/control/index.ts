@@ -8,21 +8,29 @@ import { requestContext } from '../../platform/http/request-context.ts'
 import { createRoleApp, type RoleAppOptions } from '../../platform/http/role-app.ts'
 import type { Role } from '../../platform/role.ts'
 import type { Sts } from '../sts/port.ts'
-import type { Control, ControlPlatform } from './control.ts'
+import type { Control, ControlPlatform, CoordinatorDoor } from './control.ts'
 import { createCredentials } from './credentials.ts'
 import { standingGroups } from './events.ts'
 import { mountRoutes } from './http.ts'
+import { INVOKE_PATH, mountInvoke } from './invoke/invoke.ts'
 import { controlJobs } from './jobs.ts'
 import { registerControlMetrics } from './metrics.ts'
 import { mountDocuments } from './openapi.ts'
+import { createPlatformTokens } from './platform-token.ts'
 import { createReadiness } from './readiness.ts'
 import { managementRoutes } from './routes/index.ts'
 import { seedAdminTokens } from './seed-admin-tokens.ts'
+import { seedIam } from './seed-iam.ts'
 import { createZoneStandings } from './zone-standings.ts'
 
 export interface ControlDeps extends ControlPlatform {
   /** Policy status and simulation. `null` where no STS can be asked: activation then stays at `waiting_for_sts`. */
   readonly sts: Sts | null
+  /**
+   * The coordinator's app where it runs in this process. Otherwise its routes are asked at
+   * `CARACAL_COORDINATOR_URL`, when that is set.
+   */
+  readonly coordinator?: CoordinatorDoor
   /** The guard for outbound calls; made from the settings unless given, and then owned by the giver. */
   readonly egress?: EgressGuard
 }
@@ -31,7 +39,6 @@ export interface ControlRole extends Role {
   readonly name: 'control'
 }
 
-const INVOKE_PATH = '/v1/control/invoke'
 const INVOKE_BODY_BYTES = 262_144
 const HEADER_BYTES = 16_384
 const HEADERS_TIMEOUT_MS = 15_000
@@ -62,7 +69,16 @@ export function createControl(deps: ControlDeps): ControlRole {
           extraCaFile: settings.CARACAL_TLS_EXTRA_CA_FILE,
         })
       : null
-  const control: Control = { ...deps, egress: deps.egress ?? (ownEgress as EgressGuard) }
+  const control: Control = {
+    ...deps,
+    egress: deps.egress ?? (ownEgress as EgressGuard),
+    tokens: createPlatformTokens({
+      db: deps.db,
+      cipher: deps.cipher,
+      issuer: settings.ISSUER_URL ?? settings.STS_ISSUER_URL ?? 'caracal',
+    }),
+    coordinator: deps.coordinator ?? (settings.CARACAL_COORDINATOR_URL === null ? null : fetch),
+  }
   const audit = createAdminAudit({ db: control.db, key: control.keys.audit, log: control.log })
   const readiness = createReadiness(control)
   const roleApp = createRoleApp({
@@ -82,6 +98,8 @@ export function createControl(deps: ControlDeps): ControlRole {
   })
   const credentials = createCredentials(control)
   mountDocuments(roleApp.app, managementRoutes, control)
+  if (settings.CARACAL_CONTROL_ENABLED) mountInvoke(roleApp.app, control, managementRoutes, audit)
+  else roleApp.app.post(INVOKE_PATH, (c) => c.notFound())
   mountRoutes(roleApp.app, managementRoutes, {
     control,
     credentials,
@@ -101,6 +119,7 @@ export function createControl(deps: ControlDeps): ControlRole {
     jobs: controlJobs(control),
     async prepare() {
       await seedAdminTokens(control)
+      await seedIam(control)
       for (const { stream, group, from } of standingGroups) {
         await control.bus.group(stream, group).ensure(from)
       }

@@ -19,8 +19,10 @@ export interface Principal {
   readonly bootstrap: boolean
   /** Console token derived from the bootstrap token. */
   readonly derived: boolean
-  /** Sees traits and the control resource, may write `control:` traits (control-api §3.4). */
+  /** Sees traits and the control resource (control-api §3.4). */
   readonly seesEverything: boolean
+  /** May write `control:` traits and the control resource; a Control key sees them but never changes them. */
+  readonly managesControl: boolean
   /** Role bindings that decide for service accounts and API keys; `null` for admin tokens. */
   readonly bindings: readonly Binding[] | null
   /** Service account behind an API key, or the account itself. */
@@ -40,5 +42,6 @@ export function scopeOf(principal: Principal): 'global' | 'zone' {
 
 /** Value of `created_by` and `updated_by` (control-api §3.7). */
 export function attributionOf(principal: Principal): string {
-  return principal.attributedTo ?? `admin:${principal.id}`
+  if (principal.attributedTo !== undefined) return principal.attributedTo
+  return principal.kind === 'admin_token' ? `admin:${principal.id}` : `${principal.kind}:${principal.id}`
 }

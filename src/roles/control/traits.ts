@@ -3,7 +3,7 @@
  * namespace that turns an application into a Control key. Every violation is 403.
  */
 import { CaracalError } from '../../platform/errors.ts'
-import { controlScopes } from './control/scopes.ts'
+import { controlScopes } from './invoke/scopes.ts'
 
 const MAX_TRAITS = 64
 const traitPattern = /^[A-Za-z][A-Za-z0-9._:-]*$/

@@ -119,6 +119,7 @@ export const controlCodes = {
   restriction_active: [403, 'A restriction is active'],
   retention_above_limit: [400, 'The retention is above the limit'],
   role_binding_exists: [409, 'The role binding exists'],
+  role_binding_not_found: [404, 'The role binding was not found'],
   role_built_in: [409, 'A built-in role cannot be changed'],
   role_in_use: [409, 'The role is in use'],
   role_name_conflict: [409, 'A role with this name exists'],

@@ -4,7 +4,9 @@ import { adminTokenRoutes } from './admin-tokens.ts'
 import { applicationRoutes } from './applications.ts'
 import { approvalRoutes } from './approvals.ts'
 import { auditRoutes } from './audit.ts'
+import { authRoutes } from './auth.ts'
 import { grantRoutes } from './grants.ts'
+import { iamRoutes } from './iam.ts'
 import { limitRoutes } from './limits.ts'
 import { overviewRoutes } from './overview.ts'
 import { policyRoutes } from './policies.ts'
@@ -18,7 +20,9 @@ import { workloadRoutes } from './workloads.ts'
 import { zoneRoutes } from './zones.ts'
 
 export const managementRoutes: readonly Route[] = [
+  ...authRoutes,
   ...adminTokenRoutes,
+  ...iamRoutes,
   ...limitRoutes,
   ...zoneRoutes,
   ...overviewRoutes,

@@ -1,0 +1,28 @@
+/** Token buckets in memory, one per subject, refilled continuously (control-api §9.1). */
+import { LRUCache } from 'lru-cache'
+
+interface Bucket {
+  tokens: number
+  at: number
+}
+
+const MAX_SUBJECTS = 10_000
+
+/** Answers whether `key` may go on; `clock` in milliseconds. */
+export function createBuckets(
+  capacity: number,
+  windowMs: number,
+  clock: () => number = () => performance.now(),
+): (key: string) => boolean {
+  const buckets = new LRUCache<string, Bucket>({ max: MAX_SUBJECTS })
+  return (key) => {
+    const now = clock()
+    const bucket = buckets.get(key) ?? { tokens: capacity, at: now }
+    bucket.tokens = Math.min(capacity, bucket.tokens + ((now - bucket.at) * capacity) / windowMs)
+    bucket.at = now
+    buckets.set(key, bucket)
+    if (bucket.tokens < 1) return false
+    bucket.tokens -= 1
+    return true
+  }
+}

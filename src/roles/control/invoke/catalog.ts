@@ -1,0 +1,585 @@
+/**
+ * What Control can do (control-api §9.7), as data: each command names the management
+ * operation it is and how its flags become that operation's input. Zones, tokens, subject
+ * withdrawal and approval decisions are deliberately absent.
+ */
+import type { Flags } from './flags.ts'
+
+export interface ManagementInput {
+  readonly params?: Readonly<Record<string, string>>
+  readonly query?: Readonly<Record<string, unknown>>
+  readonly body?: unknown
+}
+
+export type Action =
+  /** One call of a management operation. */
+  | { readonly kind: 'call'; readonly operationId: string; readonly input: (flags: Flags) => ManagementInput }
+  /** All pages of a list, as one array. */
+  | {
+      readonly kind: 'drain'
+      readonly operationId: string
+      readonly input: (flags: Flags) => ManagementInput
+    }
+  /** One page of a list, as an array. */
+  | { readonly kind: 'page'; readonly operationId: string; readonly input: (flags: Flags) => ManagementInput }
+  /** A call of the coordinator on the zone. */
+  | {
+      readonly kind: 'coordinator'
+      readonly method: 'GET' | 'PATCH' | 'DELETE'
+      readonly path: (flags: Flags) => string
+      readonly shape:
+        | 'session'
+        | 'tree'
+        | 'delegation'
+        | 'delegations'
+        | 'delegation-page'
+        | 'revocation'
+        | 'none'
+    }
+  | { readonly kind: 'state'; readonly mode: 'plan' | 'verify' | 'apply' }
+  | { readonly kind: 'ensure'; readonly object: string }
+  | { readonly kind: 'describe' }
+
+export interface Subcommand {
+  /** Scope to hold; `null` when the action checks its own. */
+  readonly scope: string | null
+  readonly flags: readonly (readonly [name: string, summary: string])[]
+  /** Refuse an application that is itself a Control key. */
+  readonly sparesControlKeys?: boolean
+  readonly action: Action
+}
+
+export interface Command {
+  readonly summary: string
+  readonly delegatesScope: boolean
+  readonly subcommands: Readonly<Record<string, Subcommand>>
+}
+
+const id = ['id', 'Identifier'] as const
+const flag = (name: string, summary: string) => [name, summary] as const
+
+/** Members without a value are left out, so that they are absent and not invalid. */
+function members(values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+}
+
+const byId = (flags: Flags): ManagementInput => ({ params: { id: flags.required('id') } })
+const nothing = (): ManagementInput => ({})
+
+const list = (scope: string, operationId: string): Subcommand => ({
+  scope: `control:${scope}:read`,
+  flags: [],
+  action: { kind: 'drain', operationId, input: nothing },
+})
+const get = (scope: string, operationId: string): Subcommand => ({
+  scope: `control:${scope}:read`,
+  flags: [id],
+  action: { kind: 'call', operationId, input: byId },
+})
+const remove = (scope: string, operationId: string): Subcommand => ({
+  scope: `control:${scope}:delete`,
+  flags: [id],
+  action: { kind: 'call', operationId, input: byId },
+})
+const write = (
+  scope: string,
+  operationId: string,
+  flags: Subcommand['flags'],
+  input: (flags: Flags) => ManagementInput,
+): Subcommand => ({ scope: `control:${scope}:write`, flags, action: { kind: 'call', operationId, input } })
+
+const resourceFlags = [
+  flag('name', 'Name'),
+  flag('identifier', 'Absolute URI'),
+  flag('scopes', 'Comma list of scopes'),
+  flag('upstream-url', 'Where traffic goes'),
+  flag('credential-provider-id', 'Provider of the upstream credential'),
+  flag('operations', 'JSON list of method, path and scope'),
+  flag('operation-enforcement', 'enforced or transport_uniform'),
+] as const
+
+const resourceBody = (flags: Flags) =>
+  members({
+    name: flags.text('name'),
+    identifier: flags.text('identifier'),
+    scopes: flags.list('scopes'),
+    upstream_url: flags.nullable('upstream-url'),
+    credential_provider_id: flags.nullable('credential-provider-id'),
+    operations: flags.json('operations'),
+    operation_enforcement: flags.text('operation-enforcement'),
+  })
+
+const providerFlags = [
+  flag('name', 'Name'),
+  flag('identifier', 'provider:// identifier'),
+  flag('kind', 'Provider kind'),
+  flag('config', 'JSON configuration'),
+] as const
+
+const providerBody = (flags: Flags) =>
+  members({
+    name: flags.text('name'),
+    identifier: flags.text('identifier'),
+    kind: flags.text('kind'),
+    config_json: flags.json('config'),
+  })
+
+const manifestOf = (flags: Flags) =>
+  (flags.list('policy-versions') ?? []).map((policy_version_id) => ({ policy_version_id }))
+
+const idPath = (flags: Flags, name = 'id') => encodeURIComponent(flags.required(name))
+
+const coordinator = (
+  scope: string,
+  flags: Subcommand['flags'],
+  action: Omit<Extract<Action, { kind: 'coordinator' }>, 'kind'>,
+): Subcommand => ({ scope: `control:${scope}`, flags, action: { kind: 'coordinator', ...action } })
+
+const sessionVerb = (verb: 'suspend' | 'resume'): Subcommand =>
+  coordinator('session:write', [id], {
+    method: 'PATCH',
+    path: (flags) => `agents/${idPath(flags)}/${verb}`,
+    shape: 'session',
+  })
+
+const ensure = (object: string): Subcommand => ({
+  scope: null,
+  flags: [
+    flag('spec', 'JSON specification'),
+    flag('dry-run', 'Only compare'),
+    flag('idempotency-key', 'Recorded in the evidence'),
+  ],
+  action: { kind: 'ensure', object },
+})
+
+const documentFlags = [
+  flag('document', 'JSON document of objects'),
+  flag('prune', 'Also remove what is not named'),
+]
+
+export const catalog: Readonly<Record<string, Command>> = {
+  app: {
+    summary: 'Applications',
+    delegatesScope: false,
+    subcommands: {
+      list: list('app', 'listApplications'),
+      get: get('app', 'getApplication'),
+      create: write('app', 'createApplication', [flag('name', 'Name')], (flags) => ({
+        body: { name: flags.required('name'), registration_method: 'managed' },
+      })),
+      patch: {
+        ...write('app', 'updateApplication', [id, flag('name', 'Name')], (flags) => ({
+          ...byId(flags),
+          body: members({ name: flags.text('name') }),
+        })),
+        sparesControlKeys: true,
+      },
+      'rotate-secret': { ...write('app', 'rotateApplicationSecret', [id], byId), sparesControlKeys: true },
+      delete: { ...remove('app', 'archiveApplication'), sparesControlKeys: true },
+      dcr: write(
+        'app',
+        'registerApplication',
+        [flag('name', 'Name'), flag('expires-in', 'Seconds')],
+        (flags) => ({
+          body: members({ name: flags.required('name'), expires_in: flags.integer('expires-in') }),
+        }),
+      ),
+    },
+  },
+  resource: {
+    summary: 'Resources',
+    delegatesScope: false,
+    subcommands: {
+      list: list('resource', 'listResources'),
+      get: get('resource', 'getResource'),
+      create: write('resource', 'createResource', resourceFlags, (flags) => ({ body: resourceBody(flags) })),
+      patch: write('resource', 'updateResource', [id, ...resourceFlags], (flags) => ({
+        ...byId(flags),
+        body: resourceBody(flags),
+      })),
+      delete: remove('resource', 'archiveResource'),
+    },
+  },
+  'identity-provider': {
+    summary: 'Credential providers',
+    delegatesScope: false,
+    subcommands: {
+      list: list('identity-provider', 'listProviders'),
+      get: get('identity-provider', 'getProvider'),
+      create: write('identity-provider', 'createProvider', providerFlags, (flags) => ({
+        body: providerBody(flags),
+      })),
+      patch: write('identity-provider', 'updateProvider', [id, ...providerFlags], (flags) => ({
+        ...byId(flags),
+        body: providerBody(flags),
+      })),
+      delete: remove('identity-provider', 'archiveProvider'),
+    },
+  },
+  policy: {
+    summary: 'Policies',
+    delegatesScope: false,
+    subcommands: {
+      list: list('policy', 'listPolicies'),
+      get: get('policy', 'getPolicy'),
+      create: write(
+        'policy',
+        'createPolicy',
+        [flag('name', 'Name'), flag('description', 'Description'), flag('content', 'Policy document')],
+        (flags) => ({
+          body: members({
+            name: flags.required('name'),
+            description: flags.text('description'),
+            content: flags.required('content'),
+          }),
+        }),
+      ),
+      validate: {
+        scope: 'control:policy:read',
+        flags: [flag('content', 'Policy document')],
+        action: {
+          kind: 'call',
+          operationId: 'validatePolicy',
+          input: (flags) => ({ body: { content: flags.required('content') } }),
+        },
+      },
+      version: write('policy', 'addPolicyVersion', [id, flag('content', 'Policy document')], (flags) => ({
+        ...byId(flags),
+        body: { content: flags.required('content') },
+      })),
+      delete: remove('policy', 'archivePolicy'),
+    },
+  },
+  'policy-set': {
+    summary: 'Policy sets',
+    delegatesScope: false,
+    subcommands: {
+      list: list('policy-set', 'listPolicySets'),
+      get: get('policy-set', 'getPolicySet'),
+      create: write(
+        'policy-set',
+        'createPolicySet',
+        [flag('name', 'Name'), flag('description', 'Description')],
+        (flags) => ({
+          body: members({ name: flags.required('name'), description: flags.text('description') }),
+        }),
+      ),
+      version: write(
+        'policy-set',
+        'addPolicySetVersion',
+        [id, flag('policy-versions', 'Comma list of policy versions, in order')],
+        (flags) => ({ ...byId(flags), body: { manifest: manifestOf(flags) } }),
+      ),
+      activate: write(
+        'policy-set',
+        'activatePolicySet',
+        [id, flag('version', 'Version to activate')],
+        (flags) => ({
+          ...byId(flags),
+          body: { version_id: flags.required('version') },
+        }),
+      ),
+      simulate: {
+        scope: 'control:policy-set:read',
+        flags: [id, flag('version', 'Version to try'), flag('input', 'JSON input')],
+        action: {
+          kind: 'call',
+          operationId: 'simulatePolicySet',
+          input: (flags) => ({
+            ...byId(flags),
+            body: members({ version_id: flags.required('version'), input: flags.json('input') }),
+          }),
+        },
+      },
+      delete: remove('policy-set', 'archivePolicySet'),
+    },
+  },
+  workload: {
+    summary: 'Workloads',
+    delegatesScope: false,
+    subcommands: {
+      list: list('workload', 'listWorkloads'),
+      get: get('workload', 'getWorkload'),
+      create: write('workload', 'createWorkload', [flag('name', 'Name')], (flags) => ({
+        body: { name: flags.required('name') },
+      })),
+      patch: write(
+        'workload',
+        'updateWorkload',
+        [id, flag('name', 'Name'), flag('bindings', 'JSON list of bindings')],
+        (flags) => ({
+          ...byId(flags),
+          body: members({ name: flags.text('name'), bindings: flags.json('bindings') }),
+        }),
+      ),
+      'rotate-secret': write('workload', 'rotateWorkloadSecret', [id], byId),
+      delete: remove('workload', 'deleteWorkload'),
+    },
+  },
+  grant: {
+    summary: 'Grants',
+    delegatesScope: false,
+    subcommands: {
+      list: {
+        scope: 'control:grant:read',
+        flags: [
+          flag('application-id', 'Application'),
+          flag('user-id', 'User'),
+          flag('resource-id', 'Resource'),
+        ],
+        action: {
+          kind: 'drain',
+          operationId: 'listGrants',
+          input: (flags) => ({
+            query: members({
+              application_id: flags.text('application-id'),
+              user_id: flags.text('user-id'),
+              resource_id: flags.text('resource-id'),
+            }),
+          }),
+        },
+      },
+      get: get('grant', 'getGrant'),
+      create: write(
+        'grant',
+        'createGrant',
+        [
+          flag('application-id', 'Application'),
+          flag('user-id', 'User'),
+          flag('resource-id', 'Resource'),
+          flag('scopes', 'Comma list of scopes'),
+        ],
+        (flags) => ({
+          body: {
+            application_id: flags.required('application-id'),
+            user_id: flags.required('user-id'),
+            resource_id: flags.required('resource-id'),
+            scopes: flags.list('scopes') ?? [],
+          },
+        }),
+      ),
+      revoke: remove('grant', 'revokeGrant'),
+    },
+  },
+  'authority-record': {
+    summary: 'Authority records',
+    delegatesScope: false,
+    subcommands: {
+      list: {
+        scope: 'control:authority-record:read',
+        flags: [flag('subject', 'Subject'), flag('status', 'Status'), flag('limit', 'Rows')],
+        action: {
+          kind: 'page',
+          operationId: 'listAuthorityRecords',
+          input: (flags) => ({
+            query: members({
+              subject_id: flags.text('subject'),
+              status: flags.text('status'),
+              limit: flags.text('limit'),
+            }),
+          }),
+        },
+      },
+    },
+  },
+  approval: {
+    summary: 'Approvals',
+    delegatesScope: false,
+    subcommands: { list: list('approval', 'listApprovals') },
+  },
+  audit: {
+    summary: 'Evidence',
+    delegatesScope: false,
+    subcommands: {
+      tail: {
+        scope: 'control:audit:read',
+        flags: [
+          flag('since', 'From'),
+          flag('until', 'To'),
+          flag('decision', 'Decision'),
+          flag('event-type', 'Event type'),
+          flag('request-id', 'Request'),
+          flag('limit', 'Rows'),
+        ],
+        action: {
+          kind: 'page',
+          operationId: 'listAuditEvents',
+          input: (flags) => ({
+            query: members({
+              since: flags.text('since'),
+              until: flags.text('until'),
+              decision: flags.text('decision'),
+              event_type: flags.text('event-type'),
+              request_id: flags.text('request-id'),
+              limit: flags.text('limit'),
+            }),
+          }),
+        },
+      },
+      admin: {
+        scope: 'control:audit:read',
+        flags: [flag('limit', 'Rows')],
+        action: {
+          kind: 'page',
+          operationId: 'listAdminActions',
+          input: (flags) => ({ query: members({ limit: flags.text('limit') }) }),
+        },
+      },
+    },
+  },
+  explain: {
+    summary: 'Why a request was decided as it was',
+    delegatesScope: false,
+    subcommands: {
+      '': {
+        scope: 'control:explain:read',
+        flags: [flag('request-id', 'Request'), flag('format', 'Display'), flag('flow', 'Display')],
+        action: {
+          kind: 'call',
+          operationId: 'explainRequest',
+          input: (flags) => ({ params: { requestId: flags.required('request-id') } }),
+        },
+      },
+    },
+  },
+  session: {
+    summary: 'Sessions',
+    delegatesScope: false,
+    subcommands: {
+      list: {
+        scope: 'control:session:read',
+        flags: [],
+        action: { kind: 'page', operationId: 'listSessions', input: nothing },
+      },
+      get: coordinator('session:read', [id], {
+        method: 'GET',
+        path: (flags) => `agents/${idPath(flags)}`,
+        shape: 'session',
+      }),
+      tree: coordinator('session:read', [id], {
+        method: 'GET',
+        path: (flags) => `agents/${idPath(flags)}/children`,
+        shape: 'tree',
+      }),
+      suspend: sessionVerb('suspend'),
+      resume: sessionVerb('resume'),
+      terminate: coordinator('session:delete', [id], {
+        method: 'DELETE',
+        path: (flags) => `agents/${idPath(flags)}`,
+        shape: 'none',
+      }),
+    },
+  },
+  delegation: {
+    summary: 'Delegations',
+    delegatesScope: false,
+    subcommands: {
+      active: coordinator('delegation:read', [], {
+        method: 'GET',
+        path: () => 'delegations/active',
+        shape: 'delegation-page',
+      }),
+      inbound: coordinator('delegation:read', [flag('session-id', 'Session')], {
+        method: 'GET',
+        path: (flags) => `delegations/inbound/${idPath(flags, 'session-id')}`,
+        shape: 'delegations',
+      }),
+      outbound: coordinator('delegation:read', [flag('session-id', 'Session')], {
+        method: 'GET',
+        path: (flags) => `delegations/outbound/${idPath(flags, 'session-id')}`,
+        shape: 'delegations',
+      }),
+      traverse: coordinator('delegation:read', [id], {
+        method: 'GET',
+        path: (flags) => `delegations/${idPath(flags)}/traverse`,
+        shape: 'delegations',
+      }),
+      revoke: coordinator('delegation:delete', [id], {
+        method: 'PATCH',
+        path: (flags) => `delegations/${idPath(flags)}/revoke`,
+        shape: 'revocation',
+      }),
+    },
+  },
+  state: {
+    summary: 'Declarative documents',
+    delegatesScope: true,
+    subcommands: {
+      plan: { scope: null, flags: documentFlags, action: { kind: 'state', mode: 'plan' } },
+      verify: { scope: null, flags: documentFlags, action: { kind: 'state', mode: 'verify' } },
+      apply: {
+        scope: null,
+        flags: [
+          ...documentFlags,
+          flag('dry-run', 'Only compare'),
+          flag('idempotency-key', 'Recorded in the evidence'),
+        ],
+        action: { kind: 'state', mode: 'apply' },
+      },
+    },
+  },
+  ensure: {
+    summary: 'One object as specified',
+    delegatesScope: true,
+    subcommands: {
+      application: ensure('application'),
+      'identity-provider': ensure('identity-provider'),
+      resource: ensure('resource'),
+      policy: ensure('policy'),
+      'policy-set': ensure('policy-set'),
+    },
+  },
+  catalog: {
+    summary: 'This catalog',
+    delegatesScope: true,
+    subcommands: { describe: { scope: null, flags: [], action: { kind: 'describe' } } },
+  },
+}
+
+/** Identity field and command of each declarative kind. */
+export const declarativeKinds = [
+  { kind: 'application', identityField: 'name', command: 'app' },
+  { kind: 'identity-provider', identityField: 'identifier', command: 'identity-provider' },
+  { kind: 'resource', identityField: 'identifier', command: 'resource' },
+  { kind: 'policy', identityField: 'name', command: 'policy' },
+  { kind: 'policy-set', identityField: 'name', command: 'policy-set' },
+] as const
+
+export type DeclarativeKind = (typeof declarativeKinds)[number]['kind']
+
+/** The catalog as `catalog describe` answers it. */
+export function describeCatalog() {
+  return {
+    commands: Object.entries(catalog).map(([command, { summary, delegatesScope, subcommands }]) => ({
+      command,
+      summary,
+      delegatesScope,
+      subcommands: Object.entries(subcommands).map(([subcommand, { scope, flags }]) => ({
+        subcommand,
+        scope,
+        flags: flags.map(([name, text]) => ({ name: `--${name}`, summary: text })),
+      })),
+    })),
+    declarative: {
+      kinds: declarativeKinds,
+      documentSchema: {
+        type: 'object',
+        required: ['objects'],
+        properties: {
+          objects: {
+            type: 'array',
+            items: {
+              type: 'object',
+              required: ['kind', 'spec'],
+              properties: {
+                kind: { enum: declarativeKinds.map((entry) => entry.kind) },
+                spec: { type: 'object' },
+              },
+            },
+          },
+          prune: { type: 'boolean' },
+        },
+      },
+    },
+  }
+}

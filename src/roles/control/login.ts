@@ -1,0 +1,63 @@
+/** Logging a service account in and out (control-api §12.3). Unknown, wrong and inactive look and cost the same. */
+import { errorOf } from '../../platform/http/errors/registry.ts'
+import { overLimit } from './authenticate.ts'
+import type { Control } from './control.ts'
+import { deniedLoginKey } from './credentials.ts'
+import type { Call } from './route.ts'
+import { findAccountByName, recordLogin } from './store/service-accounts.ts'
+
+const PER_ADDRESS = 10
+const MINUTE_MS = 60_000
+const FAILURES_PER_NAME = 5
+const NAME_WINDOW_MS = 15 * 60_000
+
+/** Counts one attempt under `key`; throws 429 over the limit and when nobody can count. */
+async function spend(control: Control, key: string, limit: number, windowMs: number): Promise<void> {
+  const counter = await control.ephemera.increment(key, windowMs).catch((error: unknown) => {
+    control.log.warn({ err: error }, 'login_limit_unavailable')
+    throw overLimit(windowMs)
+  })
+  if (counter.count > limit) throw overLimit(counter.remainingMs)
+}
+
+export interface LoginInput {
+  readonly username: string
+  readonly password: string
+  readonly ttl_seconds: number
+}
+
+/** Throws 401 `invalid_credentials`; 429 after ten attempts a minute of an address or five failures of a name. */
+export async function logIn(control: Control, call: Call<unknown, unknown>, input: LoginInput) {
+  const nameKey = `api:login_fail:${input.username}`
+  await spend(control, `api:login:ip:${call.clientIp}`, PER_ADDRESS, MINUTE_MS)
+  await spend(control, nameKey, FAILURES_PER_NAME, NAME_WINDOW_MS)
+  const account = await findAccountByName(control.db, input.username)
+  const proved =
+    account === null
+      ? await control.hasher.verifyUnknown(input.password, call.signal)
+      : await control.hasher.verify(input.password, account.password_hash, call.signal)
+  if (account === null || !proved || account.status !== 'active') throw errorOf('invalid_credentials')
+  await control.ephemera.delete(nameKey)
+  await recordLogin(control.db, account.id)
+  const access_token = await control.tokens.issue({
+    id: account.id,
+    username: account.username,
+    zoneId: account.zone_id,
+    tokenVersion: account.token_version,
+    ttlSeconds: input.ttl_seconds,
+  })
+  return {
+    access_token,
+    token_type: 'Bearer',
+    expires_in: input.ttl_seconds,
+    principal: { kind: 'service_account', id: account.id, name: account.username, zone_id: account.zone_id },
+  }
+}
+
+/** Denies the presented login token until it would have expired; other credentials have nothing to end. */
+export async function logOut(control: Control, call: Call<unknown, unknown>): Promise<void> {
+  const { jti, expiresAt } = call.principal
+  if (jti === undefined || expiresAt === null) return
+  const left = expiresAt - Date.now()
+  if (left > 0) await control.ephemera.set(deniedLoginKey(jti), '1', left)
+}

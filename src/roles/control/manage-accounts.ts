@@ -1,0 +1,126 @@
+/** Service accounts (control-api §12.3). The last platform administrator cannot be lost. */
+import type { Tx } from '../../platform/db/port.ts'
+import { errorOf } from '../../platform/http/errors/registry.ts'
+import { uuidv7 } from '../../platform/ids.ts'
+import type { Control } from './control.ts'
+import { found, noFields, notFound } from './not-found.ts'
+import { heldRules } from './rbac/escalation.ts'
+import { rulesAt, rulesCover } from './rbac/rules.ts'
+import type { Call } from './route.ts'
+import { isEmptyPatch } from './routes/inputs.ts'
+import { countPlatformAdmins, isPlatformAdmin, lockPlatformAdmins } from './store/roles.ts'
+import {
+  bindingsOf,
+  changePassword,
+  deleteServiceAccount,
+  findAccountSecret,
+  findServiceAccount,
+  type IamZone,
+  insertServiceAccount,
+  type ServiceAccount,
+  updateServiceAccount,
+} from './store/service-accounts.ts'
+import { findZone } from './store/zones.ts'
+
+type AnyCall = Call<unknown, unknown>
+
+/** Zone of an IAM object: the path's, else the body's, which must exist. Throws 404 `zone_not_found`. */
+export async function iamZoneOf(control: Control, zone: IamZone, wanted: string | null | undefined) {
+  if (zone !== undefined) return zone
+  if (wanted === undefined || wanted === null) return null
+  found(await findZone(control.db, wanted), 'zone_not_found')
+  return wanted
+}
+
+export async function createAccount(
+  control: Control,
+  call: AnyCall,
+  zone: IamZone,
+  input: {
+    readonly username: string
+    readonly password: string
+    readonly display_name?: string | undefined
+    readonly zone_id?: string | null | undefined
+    readonly status: 'active' | 'inactive'
+  },
+): Promise<ServiceAccount> {
+  const zoneId = await iamZoneOf(control, zone, input.zone_id)
+  const passwordHash = await control.hasher.hashChosen(input.password)
+  const row = await control.db.transaction((tx) =>
+    insertServiceAccount(tx, {
+      id: uuidv7(),
+      zoneId,
+      username: input.username,
+      displayName: input.display_name ?? null,
+      passwordHash,
+      status: input.status,
+      by: call.attribution.by,
+    }),
+  )
+  if (row === null) throw errorOf('username_taken')
+  return row
+}
+
+async function keepAnAdministrator(tx: Tx, accountId: string): Promise<void> {
+  await lockPlatformAdmins(tx)
+  if (!(await isPlatformAdmin(tx, accountId))) return
+  if ((await countPlatformAdmins(tx, { accountId })) === 0) throw errorOf('last_platform_admin')
+}
+
+/** Throws 400 `no_fields`; 404; 409 `last_platform_admin`. */
+export async function changeAccount(
+  control: Control,
+  call: AnyCall,
+  zone: IamZone,
+  patch: { readonly display_name?: string | undefined; readonly status?: 'active' | 'inactive' | undefined },
+): Promise<ServiceAccount> {
+  if (isEmptyPatch({ ...patch })) throw noFields()
+  return control.db.transaction(async (tx) => {
+    if (patch.status === 'inactive') await keepAnAdministrator(tx, call.id)
+    const fields = { displayName: patch.display_name, status: patch.status }
+    return found(
+      await updateServiceAccount(tx, zone, call.id, fields, call.attribution.by),
+      'service_account_not_found',
+    )
+  })
+}
+
+export async function removeAccount(control: Control, call: AnyCall, zone: IamZone): Promise<void> {
+  await control.db.transaction(async (tx) => {
+    await keepAnAdministrator(tx, call.id)
+    if (!(await deleteServiceAccount(tx, zone, call.id))) throw notFound('service_account_not_found')
+  })
+}
+
+/** Whoever sets another's password can act as them, so it takes everything they hold. */
+async function guardTakeover(control: Control, call: AnyCall, accountId: string): Promise<void> {
+  const bindings = await bindingsOf(control.db, accountId)
+  for (const scope of new Set(bindings.map((binding) => binding.zoneId))) {
+    if (!rulesCover(heldRules(call.principal, scope), rulesAt(bindings, scope))) {
+      throw errorOf('privilege_escalation')
+    }
+  }
+}
+
+/** Ends every token of the account. Throws 403 `current_password_invalid`, `privilege_escalation`; 404. */
+export async function setPassword(
+  control: Control,
+  call: AnyCall,
+  zone: IamZone,
+  input: { readonly current_password?: string | undefined; readonly new_password: string },
+): Promise<void> {
+  found(await findServiceAccount(control.db, zone, call.id), 'service_account_not_found')
+  const account = found(await findAccountSecret(control.db, call.id), 'service_account_not_found')
+  if (call.principal.accountId === call.id) {
+    const proved = await control.hasher.verify(
+      input.current_password ?? '',
+      account.password_hash,
+      call.signal,
+    )
+    if (!proved) throw errorOf('current_password_invalid')
+  } else {
+    await guardTakeover(control, call, call.id)
+  }
+  const hash = await control.hasher.hashChosen(input.new_password)
+  await control.db.transaction((tx) => changePassword(tx, call.id, hash, call.attribution.by))
+}
