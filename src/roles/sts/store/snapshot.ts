@@ -8,8 +8,10 @@
  * - The lineage is followed leaf to root for at most 11 edges: one more than is
  *   ever valid, so that an overlong or circular chain shows itself.
  *
- * Takes no locks. Every table is reached by primary key or by the index named in
- * its comment; the parameter is one JSON array, so the plan is prepared once.
+ * Requests that name the same application, session or resource share its row. The
+ * answer is one flat row per fact (`kind` says which), because building JSON in the
+ * store costs several times what the lookups do. Takes no locks; every table is
+ * reached by primary key or by the unique index of its natural key.
  */
 import { createCoalescer } from '../../../platform/bus/coalesce.ts'
 import type { Database } from '../../../platform/db/port.ts'
@@ -122,44 +124,56 @@ export function createSnapshotReader(db: Pick<Database, 'sql'>): ReadSnapshot {
   const batches = createCoalescer<SnapshotQuery, Snapshot>({
     maxItems: 64,
     flush: async (queries) => {
-      const rows = await readSnapshots(db, queries)
-      const answers = new Array<Snapshot>(queries.length)
-      for (const row of rows) answers[row.n] = row
-      return answers
+      const facts = gatherFacts(await readFacts(db, queries))
+      return queries.map((query) => assemble(query, facts))
     },
   })
   return (query) => batches.add(query)
 }
 
-async function readSnapshots(db: Pick<Database, 'sql'>, queries: readonly SnapshotQuery[]) {
-  const requests = JSON.stringify(
-    queries.map((query, n) => ({
-      n,
-      zone: query.zoneId,
-      app: query.applicationId,
-      app_known: query.applicationKnown,
-      record: query.recordId,
-      session: query.sessionId,
-      edge: query.edgeId,
-      key_known: query.keyKnown,
-      resources: query.resources,
-    })),
-  )
-  return db.sql<(Snapshot & { readonly n: number })[]>`
-    with recursive req as materialized (
-      select n, zone, app, app_known, record, session, edge, key_known, resources
-      from json_to_recordset(${requests}::text::json)
-        as r(n int, zone text, app text, app_known text, record text, session text, edge text,
-             key_known text, resources json)
+/** One fact; what `a` to `o` mean depends on `kind` (see `gatherFacts`). */
+interface FactRow {
+  readonly kind: string
+  readonly a: string
+  readonly b: string | null
+  readonly c: string | null
+  readonly d: string | null
+  readonly e: string | null
+  readonly f: string | null
+  readonly g: string | null
+  readonly h: string | null
+  readonly i: string | null
+  readonly j: string | null
+  readonly k: string | null
+  readonly l: string | null
+  readonly m: string | null
+  readonly n: string | null
+}
+
+function readFacts(db: Pick<Database, 'sql'>, queries: readonly SnapshotQuery[]) {
+  const zones = heldVersions(queries.map((query) => [query.zoneId, query.keyKnown]))
+  const applications = heldVersions(queries.map((query) => [query.applicationId, query.applicationKnown]))
+  const resources = heldVersions(
+    queries.flatMap((query) =>
+      query.resources.map(({ name, known }) => [`${query.zoneId}\0${name}`, known] as const),
     ),
-    lineage as (
-      select q.n, 1 as step, e.zone_id, e.id, e.parent_edge_id, e.source_agent_id, e.target_agent_id,
+  )
+  const named = [...resources].map(([key, known]) => {
+    const at = key.indexOf('\0')
+    return { zone: key.slice(0, at), name: key.slice(at + 1), known }
+  })
+  const records = present(queries.map((query) => query.recordId))
+  const sessions = present(queries.map((query) => query.sessionId))
+  const edges = present(queries.map((query) => query.edgeId))
+  return db.sql<FactRow[]>`
+    with recursive lineage as (
+      select 1 as step, e.id, e.zone_id, e.parent_edge_id, e.source_agent_id, e.target_agent_id,
              e.issuer_application_id, e.receiver_application_id, e.resource_id, e.scopes,
              e.constraints_json, e.status, e.expires_at, e.revoked_at, e.edge_version
-      from req q
-      join delegation_edges e on e.id = q.edge and e.zone_id = q.zone
+      from delegation_edges e
+      where e.id = any(${edges}::text[])
       union all
-      select l.n, l.step + 1, e.zone_id, e.id, e.parent_edge_id, e.source_agent_id, e.target_agent_id,
+      select l.step + 1, e.id, e.zone_id, e.parent_edge_id, e.source_agent_id, e.target_agent_id,
              e.issuer_application_id, e.receiver_application_id, e.resource_id, e.scopes,
              e.constraints_json, e.status, e.expires_at, e.revoked_at, e.edge_version
       from lineage l
@@ -167,98 +181,21 @@ async function readSnapshots(db: Pick<Database, 'sql'>, queries: readonly Snapsh
       where l.step < 11
     ),
     named_session as (
-      select n, zone, session as id from req where session is not null
+      select unnest(${sessions}::text[]) as id
       union
-      select n, zone_id, source_agent_id from lineage
+      select source_agent_id from lineage
       union
-      select n, zone_id, target_agent_id from lineage
+      select target_agent_id from lineage
     )
-    select
-      q.n,
-      (extract(epoch from now()) * 1000)::float8 as now,
-      app.version as application_version,
-      app.definition as application,
-      (
-        select json_build_object(
-          'id', a.id, 'session_type', a.session_type, 'subject_id', a.subject_id, 'status', a.status,
-          'expires_at', extract(epoch from a.expires_at) * 1000)
-        from authority_records a
-        where a.id = q.record and a.zone_id = q.zone
-      ) as record,
-      coalesce((
-        select json_agg(json_build_object(
-          'id', s.id, 'application_id', s.application_id, 'status', s.status, 'lifecycle', s.lifecycle,
-          'labels', s.labels, 'ttl_seconds', s.ttl_seconds,
-          'started_at', extract(epoch from s.spawned_at) * 1000,
-          'heartbeat_deadline_at', extract(epoch from s.heartbeat_deadline_at) * 1000,
-          'parent_id', s.parent_id, 'depth', s.depth,
-          'record', case when a.id is null then null else json_build_object(
-            'id', a.id, 'session_type', a.session_type, 'subject_id', a.subject_id, 'status', a.status,
-            'expires_at', extract(epoch from a.expires_at) * 1000) end))
-        from named_session m
-        join agent_sessions s on s.id = m.id and s.zone_id = m.zone
-        left join authority_records a on a.id = s.session_sid and a.zone_id = s.zone_id
-        where m.n = q.n
-      ), '[]'::json) as sessions,
-      coalesce((
-        select json_agg(json_build_object(
-          'step', l.step, 'id', l.id, 'parent_edge_id', l.parent_edge_id,
-          'source_session_id', l.source_agent_id, 'target_session_id', l.target_agent_id,
-          'issuer_application_id', l.issuer_application_id,
-          'receiver_application_id', l.receiver_application_id,
-          'resource_id', l.resource_id, 'scopes', l.scopes, 'constraints_json', l.constraints_json,
-          'status', l.status, 'expires_at', extract(epoch from l.expires_at) * 1000,
-          'revoked', l.revoked_at is not null, 'edge_version', l.edge_version) order by l.step)
-        from lineage l
-        where l.n = q.n
-      ), '[]'::json) as lineage,
-      coalesce((
-        select g.epoch from delegation_graph_epochs g where q.edge is not null and g.zone_id = q.zone
-      ), 0)::float8 as epoch,
-      coalesce((
-        select json_agg(json_build_object('name', x.name, 'version', d.version, 'definition', d.definition))
-        from json_to_recordset(q.resources) as x(name text, known text)
-        left join lateral (
-          select v.version,
-                 case when v.version = x.known then null else json_build_object(
-                   'id', r.id, 'identifier', r.identifier, 'upstream_url', r.upstream_url,
-                   'scopes', r.scopes, 'operations', r.operations,
-                   'operation_enforcement', r.operation_enforcement,
-                   'credential_provider_id', r.credential_provider_id,
-                   'provider', case when p.id is null then null else json_build_object(
-                     'id', p.id, 'provider_kind', p.provider_kind, 'config_json', p.config_json,
-                     'envelope', encode(k.envelope, 'hex')) end) end as definition
-          from resources r
-          left join providers p
-            on p.id = r.credential_provider_id and p.zone_id = r.zone_id and p.archived_at is null
-          left join secret_store k
-            on k.ref = 'zones/' || p.zone_id || '/providers/' || p.id || '/secretConfig'
-          cross join lateral (
-            select concat_ws('.', r.id, r.xmin::text, coalesce(p.xmin::text, '-'), coalesce(k.xmin::text, '-'))
-              as version
-          ) v
-          where r.zone_id = q.zone and (r.identifier = x.name or r.id = x.name) and r.archived_at is null
-          order by (r.identifier = x.name) desc
-          limit 1
-        ) d on true
-      ), '[]'::json) as resources,
-      binding.policy_set_id,
-      binding.active_version_id as policy_set_version_id,
-      signing.id as kid,
-      case when signing.id = q.key_known then null else encode(signing.envelope, 'hex') end as key_envelope
-    from req q
-    left join lateral (
-      select a.xmin::text as version,
-             case when a.xmin::text = q.app_known then null else json_build_object(
-               'name', a.name, 'registration_method', a.registration_method,
-               'client_secret_hash', a.client_secret_hash, 'traits', a.traits) end as definition
-      from applications a
-      join zones z on z.id = a.zone_id and z.archived_at is null
-      where a.id = q.app
-        and a.zone_id = q.zone
-        and a.archived_at is null
-        and (a.expires_at is null or a.expires_at > now())
-    ) app on true
+    select 'zone' as kind, q.zone as a, binding.policy_set_id as b, binding.active_version_id as c,
+           signing.id as d,
+           case when signing.id = q.key_held then null else encode(signing.envelope, 'hex') end as e,
+           (extract(epoch from now()) * 1000)::text as f,
+           case when cardinality(${edges}::text[]) = 0 then null else (
+             select g.epoch::text from delegation_graph_epochs g where g.zone_id = q.zone
+           ) end as g,
+           null as h, null as i, null as j, null as k, null as l, null as m, null as n
+    from unnest(${[...zones.keys()]}::text[], ${[...zones.values()]}::text[]) as q(zone, key_held)
     left join lateral (
       select b.policy_set_id, b.active_version_id
       from policy_set_bindings b
@@ -275,5 +212,223 @@ async function readSnapshots(db: Pick<Database, 'sql'>, queries: readonly Snapsh
         and s.active_from <= now()
       order by s.version desc
       limit 1
-    ) signing on true`
+    ) signing on true
+    union all
+    select 'application', a.id, a.zone_id, a.xmin::text,
+           case when a.xmin::text = q.known then null else json_build_object(
+             'name', a.name, 'registration_method', a.registration_method,
+             'client_secret_hash', a.client_secret_hash, 'traits', a.traits)::text end,
+           null, null, null, null, null, null, null, null, null, null
+    from unnest(${[...applications.keys()]}::text[],
+                ${[...applications.values()]}::text[]) as q(id, known)
+    join applications a on a.id = q.id
+    join zones z on z.id = a.zone_id and z.archived_at is null
+    where a.archived_at is null and (a.expires_at is null or a.expires_at > now())
+    union all
+    select 'record', a.id, a.zone_id, a.session_type, a.subject_id, a.status,
+           (extract(epoch from a.expires_at) * 1000)::text,
+           null, null, null, null, null, null, null, null
+    from authority_records a
+    where a.id = any(${records}::text[])
+    union all
+    select 'session', s.id, s.zone_id, s.application_id, s.status, s.lifecycle,
+           array_to_json(s.labels)::text, s.ttl_seconds::text,
+           (extract(epoch from s.spawned_at) * 1000)::text,
+           (extract(epoch from s.heartbeat_deadline_at) * 1000)::text,
+           s.parent_id, s.depth::text, a.id,
+           concat_ws(' ', a.session_type, a.status, extract(epoch from a.expires_at) * 1000),
+           a.subject_id
+    from named_session m
+    join agent_sessions s on s.id = m.id
+    left join authority_records a on a.id = s.session_sid and a.zone_id = s.zone_id
+    union all
+    select 'edge', l.id, l.zone_id, l.parent_edge_id, l.source_agent_id, l.target_agent_id,
+           l.issuer_application_id, l.receiver_application_id, l.resource_id,
+           array_to_json(l.scopes)::text, l.constraints_json::text, l.status,
+           (extract(epoch from l.expires_at) * 1000)::text, (l.revoked_at is not null)::text,
+           l.edge_version::text
+    from lineage l
+    union all
+    select 'resource', q.name, q.zone, d.version, d.definition,
+           null, null, null, null, null, null, null, null, null, null
+    from unnest(${named.map((one) => one.zone)}::text[], ${named.map((one) => one.name)}::text[],
+                ${named.map((one) => one.known)}::text[]) as q(zone, name, known)
+    cross join lateral (
+      select v.version,
+             case when v.version = q.known then null else json_build_object(
+               'id', r.id, 'identifier', r.identifier, 'upstream_url', r.upstream_url,
+               'scopes', r.scopes, 'operations', r.operations,
+               'operation_enforcement', r.operation_enforcement,
+               'credential_provider_id', r.credential_provider_id,
+               'provider', case when p.id is null then null else json_build_object(
+                 'id', p.id, 'provider_kind', p.provider_kind, 'config_json', p.config_json,
+                 'envelope', encode(k.envelope, 'hex')) end)::text end as definition
+      from resources r
+      left join providers p
+        on p.id = r.credential_provider_id and p.zone_id = r.zone_id and p.archived_at is null
+      left join secret_store k
+        on k.ref = 'zones/' || p.zone_id || '/providers/' || p.id || '/secretConfig'
+      cross join lateral (
+        select concat_ws('.', r.id, r.xmin::text, coalesce(p.xmin::text, '-'), coalesce(k.xmin::text, '-'))
+          as version
+      ) v
+      where r.zone_id = q.zone and (r.identifier = q.name or r.id = q.name) and r.archived_at is null
+      order by (r.identifier = q.name) desc
+      limit 1
+    ) d`
+}
+
+/** The version each key is held at; `''` (send the content) as soon as one request does not hold that version. */
+function heldVersions(
+  held: readonly (readonly [key: string, version: string | null])[],
+): Map<string, string> {
+  const versions = new Map<string, string>()
+  for (const [key, version] of held) {
+    const other = versions.get(key)
+    versions.set(key, other === undefined || other === version ? (version ?? '') : '')
+  }
+  return versions
+}
+
+function present(ids: readonly (string | null)[]): string[] {
+  return [...new Set(ids.filter((id) => id !== null))]
+}
+
+/** What a batch read, by id. Zones are compared when a request takes its part. */
+interface Facts {
+  readonly zones: ReadonlyMap<string, FactRow>
+  readonly applications: ReadonlyMap<string, FactRow>
+  readonly resources: ReadonlyMap<string, FactRow>
+  readonly records: ReadonlyMap<string, FactRow>
+  readonly sessions: ReadonlyMap<string, FactRow>
+  readonly edges: ReadonlyMap<string, FactRow>
+}
+
+function gatherFacts(rows: readonly FactRow[]): Facts {
+  const kinds = {
+    zone: new Map<string, FactRow>(),
+    application: new Map<string, FactRow>(),
+    resource: new Map<string, FactRow>(),
+    record: new Map<string, FactRow>(),
+    session: new Map<string, FactRow>(),
+    edge: new Map<string, FactRow>(),
+  }
+  for (const row of rows) {
+    const key = row.kind === 'resource' ? `${row.b}\0${row.a}` : row.a
+    kinds[row.kind as keyof typeof kinds].set(key, row)
+  }
+  return {
+    zones: kinds.zone,
+    applications: kinds.application,
+    resources: kinds.resource,
+    records: kinds.record,
+    sessions: kinds.session,
+    edges: kinds.edge,
+  }
+}
+
+/** The part of a batch that one request asked for; rows of another zone are not there for it. */
+function assemble(query: SnapshotQuery, facts: Facts): Snapshot {
+  const { zoneId } = query
+  const zone = facts.zones.get(zoneId) as FactRow
+  const inZone = (row: FactRow | undefined): FactRow | null => (row?.b === zoneId ? row : null)
+  const application = inZone(facts.applications.get(query.applicationId))
+  const record = query.recordId === null ? null : inZone(facts.records.get(query.recordId))
+  const lineage = query.edgeId === null ? [] : walkLineage(query.edgeId, zoneId, facts)
+  const sessionIds = new Set(lineage.flatMap((edge) => [edge.source_session_id, edge.target_session_id]))
+  if (query.sessionId !== null) sessionIds.add(query.sessionId)
+  return {
+    now: Number(zone.f),
+    application_version: application?.c ?? null,
+    application: application?.d ? (JSON.parse(application.d) as ApplicationRow) : null,
+    record: record === null ? null : recordState(record),
+    sessions: [...sessionIds].flatMap((id) => {
+      const row = inZone(facts.sessions.get(id))
+      return row === null ? [] : [sessionState(row)]
+    }),
+    lineage,
+    epoch: Number(zone.g ?? 0),
+    resources: query.resources.map(({ name }) => {
+      const row = facts.resources.get(`${zoneId}\0${name}`)
+      return {
+        name,
+        version: row?.c ?? null,
+        definition: row?.d ? (JSON.parse(row.d) as ResourceRow) : null,
+      }
+    }),
+    policy_set_id: zone.b,
+    policy_set_version_id: zone.c,
+    kid: zone.d,
+    key_envelope: zone.e,
+  }
+}
+
+const longestWalk = 11
+
+function walkLineage(leafId: string, zoneId: string, facts: Facts): EdgeState[] {
+  const lineage: EdgeState[] = []
+  let id: string | null = leafId
+  while (id !== null && lineage.length < longestWalk) {
+    const row = facts.edges.get(id)
+    if (row?.b !== zoneId) break
+    lineage.push(edgeState(row, lineage.length + 1))
+    id = row.c
+  }
+  return lineage
+}
+
+function recordState(row: FactRow): RecordState {
+  return {
+    id: row.a,
+    session_type: row.c as RecordState['session_type'],
+    subject_id: row.d,
+    status: row.e ?? '',
+    expires_at: Number(row.f),
+  }
+}
+
+function sessionState(row: FactRow): SessionState {
+  return {
+    id: row.a,
+    application_id: row.c ?? '',
+    status: row.d ?? '',
+    lifecycle: row.e as SessionState['lifecycle'],
+    labels: JSON.parse(row.f ?? '[]') as string[],
+    ttl_seconds: row.g === null ? null : Number(row.g),
+    started_at: Number(row.h),
+    heartbeat_deadline_at: row.i === null ? null : Number(row.i),
+    parent_id: row.j,
+    depth: Number(row.k),
+    record: row.l === null ? null : subjectRecord(row.l, row.m ?? '', row.n),
+  }
+}
+
+function subjectRecord(id: string, state: string, subjectId: string | null): RecordState {
+  const [sessionType, status, expiresAt] = state.split(' ')
+  return {
+    id,
+    session_type: sessionType as RecordState['session_type'],
+    subject_id: subjectId,
+    status: status ?? '',
+    expires_at: Number(expiresAt),
+  }
+}
+
+function edgeState(row: FactRow, step: number): EdgeState {
+  return {
+    step,
+    id: row.a,
+    parent_edge_id: row.c,
+    source_session_id: row.d ?? '',
+    target_session_id: row.e ?? '',
+    issuer_application_id: row.f ?? '',
+    receiver_application_id: row.g ?? '',
+    resource_id: row.h,
+    scopes: JSON.parse(row.i ?? '[]') as string[],
+    constraints_json: JSON.parse(row.j ?? 'null') as unknown,
+    status: row.k ?? '',
+    expires_at: Number(row.l),
+    revoked: row.m !== 'false',
+    edge_version: Number(row.n),
+  }
 }
