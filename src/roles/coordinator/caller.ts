@@ -7,8 +7,6 @@ export interface Caller {
   readonly scopes: ReadonlySet<string>
   /** `sid` of the mandate; the operator token has none. */
   readonly authorityRecordId: string | null
-  readonly agentSessionId: string | null
-  readonly delegationEdgeId: string | null
 }
 
 const admin = 'coordinator.admin'
@@ -31,6 +29,13 @@ export const maySpawnUnder = (caller: Caller, parentApplicationId: string): bool
 
 export const mayDelegateFrom = (caller: Caller, issuerApplicationId: string): boolean =>
   ownsOr(caller, issuerApplicationId, 'coordinator.delegate_from')
+
+/** Register a service of the application and report its health. */
+export const mayServe = maySpawnFor
+
+/** Enqueue from the application, or start, cancel and complete what its services are asked. */
+export const mayInvokeFor = (caller: Caller, applicationId: string): boolean =>
+  isAdmin(caller) || ownsOr(caller, applicationId, 'coordinator.invoke_from')
 
 /** A delegation that names no resource needs a scope of its own. */
 export const mayDelegateBroadly = (caller: Caller, issuerApplicationId: string): boolean =>

@@ -17,7 +17,7 @@ export interface Constraints {
 export type ParsedConstraints =
   | { readonly ok: true; readonly constraints: Constraints }
   /** `code` is the wire error, `key` the member that caused it. */
-  | { readonly ok: false; readonly code: ConstraintError; readonly key: string }
+  | { readonly ok: false; readonly code: ConstraintError; readonly key: string; readonly message: string }
 
 const isoUtc = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z$/
 
@@ -53,21 +53,28 @@ const isConstraintKey = (key: string): key is ConstraintKey => Object.hasOwn(che
 /** Reads constraints as they arrive or as they are stored; `max_depth` becomes `max_hops`. */
 export function parseConstraints(value: unknown): ParsedConstraints {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return { ok: false, code: 'invalid_delegation_constraint', key: 'constraints' }
+    return refused('invalid_delegation_constraint', '', 'must be an object')
   }
   const given = value as Record<string, unknown>
   for (const [key, item] of Object.entries(given)) {
-    if (!isConstraintKey(key)) return { ok: false, code: 'invalid_delegation_constraint', key }
-    if (!checks[key](item)) return { ok: false, code: `invalid_${key}`, key }
+    if (!isConstraintKey(key)) return refused('invalid_delegation_constraint', key, 'is not a known member')
+    if (!checks[key](item)) return refused(`invalid_${key}`, key, 'is not valid')
   }
   const { max_depth: depth, ...rest } = given
   if (depth !== undefined && rest.max_hops !== undefined && depth !== rest.max_hops) {
-    return { ok: false, code: 'invalid_max_hops', key: 'max_hops' }
+    return refused('invalid_max_hops', 'max_hops', 'must equal max_depth')
   }
   const hops = rest.max_hops ?? depth
   const constraints = hops === undefined ? rest : { ...rest, max_hops: hops }
   return { ok: true, constraints: constraints as Constraints }
 }
+
+const refused = (code: ConstraintError, key: string, message: string): ParsedConstraints => ({
+  ok: false,
+  code,
+  key,
+  message,
+})
 
 /** Hops as evaluated: absent is 1. */
 export const hopsOf = (constraints: Constraints): number => constraints.max_hops ?? 1

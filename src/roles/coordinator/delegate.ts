@@ -2,56 +2,29 @@
  * Creates a delegation edge (coordinator §8.2). One transaction: idempotency key, graph lock,
  * checks in the order of the spec, insert, events, receipt. Authority only narrows: the one
  * decision about that is `narrow.ts`.
+ *
+ * Round trips: begin, key (only with one), lock and facts, writes, commit.
  */
-
 import type { Tx } from '../../platform/db/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
-import { type Caller, mayDelegateBroadly, mayDelegateFrom } from './caller.ts'
-import { type Constraints, hopsOf, parseConstraints } from './constraints.ts'
+import { hopsOf } from './constraints.ts'
+import { type DelegateRequest, readTerms, type Terms } from './delegation-terms.ts'
 import { delegationView } from './delegation-view.ts'
 import type { CoordinatorContext } from './deps.ts'
-import { edgeCreated, recorded } from './events.ts'
-import { type Claim, claimKey } from './idempotency.ts'
+import { edgeCreated } from './events.ts'
+import { type Claim, claimKey, unlessInactive } from './idempotency.ts'
 import { excessOver } from './narrow.ts'
 import { refuse } from './refusal.ts'
-import { type EdgeRow, insertEdge, isEdgeLive, liveInbound, reaches } from './store/edges.ts'
-import { currentEpoch } from './store/epochs.ts'
+import { type EdgeRow, insertEdge, isEdgeLive, liveInbound, type NewEdge } from './store/edges.ts'
+import { readEpoch, startEpoch } from './store/epochs.ts'
+import { reaches } from './store/graph.ts'
 import { lockGraph } from './store/locks.ts'
 import { findResources, type ResourceRef } from './store/references.ts'
 import { findEndpoints, type SessionRow } from './store/sessions.ts'
 
-export interface DelegateRequest {
-  readonly requestId: string
-  readonly caller: Caller
-  readonly sourceSessionId: string
-  readonly targetSessionId: string
-  /** Null only in the seed's body form: taken from the session. */
-  readonly issuerApplicationId: string | null
-  readonly receiverApplicationId: string | null
-  readonly parentEdgeId: string | null
-  /** Row id or public identifier. */
-  readonly resourceId: string | null
-  readonly scopes: readonly string[]
-  readonly constraints: unknown
-  readonly expiresAt: string | null
-  readonly ttlSeconds: number | null
-  readonly seedForm: boolean
-  readonly idempotencyKey: string | null
-}
-
 export interface Delegated {
   readonly body: Record<string, unknown>
   readonly replayed: boolean
-}
-
-interface Terms {
-  readonly issuer: string
-  readonly receiver: string
-  readonly scopes: readonly string[]
-  readonly constraints: Constraints
-  readonly expiresAt: string | null
-  readonly ttlSeconds: number | null
-  readonly broad: boolean
 }
 
 /** Throws the refusals of coordinator §8.2. */
@@ -59,74 +32,16 @@ export async function createDelegation(
   deps: CoordinatorContext,
   request: DelegateRequest,
 ): Promise<Delegated> {
-  const constraints = readConstraints(request)
-  const terms = await readTerms(deps, request, constraints)
+  const terms = await readTerms(deps, request)
   return deps.db.transaction(async (tx) => {
     const claim = await claimDelegation(deps, tx, request, terms)
     const { zoneId } = request.caller
     if (claim?.receipt) {
-      if (!(await isEdgeLive(tx, zoneId, claim.receipt.resource_id, terms.issuer))) {
-        throw refuse('idempotency_result_inactive', {
-          message: 'The delegation this Idempotency-Key created is not live any more',
-        })
-      }
-      return { body: claim.receipt.response_json, replayed: true }
+      const live = await isEdgeLive(tx, zoneId, claim.receipt.resource_id, terms.issuer)
+      return { body: unlessInactive(claim.receipt, live, 'delegation'), replayed: true }
     }
-    const body = await insertDelegation(deps, tx, request, terms)
-    await claim?.store({ resourceType: 'delegation_edge', resourceId: String(body.id), body })
-    return { body, replayed: false }
+    return { body: await insertDelegation(deps, tx, request, terms, claim), replayed: false }
   })
-}
-
-function readConstraints(request: DelegateRequest): Constraints {
-  const parsed = parseConstraints(request.constraints)
-  if (!parsed.ok) throw refuse(parsed.code, { body: { detail: `constraints.${parsed.key}` } })
-  const given = parsed.constraints
-  const ttl = given.ttl_seconds ?? request.ttlSeconds
-  return ttl === null ? given : { ...given, ttl_seconds: ttl }
-}
-
-async function readTerms(
-  deps: CoordinatorContext,
-  request: DelegateRequest,
-  constraints: Constraints,
-): Promise<Terms> {
-  const expiresAt = request.expiresAt ?? constraints.expires_at ?? null
-  const ttlSeconds = expiresAt === null ? expiryTtl(deps, request, constraints) : null
-  const { issuer, receiver } = await applicationsOf(deps, request)
-  if (!mayDelegateFrom(request.caller, issuer)) throw refuse('issuer_ownership_required')
-  if (request.sourceSessionId === request.targetSessionId) throw refuse('self_delegation_denied')
-  const named = request.resourceId !== null || (constraints.resources ?? []).length > 0
-  // The seed's bare edge conveys nothing, so it broadens nothing.
-  const broad = !named && !(request.seedForm && request.scopes.length === 0)
-  if (broad && !mayDelegateBroadly(request.caller, issuer))
-    throw refuse('broad_delegation_permission_required')
-  const annotated: Constraints = broad
-    ? {
-        ...constraints,
-        broad_reason: constraints.broad_reason ?? 'resource_null_delegation',
-        policy_approved: true,
-      }
-    : constraints
-  return { issuer, receiver, scopes: request.scopes, constraints: annotated, expiresAt, ttlSeconds, broad }
-}
-
-function expiryTtl(deps: CoordinatorContext, request: DelegateRequest, constraints: Constraints): number {
-  const ttl = request.ttlSeconds ?? constraints.ttl_seconds ?? null
-  if (ttl !== null) return ttl
-  if (request.seedForm) return deps.settings.DELEGATION_DEFAULT_TTL_SECONDS
-  throw refuse('delegation_expiry_required')
-}
-
-async function applicationsOf(
-  deps: CoordinatorContext,
-  request: DelegateRequest,
-): Promise<{ issuer: string; receiver: string }> {
-  const { issuerApplicationId: issuer, receiverApplicationId: receiver } = request
-  if (issuer !== null && receiver !== null) return { issuer, receiver }
-  const { source, target } = await findEndpoints(deps.db, request.caller.zoneId, request)
-  if (source === null || target === null) throw refuse('delegation_endpoint_not_found')
-  return { issuer: issuer ?? source.application_id, receiver: receiver ?? target.application_id }
 }
 
 async function insertDelegation(
@@ -134,17 +49,19 @@ async function insertDelegation(
   tx: Tx,
   request: DelegateRequest,
   terms: Terms,
+  claim: Claim | null,
 ): Promise<Record<string, unknown>> {
   const { zoneId } = request.caller
-  await lockGraph(tx, zoneId)
   const identifiers = terms.constraints.resources ?? []
   const names = request.resourceId === null ? identifiers : [request.resourceId, ...identifiers]
-  const [endpoints, resources, inbound, cycle, expiry] = await Promise.all([
+  const [, endpoints, resources, inbound, cycle, expiry, epoch] = await Promise.all([
+    lockGraph(tx, zoneId),
     findEndpoints(tx, zoneId, request),
     findResources(tx, zoneId, names),
     liveInbound(tx, zoneId, request.sourceSessionId),
     reaches(tx, zoneId, request.targetSessionId, request.sourceSessionId),
     expiryOf(tx, terms),
+    readEpoch(tx, zoneId),
   ])
   checkEndpoints(endpoints, terms)
   const bound = checkResources(request, terms, resources)
@@ -153,7 +70,7 @@ async function insertDelegation(
   if (cycle) throw refuse('delegation_cycle_denied')
   if (!expiry.inFuture) throw refuse('delegation_expired')
 
-  const edge = await insertEdge(tx, {
+  const edge = {
     id: uuidv7(),
     zoneId,
     sourceSessionId: request.sourceSessionId,
@@ -165,29 +82,48 @@ async function insertDelegation(
     scopes: terms.scopes,
     constraints: { ...terms.constraints },
     expiresAt: expiry.at,
-  })
-  const epoch = await currentEpoch(tx, zoneId)
+  }
   const origin = { zoneId, requestId: request.requestId }
-  await deps.outbox.enqueue(tx, 'coordinator', [
-    ...edgeCreated(origin, edge, epoch),
-    recorded(deps.keys.audit, origin, 'delegation_create', {
-      application_id: terms.issuer,
-      agent_session_id: edge.target_agent_id,
-      delegation_edge_id: edge.id,
-    }),
+  const body = answer(newRow(edge, expiry.now), parent, inbound, bound, terms)
+  await Promise.all([
+    epoch === null ? startEpoch(tx, zoneId) : null,
+    insertEdge(tx, edge),
+    deps.outbox.enqueue(tx, 'coordinator', edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1)),
+    claim?.store({ resourceType: 'delegation_edge', resourceId: edge.id, body }),
   ])
-  return answer(edge, parent, inbound, bound, terms)
+  return body
 }
 
+/** The row as it was inserted, for the answer and its receipt. */
+const newRow = (edge: NewEdge, at: Date): EdgeRow => ({
+  id: edge.id,
+  zone_id: edge.zoneId,
+  source_agent_id: edge.sourceSessionId,
+  target_agent_id: edge.targetSessionId,
+  issuer_application_id: edge.issuerApplicationId,
+  receiver_application_id: edge.receiverApplicationId,
+  resource_id: edge.resourceId,
+  parent_edge_id: edge.parentEdgeId,
+  scopes: edge.scopes,
+  constraints_json: edge.constraints,
+  status: 'active',
+  expires_at: edge.expiresAt,
+  edge_version: 0,
+  revoked_at: null,
+  created_at: at,
+})
+
 interface Expiry {
+  /** The transaction's `now()`. */
+  readonly now: Date
   readonly at: Date
   readonly inFuture: boolean
 }
 
 /** The edge's expiry by the database clock. */
 async function expiryOf(tx: Tx, terms: Terms): Promise<Expiry> {
-  const [row] = await tx.sql<{ at: Date; inFuture: boolean }[]>`
-    select at, at > statement_timestamp() as "inFuture"
+  const [row] = await tx.sql<Expiry[]>`
+    select now() as now, at, at > statement_timestamp() as "inFuture"
     from (
       select coalesce(
         ${terms.expiresAt}::timestamptz,
@@ -307,7 +243,7 @@ async function claimDelegation(
   terms: Terms,
 ): Promise<Claim | null> {
   if (request.idempotencyKey === null) return null
-  return claimKey(tx, deps.keys.idempotency, {
+  return claimKey(deps, tx, {
     operation: 'delegation.create.v2',
     zoneId: request.caller.zoneId,
     scopeId: terms.issuer,

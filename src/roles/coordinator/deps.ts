@@ -1,6 +1,8 @@
+import type { AdminAudit } from '../../platform/admin-audit/gate.ts'
+import type { MandateVerifier } from '../../platform/jose/mandate-verifier.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { Sts } from '../sts/port.ts'
-import type { ProofDeps } from './subject-proof.ts'
+import type { Counts } from './counts.ts'
 
 /** What the coordinator is handed. */
 export interface CoordinatorDeps
@@ -14,5 +16,11 @@ export interface CoordinatorDeps
 
 /** What the domain works with: the deps of the role plus what it made of them at start. */
 export interface CoordinatorContext extends CoordinatorDeps {
-  readonly proof: ProofDeps
+  readonly verifier: MandateVerifier
+  /** `ISSUER_URL`: issuer and audience of every session mandate. */
+  readonly issuer: string
+  /** `AGENT_COORDINATOR_SCOPE` */
+  readonly requiredScope: string
+  readonly adminAudit: AdminAudit
+  readonly counts: Counts
 }

@@ -6,53 +6,32 @@
  */
 import type { Tx } from '../../platform/db/port.ts'
 import type { Platform } from '../../platform/platform.ts'
-import { edgesRevoked, ended, type Origin, recorded } from './events.ts'
-import {
-  type EndedSession,
-  endSubtrees,
-  type RevokedEdge,
-  releaseChildSlots,
-  revokeEdgesOf,
-} from './store/cascade.ts'
+import { edgesRevoked, ended, type Origin } from './events.ts'
+import { type EndedTree, endSubtrees, type RevokedEdge } from './store/cascade.ts'
 import { raiseEpoch } from './store/epochs.ts'
 
 /** The platform's part of ending sessions; any role that ends them brings its own. */
 export type EndDeps = Pick<Platform, 'outbox' | 'keys'>
 
-export interface EndedTree {
-  readonly sessions: readonly EndedSession[]
-  readonly edges: readonly RevokedEdge[]
-}
-
-/** Ends `roots` and what hangs on them; empty when nothing was live. */
+/**
+ * Ends `roots` and what hangs on them; empty when nothing was live. `revoked` are edges this
+ * transaction revoked already: they are announced with the others, under one raise of the epoch.
+ */
 export async function endSessions(
   deps: EndDeps,
   tx: Tx,
   origin: Origin,
   roots: readonly string[],
   reason: string,
+  revoked: readonly RevokedEdge[] = [],
 ): Promise<EndedTree> {
-  const sessions = await endSubtrees(tx, origin.zoneId, roots, reason)
-  if (sessions.length === 0) return { sessions, edges: [] }
-  await releaseChildSlots(tx, origin.zoneId, sessions)
-  const edges = await revokeEdgesOf(
-    tx,
-    origin.zoneId,
-    sessions.map((session) => session.id),
-  )
+  const { sessions, edges: cut } = await endSubtrees(tx, origin.zoneId, roots, reason)
+  const edges = [...revoked, ...cut]
   const epoch = edges.length === 0 ? 0 : await raiseEpoch(tx, origin.zoneId)
+  const why = revoked.length === 0 ? { reason: 'session_terminated' } : { affected_edges: edges.length }
   await deps.outbox.enqueue(tx, 'coordinator', [
-    ...sessions.flatMap((session) => [
-      ...ended(origin, session),
-      recorded(deps.keys.audit, origin, 'session_terminate', {
-        application_id: session.application_id,
-        agent_session_id: session.id,
-        session_id: session.session_sid,
-        reason: session.termination_reason,
-        agent_labels: session.labels,
-      }),
-    ]),
-    ...edgesRevoked(origin, edges, sessions, epoch, { reason: 'session_terminated' }),
+    ...sessions.flatMap((session) => ended(deps.keys.audit, origin, session)),
+    ...edgesRevoked(deps.keys.audit, origin, edges, sessions, epoch, why),
   ])
   return { sessions, edges }
 }

@@ -1,37 +1,68 @@
 /**
  * Every event the coordinator publishes (coordinator §10), as rows for the outbox of the
- * transaction that makes them true. Dedupe keys are those of audit-and-events §10.1.
+ * transaction that makes them true, each with its evidence (audit-and-events §3.6). Dedupe keys
+ * are those of audit-and-events §10.1: what can happen twice carries its occurrence.
  */
 import { uuidv7 } from '../../platform/ids.ts'
 import type { HmacKey } from '../../platform/keys.ts'
 import type { OutboxEvent } from '../../platform/outbox/port.ts'
 import { auditOutboxEvent } from '../audit/index.ts'
 import type { EndedSession, RevokedEdge } from './store/cascade.ts'
+import type { NewEdge } from './store/edges.ts'
+import type { NewSession } from './store/sessions.ts'
+import type { ChangedSession } from './store/suspension.ts'
 
 const lifecycle = 'caracal.agents.lifecycle'
 const revocations = 'caracal.sessions.revoke'
 const delegations = 'caracal.delegations.invalidate'
 const policy = 'caracal.policy.invalidate'
+const invocations = 'caracal.invocations.lifecycle'
 
 export interface Origin {
   readonly zoneId: string
   readonly requestId: string
 }
 
-export function spawned(
-  origin: Origin,
-  session: { readonly id: string; readonly parentId: string | null; readonly applicationId: string },
-): OutboxEvent {
-  return event(origin, lifecycle, `spawn:${session.id}`, {
-    event: 'spawn',
-    agent_session_id: session.id,
-    parent_id: session.parentId,
-    application_id: session.applicationId,
-  })
+/** A new session. */
+export function started(key: HmacKey, origin: Origin, session: NewSession): OutboxEvent[] {
+  return [
+    event(origin, lifecycle, `spawn:${session.id}`, {
+      event: 'spawn',
+      agent_session_id: session.id,
+      parent_id: session.parentId,
+      application_id: session.applicationId,
+    }),
+    recorded(key, origin, 'session_start', {
+      application_id: session.applicationId,
+      agent_session_id: session.id,
+      session_id: session.authorityRecordId,
+      agent_labels: session.labels,
+    }),
+  ]
 }
 
-export function ended(origin: Origin, session: EndedSession): OutboxEvent[] {
-  const reason = oneLine(session.termination_reason)
+/** Sessions that were suspended or resumed; nothing goes to the revocation stream, since this can be undone. */
+export function suspendedOrResumed(
+  key: HmacKey,
+  origin: Origin,
+  what: 'suspend' | 'resume',
+  sessions: readonly ChangedSession[],
+  reason: string | null,
+): OutboxEvent[] {
+  return sessions.flatMap((session) => [
+    event(origin, lifecycle, `${what}:${session.id}:${session.occurred}`, {
+      event: what,
+      agent_session_id: session.id,
+      parent_id: session.parent_id,
+      reason,
+    }),
+    recorded(key, origin, `session_${what}`, { ...evidenceOf(session), reason }),
+  ])
+}
+
+/** A session that ended. */
+export function ended(key: HmacKey, origin: Origin, session: EndedSession): OutboxEvent[] {
+  const reason = session.termination_reason
   return [
     event(origin, lifecycle, `terminate:${session.id}`, {
       event: 'terminate',
@@ -45,16 +76,18 @@ export function ended(origin: Origin, session: EndedSession): OutboxEvent[] {
       session_id: session.revokes_record ? session.session_sid : null,
       reason,
     }),
+    recorded(key, origin, 'session_terminate', { ...evidenceOf(session), reason }),
   ]
 }
 
-export function edgeCreated(origin: Origin, edge: RevokedEdge, epoch: number): OutboxEvent[] {
+/** A new edge, delegated or mirrored; `epoch` is unchanged by it. */
+export function edgeCreated(key: HmacKey, origin: Origin, edge: NewEdge, epoch: number): OutboxEvent[] {
   return [
     event(origin, delegations, `edge_create:${edge.id}`, {
       event: 'edge_create',
       edge_id: edge.id,
-      source_session_id: edge.source_agent_id,
-      target_session_id: edge.target_agent_id,
+      source_session_id: edge.sourceSessionId,
+      target_session_id: edge.targetSessionId,
       epoch,
     }),
     event(origin, policy, `edge_create:${edge.id}`, {
@@ -63,16 +96,22 @@ export function edgeCreated(origin: Origin, edge: RevokedEdge, epoch: number): O
       edge_id: edge.id,
       epoch,
     }),
+    recorded(key, origin, 'delegation_create', {
+      application_id: edge.issuerApplicationId,
+      agent_session_id: edge.targetSessionId,
+      delegation_edge_id: edge.id,
+    }),
   ]
 }
 
-/** One pair for each revoked edge; a target that is still alive is never named, since every anchor counts as revoked. */
+/** Edges revoked by one transaction; a target that is still alive is never named, since every anchor counts as revoked. */
 export function edgesRevoked(
+  key: HmacKey,
   origin: Origin,
   edges: readonly RevokedEdge[],
   endedSessions: readonly EndedSession[],
   epoch: number,
-  extra: Readonly<Record<string, unknown>>,
+  why: { readonly reason: string } | { readonly affected_edges: number },
 ): OutboxEvent[] {
   if (edges.length === 0) return []
   const ends = new Map(endedSessions.map((session) => [session.id, session]))
@@ -83,7 +122,7 @@ export function edgesRevoked(
         event: 'edge_revoke',
         edge_id: edge.id,
         epoch,
-        ...extra,
+        ...why,
       }),
       event(origin, revocations, `delegation:${edge.id}:session:${edge.target_agent_id}`, {
         delegation_edge_id: edge.id,
@@ -91,24 +130,84 @@ export function edgesRevoked(
         session_id: target?.revokes_record === true ? target.session_sid : null,
         reason: 'delegation_revoked',
       }),
+      recorded(key, origin, 'delegation_revoke', {
+        application_id: edge.issuer_application_id,
+        agent_session_id: edge.target_agent_id,
+        delegation_edge_id: edge.id,
+        reason: 'reason' in why ? why.reason : null,
+      }),
     ]
   })
-  events.push(
-    event(origin, policy, `delegation_epoch:${origin.zoneId}:${epoch}`, {
-      reason: 'delegation_change',
-      event: 'edge_revoke',
-      epoch,
-      edge_id: edges.length === 1 ? edges[0]?.id : null,
-    }),
-  )
-  return events
+  return [...events, shrunk(origin, 'edge_revoke', epoch, edges)]
 }
 
-/** Evidence of a change of sessions or delegations (audit-and-events §3.6). */
-export function recorded(
+/** Edges of one zone whose time was over; both of their sessions live on. */
+export function edgesExpired(
+  origin: Origin,
+  edges: readonly { readonly id: string }[],
+  epoch: number,
+): OutboxEvent[] {
+  return [
+    event(origin, delegations, `edge_expire:${origin.zoneId}:${epoch}`, {
+      event: 'edge_expire',
+      affected_edges: edges.length,
+      edge_ids: edges.map((edge) => edge.id),
+      epoch,
+    }),
+    shrunk(origin, 'edge_expire', epoch, edges),
+  ]
+}
+
+export type InvocationEvent =
+  | 'created'
+  | 'started'
+  | 'cancel_requested'
+  | 'succeeded'
+  | 'failed'
+  | 'timed_out'
+  | 'dead'
+  | 'canceled'
+
+/** A step of an invocation; the attempt tells repeated ones apart. */
+export function invocationChanged(
+  origin: Origin,
+  what: InvocationEvent,
+  invocation: { readonly id: string; readonly service_id: string; readonly attempts: number },
+): OutboxEvent {
+  const name = `invocation.${what}`
+  return event(origin, invocations, `${name}:${invocation.id}:${invocation.attempts}`, {
+    event: name,
+    service_id: invocation.service_id,
+    invocation_id: invocation.id,
+  })
+}
+
+function shrunk(
+  origin: Origin,
+  what: string,
+  epoch: number,
+  edges: readonly { readonly id: string }[],
+): OutboxEvent {
+  return event(origin, policy, `delegation_epoch:${origin.zoneId}:${epoch}`, {
+    reason: 'delegation_change',
+    event: what,
+    epoch,
+    edge_id: edges.length === 1 ? edges[0]?.id : null,
+  })
+}
+
+type EventType =
+  | 'session_start'
+  | 'session_suspend'
+  | 'session_resume'
+  | 'session_terminate'
+  | 'delegation_create'
+  | 'delegation_revoke'
+
+function recorded(
   key: HmacKey,
   origin: Origin,
-  eventType: 'session_start' | 'session_terminate' | 'delegation_create' | 'delegation_revoke',
+  eventType: EventType,
   metadata: Readonly<Record<string, unknown>>,
 ): OutboxEvent {
   return auditOutboxEvent(key, {
@@ -127,6 +226,15 @@ export function recorded(
   })
 }
 
+const evidenceOf = (
+  session: Pick<EndedSession, 'id' | 'application_id' | 'session_sid' | 'labels'>,
+): Readonly<Record<string, unknown>> => ({
+  application_id: session.application_id,
+  agent_session_id: session.id,
+  session_id: session.session_sid,
+  agent_labels: session.labels,
+})
+
 function event(
   origin: Origin,
   topic: string,
@@ -134,9 +242,4 @@ function event(
   payload: Readonly<Record<string, unknown>>,
 ): OutboxEvent {
   return { topic, dedupeKey, requestId: origin.requestId, payload: { zone_id: origin.zoneId, ...payload } }
-}
-
-/** Stream signatures do not escape values: free text must not contain line breaks. */
-function oneLine(text: string): string {
-  return text.replace(/[\r\n]+/g, ' ')
 }

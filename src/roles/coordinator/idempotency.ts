@@ -3,18 +3,14 @@
  * answer, a different request under the same key is refused. Failed requests store nothing.
  */
 import { createHash, createHmac } from 'node:crypto'
+import type { Context } from 'hono'
 import { canonicalJson } from '../../platform/canonical-json.ts'
 import type { Tx } from '../../platform/db/port.ts'
-import type { HmacKey } from '../../platform/keys.ts'
+import { incomingOf } from '../../platform/http/client-ip.ts'
+import { errorOf } from '../../platform/http/errors/registry.ts'
+import type { CoordinatorContext } from './deps.ts'
 import { refuse } from './refusal.ts'
-import {
-  countReceipts,
-  deleteExpired,
-  findReceipt,
-  insertReceipt,
-  lockIdempotencyKey,
-  type Receipt,
-} from './store/receipts.ts'
+import { claimReceipt, insertReceipt, type Receipt } from './store/receipts.ts'
 
 const digestPrefix = 'caracal:coordinator:idempotency:v1\0'
 const lockPrefix = 'caracal:coordinator:idempotency-lock:v1\0'
@@ -41,15 +37,30 @@ export interface Claim {
   }): Promise<void>
 }
 
-/** Reads `Idempotency-Key`. Null without one; throws 400 for one that is malformed. */
-export function readIdempotencyKey(header: string | undefined): string | null {
-  if (header === undefined) return null
+const invalidKey = 'An idempotency key is 1 to 255 bytes without control characters or surrounding spaces'
+
+/** The key if it is well-formed. Throws 400 `idempotency_key_invalid`. */
+export function checkIdempotencyKey(deps: Pick<CoordinatorContext, 'counts'>, key: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the rule is about control characters.
-  const valid = header !== '' && header === header.trim() && !/[\u0000-\u001f\u007f]/.test(header)
-  if (valid && Buffer.byteLength(header) <= 255) return header
-  throw refuse('idempotency_key_invalid', {
-    message: 'Idempotency-Key must be 1 to 255 bytes without control characters or surrounding spaces',
-  })
+  const valid = key !== '' && key === key.trim() && !/[\u0000-\u001f\u007f]/.test(key)
+  if (valid && Buffer.byteLength(key) <= 255) return key
+  deps.counts.idempotency.invalid += 1
+  throw refuse('idempotency_key_invalid', { message: invalidKey })
+}
+
+/**
+ * Reads `Idempotency-Key`; null without one. Throws 400 for one that is malformed, and for more than
+ * one: HTTP libraries join repeated headers, so the raw ones are counted.
+ */
+export function readIdempotencyKey(deps: Pick<CoordinatorContext, 'counts'>, c: Context): string | null {
+  const header = c.req.header('idempotency-key')
+  if (header === undefined) return null
+  const raw = incomingOf(c)?.rawHeaders ?? []
+  if (raw.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'idempotency-key').length > 1) {
+    deps.counts.idempotency.invalid += 1
+    throw refuse('idempotency_key_multiple', { message: 'Idempotency-Key must be sent once' })
+  }
+  return checkIdempotencyKey(deps, header)
 }
 
 export const keyDigest = (hmacKey: Buffer, key: string): Buffer =>
@@ -61,41 +72,76 @@ export const lockHex = (key: string): string =>
 export const requestDigest = (fingerprint: Readonly<Record<string, unknown>>): Buffer =>
   createHash('sha256').update(canonicalJson(fingerprint)).digest()
 
+/** Longest stored answer; Postgres writes JSON with more spaces than we do. */
+const longestAnswer = 60_000
+
 /**
  * Takes the key's lock and looks for an earlier answer. Throws 409 `idempotency_key_conflict`
  * for another request under the same key and 429 when the scope holds too many receipts.
+ * One round trip.
  */
-export async function claimKey(tx: Tx, hmac: HmacKey, request: IdempotentRequest): Promise<Claim> {
-  const [current] = hmac.accepted
+export async function claimKey(
+  { keys, counts }: Pick<CoordinatorContext, 'keys' | 'counts'>,
+  tx: Tx,
+  request: IdempotentRequest,
+): Promise<Claim> {
+  const { accepted } = keys.idempotency
+  const [current] = accepted
   if (current === undefined) throw new Error('IDEMPOTENCY_HMAC_KEY is not configured')
   const { operation, zoneId, scopeId, key } = request
-  await lockIdempotencyKey(tx, `${operation}:${zoneId}:${scopeId}:${lockHex(key)}`)
   const scope = { operation, zoneId, scopeId }
-  const digests = hmac.accepted.map((candidate) => keyDigest(candidate, key))
-  await deleteExpired(tx, scope, digests)
   const digest = requestDigest(request.fingerprint)
-  const receipt = await findReceipt(tx, scope, digests)
+  const { receipt, live, expired } = await claimReceipt(tx, scope, {
+    lock: `${operation}:${zoneId}:${scopeId}:${lockHex(key)}`,
+    digests: accepted.map((candidate) => keyDigest(candidate, key)),
+    most: request.maxReceipts,
+  })
+  counts.idempotency.expired += expired
   if (receipt !== null) {
-    if (receipt.request_digest.equals(digest)) return { receipt, store: async () => undefined }
+    if (receipt.request_digest.equals(digest)) {
+      counts.idempotency.replayed += 1
+      return { receipt, store: async () => undefined }
+    }
+    counts.idempotency.conflicts += 1
     throw refuse('idempotency_key_conflict', {
       message: 'This Idempotency-Key was used for a different request',
     })
   }
-  if ((await countReceipts(tx, scope)) >= request.maxReceipts) {
+  if (live >= request.maxReceipts) {
     throw refuse('idempotency_receipt_limit_exceeded', {
       message: 'Too many live idempotency keys (IDEMPOTENCY_MAX_RECEIPTS_PER_SCOPE)',
     })
   }
   return {
     receipt: null,
-    store: ({ resourceType, resourceId, body }) =>
-      insertReceipt(tx, scope, {
+    store: async ({ resourceType, resourceId, body }) => {
+      const answer = JSON.stringify(body)
+      if (Buffer.byteLength(answer) > longestAnswer) {
+        throw errorOf('payload_too_large', { message: 'The answer is too large to be kept for a repeat' })
+      }
+      tx.onCommit(() => {
+        counts.idempotency.created += 1
+      })
+      await insertReceipt(tx, scope, {
         keyDigest: keyDigest(current, key),
         requestDigest: digest,
         resourceType,
         resourceId,
-        body,
+        answer,
         retentionSeconds: request.retentionSeconds,
-      }),
+      })
+    },
   }
+}
+
+/** The stored answer, unless what it tells of is over: 409 `idempotency_result_inactive`. */
+export function unlessInactive(
+  receipt: Receipt,
+  live: boolean,
+  what: 'session' | 'delegation',
+): Record<string, unknown> {
+  if (live) return receipt.response_json
+  throw refuse('idempotency_result_inactive', {
+    message: `The ${what} this Idempotency-Key created is not live any more`,
+  })
 }

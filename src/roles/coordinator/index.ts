@@ -1,60 +1,67 @@
 /**
- * The door of the coordinator: agent sessions and the delegation graph. It runs no agent code,
- * evaluates no policy and issues no mandates.
+ * The door of the coordinator: agent sessions, their services and invocations, and the delegation
+ * graph. It runs no agent code, evaluates no policy and issues no mandates.
  */
-import type { Context } from 'hono'
-import type { EntityRules } from '../../platform/admin-audit/entity.ts'
-import { adminAuditGate, createAdminAudit } from '../../platform/admin-audit/gate.ts'
+import { requireSetting } from '../../config/load.ts'
+import { createAdminAudit } from '../../platform/admin-audit/gate.ts'
+import type { Tail } from '../../platform/bus/port.ts'
 import { coordinatorErrors } from '../../platform/http/error-style.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
+import type { OperationEntry } from '../../platform/http/operation.ts'
 import { createRoleApp } from '../../platform/http/role-app.ts'
-import { idPattern } from '../../platform/http/validate.ts'
 import { createKeySet, KeySetUnavailable } from '../../platform/jose/key-set.ts'
 import { createMandateVerifier } from '../../platform/jose/mandate-verifier.ts'
 import type { Role } from '../../platform/role.ts'
-import { authenticate } from './authenticate.ts'
-import type { Caller } from './caller.ts'
+import { startCounting } from './counts.ts'
 import type { CoordinatorContext, CoordinatorDeps } from './deps.ts'
-import { operatorMay } from './operator-routes.ts'
+import { coordinatorJobs } from './jobs.ts'
+import { followKeyChanges } from './key-changes.ts'
+import { registerCoordinatorMetrics } from './metrics.ts'
+import { readyLimit } from './rate-limits.ts'
 import { readiness } from './readiness.ts'
 import { delegationRoutes } from './routes/delegations.ts'
+import { invocationRoutes } from './routes/invocations.ts'
+import { outboxRoutes } from './routes/outbox.ts'
+import { publicRoutes, verifyErrors, verifyPath } from './routes/public.ts'
+import { serviceRoutes } from './routes/services.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { declareOn, mountAuthentication, mountGlobalLimit } from './surface.ts'
+import { createTotals } from './totals.ts'
 
 export type { CoordinatorDeps } from './deps.ts'
-export { type EndDeps, type EndedTree, endSessions } from './end-sessions.ts'
-
-declare module 'hono' {
-  interface ContextVariableMap {
-    coordinatorCaller: Caller
-  }
-}
-
-const entities: EntityRules = {
-  collections: new Set(['agents', 'agent-services', 'delegations', 'invocations', 'applications', 'outbox']),
-  pseudoIds: new Set(['active', 'inbound', 'outbound']),
-}
+export { type EndDeps, endSessions } from './end-sessions.ts'
+export type { EndedTree } from './store/cascade.ts'
 
 /** Verified session mandates to remember: an SDK uses one for minutes. */
 const rememberedMandates = 4096
+/** Keys older than this verify nothing (coordinator §2.3). */
+const keysMaxAgeMs = 600_000
 
 export function createCoordinator(deps: CoordinatorDeps): Role {
   const { settings, db } = deps
-  const keys = createKeySet({
+  const keySet = createKeySet({
     source: (zoneId) => deps.sts.zoneKeys(zoneId),
-    ttlMs: 600_000,
+    ttlMs: keysMaxAgeMs,
     maxZones: settings.JWKS_CACHE_MAX,
   })
-  const verifier = createMandateVerifier({ keys, remember: rememberedMandates })
-  const issuer = required(settings.ISSUER_URL, 'ISSUER_URL')
+  const verifier = createMandateVerifier({ keys: keySet, remember: rememberedMandates })
   const context: CoordinatorContext = {
     ...deps,
-    proof: { verifier, issuer, required: settings.COORDINATOR_SUBJECT_PROOF === 'required' },
+    verifier,
+    issuer: requireSetting(settings, 'ISSUER_URL'),
+    requiredScope: requireSetting(settings, 'AGENT_COORDINATOR_SCOPE'),
+    adminAudit: createAdminAudit({ db, key: deps.keys.audit, log: deps.log }),
+    counts: startCounting(),
   }
+  const totals = createTotals(db)
+  registerCoordinatorMetrics(deps.metrics, context.counts, totals)
+
   const { app, drain } = createRoleApp({
     role: 'coordinator',
     log: deps.log,
     metrics: deps.metrics,
     errorStyle: coordinatorErrors,
+    errorStyleFor: (path) => (path === verifyPath ? verifyErrors : null),
     mapError: (error) =>
       error instanceof KeySetUnavailable ? errorOf('invalid_token', { cause: error }) : null,
     requestIdRule: 'token',
@@ -66,63 +73,38 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
       metricsOperatorToken: settings.CARACAL_COORDINATOR_TOKEN,
       health: () => ({ status: 200, body: { ok: true } }),
       ready: () => readiness(deps),
+      readyLimit: readyLimit(deps),
     },
   })
+  const entries: OperationEntry[] = []
+  mountGlobalLimit(app, context)
+  publicRoutes(app, context, totals, entries)
+  mountAuthentication(app, context)
+  const declare = declareOn(app, entries)
+  sessionRoutes(declare, context)
+  serviceRoutes(declare, context)
+  invocationRoutes(declare, context)
+  delegationRoutes(declare, context)
+  outboxRoutes(declare, context)
 
-  const adminAudit = createAdminAudit({ db, key: deps.keys.audit, log: deps.log })
-  app.use(
-    '/zones/:zoneId/*',
-    adminAuditGate({
-      audit: adminAudit,
-      errorStyle: coordinatorErrors,
-      rules: entities,
-      zoneOf: (c) => c.req.param('zoneId') ?? null,
-      actorOf: (c) => {
-        const caller = c.get('coordinatorCaller') as Caller | undefined
-        if (caller === undefined) return null
-        return { id: caller.subject, name: caller.clientId, scope: [...caller.scopes].join(' ') }
-      },
-    }),
-  )
-  app.use('/zones/:zoneId/*', async (c, next) => {
-    const zoneId = c.req.param('zoneId')
-    if (!idPattern.test(zoneId)) throw errorOf('invalid_params')
-    const caller = await authenticate(
-      {
-        db,
-        verifier,
-        issuer,
-        requiredScope: required(settings.AGENT_COORDINATOR_SCOPE, 'AGENT_COORDINATOR_SCOPE'),
-        operatorToken: settings.CARACAL_COORDINATOR_TOKEN,
-      },
-      c.req.header('authorization'),
-      zoneId,
-      operatorMay(c.req.method, c.req.path),
-    )
-    c.set('coordinatorCaller', caller)
-    await next()
-  })
-  const callerOf = (c: Context): Caller => c.get('coordinatorCaller')
-  sessionRoutes(app, context, callerOf)
-  delegationRoutes(app, context, callerOf)
-
+  let tail: Tail | null = null
   return {
     name: 'coordinator',
     app,
     drain,
-    jobs: [],
+    jobs: coordinatorJobs(context),
     limits: {
       headerBytes: 16_384,
       headersTimeoutMs: settings.REQUEST_TIMEOUT_MS,
       requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
       keepAliveTimeoutMs: settings.KEEP_ALIVE_TIMEOUT_MS,
     },
-    prepare: async () => undefined,
-    [Symbol.asyncDispose]: () => adminAudit[Symbol.asyncDispose](),
+    async prepare() {
+      tail = await followKeyChanges(deps, keySet, verifier)
+    },
+    async [Symbol.asyncDispose]() {
+      await tail?.[Symbol.asyncDispose]()
+      await context.adminAudit[Symbol.asyncDispose]()
+    },
   }
-}
-
-function required(value: string | null, name: string): string {
-  if (value === null) throw new Error(`${name} is required`)
-  return value
 }

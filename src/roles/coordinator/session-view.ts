@@ -1,5 +1,22 @@
 import type { SessionRow } from './store/sessions.ts'
 
+/** What every answer about a session shows. */
+export type SessionIdentity = Pick<
+  SessionRow,
+  | 'id'
+  | 'zone_id'
+  | 'application_id'
+  | 'parent_id'
+  | 'session_sid'
+  | 'lifecycle'
+  | 'status'
+  | 'depth'
+  | 'ttl_seconds'
+  | 'spawned_at'
+  | 'last_heartbeat_at'
+  | 'heartbeat_deadline_at'
+> & { readonly labels: readonly string[]; readonly lease_generation: number | string }
+
 /** A session as every read returns it, under v1's names and the seed's aliases (coordinator §4.1). */
 export function sessionView(row: SessionRow): Record<string, unknown> {
   return {
@@ -12,11 +29,11 @@ export function sessionView(row: SessionRow): Record<string, unknown> {
 }
 
 /** The answer of a start: no metadata (it may be stored in a receipt), plus the inherited edge. */
-export function startedView(row: SessionRow, delegationEdgeId: string | null): Record<string, unknown> {
+export function startedView(row: SessionIdentity, delegationEdgeId: string | null): Record<string, unknown> {
   return { ...identity(row), delegation_edge_id: delegationEdgeId }
 }
 
-function identity(row: SessionRow): Record<string, unknown> {
+function identity(row: SessionIdentity): Record<string, unknown> {
   const started = iso(row.spawned_at)
   return {
     agent_session_id: row.id,

@@ -3,29 +3,23 @@
  * checks in the order of the spec, insert, inherited edge, events, receipt. Nothing of a refused
  * start remains.
  *
- * Round trips without a key and parent: begin, lock, checks (pipelined), insert, outbox, commit.
+ * Round trips: begin, key (only with one), locks and facts, writes, commit.
  */
-
 import type { Tx } from '../../platform/db/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import { type Caller, maySpawnUnder } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
-import { edgeCreated, recorded, spawned } from './events.ts'
-import { type Claim, claimKey } from './idempotency.ts'
-import { inheritEdge } from './inherit.ts'
+import { edgeCreated, started } from './events.ts'
+import { type Claim, claimKey, unlessInactive } from './idempotency.ts'
+import { chooseInherited, mirrorOf } from './inherit.ts'
 import { refuse } from './refusal.ts'
-import { startedView } from './session-view.ts'
-import { currentEpoch } from './store/epochs.ts'
-import { lockGraph, lockSpawn } from './store/locks.ts'
-import { type ApplicationState, findApplication, findLiveRecord } from './store/references.ts'
-import {
-  countLive,
-  findSessionForUpdate,
-  insertSession,
-  isSessionLive,
-  type SessionCounts,
-  type SessionRow,
-} from './store/sessions.ts'
+import { type SessionIdentity, startedView } from './session-view.ts'
+import { withSpawnLease } from './spawn-lease.ts'
+import { inboundFor, insertEdge } from './store/edges.ts'
+import { readEpoch } from './store/epochs.ts'
+import { lockSpawn, lockZone } from './store/locks.ts'
+import { insertSession, isSessionLive, type NewSession } from './store/sessions.ts'
+import { findParentForUpdate, type ParentRow, readStartFacts, type StartFacts } from './store/start-facts.ts'
 import { checkSubjectProof } from './subject-proof.ts'
 
 export interface StartRequest {
@@ -52,23 +46,20 @@ export interface Started {
 
 /** Throws the refusals of coordinator §4.2. */
 export async function startSession(deps: CoordinatorContext, request: StartRequest): Promise<Started> {
-  const recordId = request.subjectSessionId ?? request.caller.authorityRecordId
+  const { zoneId, authorityRecordId } = request.caller
+  const recordId = request.subjectSessionId ?? authorityRecordId
   if (recordId === null) throw refuse('subject_session_id_required')
-  return deps.db.transaction(async (tx) => {
-    const claim = await claimStart(deps, tx, request)
-    const { zoneId } = request.caller
-    if (claim?.receipt) {
-      if (!(await isSessionLive(tx, zoneId, claim.receipt.resource_id))) {
-        throw refuse('idempotency_result_inactive', {
-          message: 'The session this Idempotency-Key started is not live any more',
-        })
+  return withSpawnLease(deps, zoneId, () =>
+    deps.db.transaction(async (tx) => {
+      const claim = await claimStart(deps, tx, request)
+      if (claim?.receipt) {
+        const live = await isSessionLive(tx, zoneId, claim.receipt.resource_id)
+        return { body: unlessInactive(claim.receipt, live, 'session'), replayed: true }
       }
-      return { body: claim.receipt.response_json, replayed: true }
-    }
-    const body = await insertStarted(deps, tx, request, recordId)
-    await claim?.store({ resourceType: 'session', resourceId: String(body.agent_session_id), body })
-    return { body, replayed: false }
-  })
+      const body = await insertStarted(deps, tx, request, recordId, claim)
+      return { body, replayed: false }
+    }),
+  )
 }
 
 async function insertStarted(
@@ -76,34 +67,36 @@ async function insertStarted(
   tx: Tx,
   request: StartRequest,
   recordId: string,
+  claim: Claim | null,
 ): Promise<Record<string, unknown>> {
   const { settings } = deps
   const { zoneId } = request.caller
-  const inherits = request.parentId !== null && request.parentAuthority === 'inherit'
-  await lockSpawn(tx, zoneId)
-  // Before the parent's row is locked: a delegation takes the graph lock first and the rows after.
-  if (inherits) await lockGraph(tx, zoneId)
-  const [application, record, counts, parent] = await Promise.all([
-    findApplication(tx, zoneId, request.applicationId),
-    findLiveRecord(tx, zoneId, recordId),
-    countLive(tx, zoneId, request.applicationId),
-    request.parentId === null ? null : findSessionForUpdate(tx, zoneId, request.parentId),
+  const { applicationId, parentId } = request
+  const inherits = parentId !== null && request.parentAuthority === 'inherit'
+  const [, facts, parent, inbound, epoch] = await Promise.all([
+    // Both before the parent's row is locked: a delegation takes the graph lock first and rows after.
+    inherits ? lockZone(tx, zoneId) : lockSpawn(tx, zoneId),
+    readStartFacts(tx, zoneId, applicationId, recordId),
+    parentId === null ? null : findParentForUpdate(tx, zoneId, parentId),
+    inherits ? inboundFor(tx, zoneId, parentId, applicationId) : [],
+    inherits ? readEpoch(tx, zoneId) : null,
   ])
-  checkApplication(request, application)
+  const { record } = facts
+  checkApplication(request, facts)
   if (record === null) {
     throw refuse('session_not_found', { body: { detail: 'the subject authority record is not active' } })
   }
-  await checkSubjectProof(deps.proof, request, recordId, record)
-  checkCapacity(deps, application, counts)
-  const parentApplication = parent === null ? null : await findApplication(tx, zoneId, parent.application_id)
-  const depth = checkParent(deps, request, parent, parentApplication)
+  await checkSubjectProof(deps, request, recordId, record)
+  checkCapacity(deps, facts)
+  const depth = checkParent(deps, request, parent)
+  const inherited = inherits ? chooseInherited(inbound, request.inheritParentEdgeId) : null
 
-  const session = await insertSession(tx, {
+  const session = {
     id: uuidv7(),
     zoneId,
-    applicationId: request.applicationId,
+    applicationId,
     authorityRecordId: recordId,
-    parentId: parent?.id ?? null,
+    parentId,
     depth,
     labels: request.labels,
     lifecycle: request.lifecycle,
@@ -111,34 +104,47 @@ async function insertStarted(
     leaseSeconds: settings.SERVICE_AGENT_LEASE_SECONDS,
     maxChildren: settings.MAX_AGENT_CHILDREN,
     metadata: request.metadata,
-  })
-  const origin = { zoneId, requestId: request.requestId }
-  const events = [
-    spawned(origin, { id: session.id, parentId: session.parent_id, applicationId: session.application_id }),
-    recorded(deps.keys.audit, origin, 'session_start', {
-      application_id: session.application_id,
-      agent_session_id: session.id,
-      session_id: recordId,
-      agent_labels: session.labels,
-    }),
-  ]
-  let edgeId: string | null = null
-  if (parent !== null && inherits) {
-    const child = { id: session.id, applicationId: session.application_id }
-    const edge = await inheritEdge(tx, parent, child, request.inheritParentEdgeId)
-    if (edge !== null) {
-      edgeId = edge.id
-      events.push(...edgeCreated(origin, edge, await currentEpoch(tx, zoneId)))
-    }
   }
-  await deps.outbox.enqueue(tx, 'coordinator', events)
-  return startedView(session, edgeId)
+  const edge = inherited === null ? null : mirrorOf(inherited, session)
+  const body = startedView(newIdentity(session, facts.at), edge?.id ?? null)
+  const origin = { zoneId, requestId: request.requestId }
+  await Promise.all([
+    insertSession(tx, session),
+    edge === null ? null : insertEdge(tx, edge),
+    deps.outbox.enqueue(tx, 'coordinator', [
+      ...started(deps.keys.audit, origin, session),
+      ...(edge === null ? [] : edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1)),
+    ]),
+    claim?.store({ resourceType: 'session', resourceId: session.id, body }),
+  ])
+  return body
+}
+
+/** The row as it was inserted, for the answer and its receipt. */
+function newIdentity(session: NewSession, at: Date): SessionIdentity {
+  const service = session.lifecycle === 'service'
+  return {
+    id: session.id,
+    zone_id: session.zoneId,
+    application_id: session.applicationId,
+    parent_id: session.parentId,
+    session_sid: session.authorityRecordId,
+    lifecycle: session.lifecycle,
+    labels: session.labels,
+    status: 'active',
+    depth: session.depth,
+    ttl_seconds: session.ttlSeconds,
+    spawned_at: at,
+    last_heartbeat_at: service ? at : null,
+    heartbeat_deadline_at: service ? new Date(at.getTime() + session.leaseSeconds * 1000) : null,
+    lease_generation: service ? 1 : 0,
+  }
 }
 
 async function claimStart(deps: CoordinatorContext, tx: Tx, request: StartRequest): Promise<Claim | null> {
   if (request.idempotency === null) return null
-  const { settings, keys } = deps
-  return claimKey(tx, keys.idempotency, {
+  const { settings } = deps
+  return claimKey(deps, tx, {
     operation: 'session.start.v2',
     zoneId: request.caller.zoneId,
     scopeId: request.applicationId,
@@ -163,27 +169,24 @@ async function claimStart(deps: CoordinatorContext, tx: Tx, request: StartReques
   })
 }
 
-function checkApplication(
-  request: StartRequest,
-  application: ApplicationState | null,
-): asserts application is ApplicationState {
-  if (application === null) throw refuse('application_not_found')
-  if (application.registration_method !== 'dcr') return
+function checkApplication(request: StartRequest, { registration }: StartFacts): void {
+  if (registration === null) throw refuse('application_not_found')
+  if (registration !== 'dcr') return
   if (request.lifecycle === 'service') throw refuse('dcr_application_cannot_host_service')
   if (request.parentId !== null) throw refuse('dcr_application_cannot_be_child')
 }
 
-function checkCapacity(deps: CoordinatorContext, application: ApplicationState, counts: SessionCounts): void {
+function checkCapacity(deps: CoordinatorContext, facts: StartFacts): void {
   const { MAX_AGENTS_PER_ZONE: zoneLimit, MAX_AGENTS_PER_APP: applicationLimit } = deps.settings
-  if (counts.inZone >= zoneLimit) {
+  if (facts.liveInZone >= zoneLimit) {
     throw refuse('session_zone_limit_exceeded', {
       message: `The zone has ${zoneLimit} live sessions (MAX_AGENTS_PER_ZONE)`,
     })
   }
-  if (application.registration_method === 'dcr' && counts.ofApplication > 0) {
+  if (facts.registration === 'dcr' && facts.liveOfApplication > 0) {
     throw refuse('dcr_application_already_bound')
   }
-  if (counts.ofApplication >= applicationLimit) {
+  if (facts.liveOfApplication >= applicationLimit) {
     throw refuse('session_limit_exceeded', {
       message: `The application has ${applicationLimit} live sessions (MAX_AGENTS_PER_APP)`,
     })
@@ -191,15 +194,10 @@ function checkCapacity(deps: CoordinatorContext, application: ApplicationState, 
 }
 
 /** The child's depth; throws when the parent cannot take it. */
-function checkParent(
-  deps: CoordinatorContext,
-  request: StartRequest,
-  parent: SessionRow | null,
-  parentApplication: ApplicationState | null,
-): number {
+function checkParent(deps: CoordinatorContext, request: StartRequest, parent: ParentRow | null): number {
   if (request.parentId === null) return 0
   if (parent === null || parent.status !== 'active') throw refuse('parent_not_found')
-  if (parentApplication?.registration_method === 'dcr') throw refuse('dcr_application_cannot_start_child')
+  if (parent.registration_method === 'dcr') throw refuse('dcr_application_cannot_start_child')
   if (parent.lifecycle === 'task' && request.lifecycle === 'service') {
     throw refuse('task_session_cannot_start_service')
   }

@@ -2,17 +2,15 @@
  * Proof of control over another subject's authority record (coordinator §4.3): a session may
  * stand on a record only if its application owns it or shows the federated user's own session mandate.
  */
+import type { Settings } from '../../config/env.ts'
 import type { Claims } from '../../platform/jose/compact.ts'
-import type { MandateVerifier } from '../../platform/jose/mandate-verifier.ts'
 import type { Caller } from './caller.ts'
-import { readSessionMandate } from './mandate.ts'
+import { type MandateRules, readSessionMandate } from './mandate.ts'
 import { refuse } from './refusal.ts'
 import type { AuthorityRecord } from './store/references.ts'
 
-export interface ProofDeps {
-  readonly verifier: MandateVerifier
-  readonly issuer: string
-  readonly required: boolean
+export interface ProofDeps extends MandateRules {
+  readonly settings: Pick<Settings, 'COORDINATOR_SUBJECT_PROOF'>
 }
 
 export interface ProofRequest {
@@ -41,11 +39,10 @@ export async function checkSubjectProof(
     throw refuse('subject_proof_application_mismatch')
   }
   if (request.subjectToken === null) {
-    if (!deps.required) return
+    if (deps.settings.COORDINATOR_SUBJECT_PROOF === 'if_present') return
     throw refuse('invalid_subject_proof')
   }
-  const now = Math.floor(Date.now() / 1000)
-  const mandate = await readSessionMandate(deps.verifier, deps.issuer, request.subjectToken, now)
+  const mandate = await readSessionMandate(deps, request.subjectToken)
   if (mandate === null || mandate.zoneId !== request.caller.zoneId) throw refuse('invalid_subject_proof')
   if (mandate.claims.client_id !== request.applicationId) throw refuse('subject_proof_application_mismatch')
   if (!isUserMandateFor(mandate.claims, recordId)) throw refuse('invalid_subject_proof')

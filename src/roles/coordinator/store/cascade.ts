@@ -1,7 +1,4 @@
-/**
- * Ends subtrees of sessions. One statement each for the tree, the sessions, the parents' counts
- * and the edges; the caller holds the spawn lock and the graph lock of the zone.
- */
+/** Ends subtrees of sessions. The caller holds the spawn lock and the graph lock of the zone. */
 import type { Tx } from '../../../platform/db/port.ts'
 
 export interface EndedSession {
@@ -19,16 +16,26 @@ export interface RevokedEdge {
   readonly id: string
   readonly source_agent_id: string
   readonly target_agent_id: string
+  readonly issuer_application_id: string
 }
 
-/** Roots and every live descendant, ended in one step. Already ended sessions are not touched. */
+export interface EndedTree {
+  readonly sessions: readonly EndedSession[]
+  readonly edges: readonly RevokedEdge[]
+}
+
+/**
+ * Roots and every live descendant end in one statement: the sessions, the counts of parents that
+ * survive (never below zero), and every active edge that starts or ends at one of them. What ended
+ * before is not touched. Indexes (zone_id, parent_id, status) and (zone_id, source|target, status).
+ */
 export async function endSubtrees(
   tx: Tx,
   zoneId: string,
   roots: readonly string[],
   reason: string,
-): Promise<EndedSession[]> {
-  const rows = await tx.sql<EndedSession[]>`
+): Promise<EndedTree> {
+  const [tree] = await tx.sql<{ sessions: EndedSession[]; edges: RevokedEdge[] }[]>`
     with recursive subtree as (
       select id, true as is_root
       from agent_sessions
@@ -59,66 +66,88 @@ export async function endSubtrees(
         and session.id = ending.id
       returning session.id, session.parent_id, session.application_id, session.session_sid, session.labels,
         session.termination_reason
+    ),
+    released as (
+      update agent_sessions as parent
+      set child_count = greatest(0, parent.child_count - lost.children),
+          updated_at = now()
+      from (
+        select parent_id, count(*)::int as children
+        from ended
+        where parent_id not in (select id from ending)
+        group by parent_id
+      ) as lost
+      where parent.zone_id = ${zoneId}
+        and parent.id = lost.parent_id
+    ),
+    revoked as (
+      update delegation_edges
+      set status = 'revoked',
+          revoked_at = now(),
+          updated_at = now(),
+          edge_version = edge_version + 1
+      where zone_id = ${zoneId}
+        and status = 'active'
+        and (
+          source_agent_id in (select id from ending)
+          or target_agent_id in (select id from ending)
+        )
+      returning id, source_agent_id, target_agent_id, issuer_application_id
     )
     select
-      ended.*,
-      record.session_type <> 'application' and not exists (
-        select 1
-        from agent_sessions as other
-        where other.zone_id = ${zoneId}
-          and other.session_sid = ended.session_sid
-          and other.status in ('active', 'suspended')
-          and other.id not in (select id from ending)
-      ) as revokes_record
-    from ended
-    join authority_records as record
-      on record.zone_id = ${zoneId}
-      and record.id = ended.session_sid
-    order by ended.id`
-  return [...rows]
+      coalesce(
+        (
+          select jsonb_agg(
+            to_jsonb(ended) || jsonb_build_object(
+              'revokes_record',
+              record.session_type <> 'application' and not exists (
+                select 1
+                from agent_sessions as other
+                where other.zone_id = ${zoneId}
+                  and other.session_sid = ended.session_sid
+                  and other.status in ('active', 'suspended')
+                  and other.id not in (select id from ending)
+              )
+            )
+            order by ended.id
+          )
+          from ended
+          join authority_records as record
+            on record.zone_id = ${zoneId}
+            and record.id = ended.session_sid
+        ),
+        '[]'
+      ) as sessions,
+      coalesce((select jsonb_agg(to_jsonb(revoked) order by id) from revoked), '[]') as edges`
+  return tree ?? { sessions: [], edges: [] }
 }
 
-/** Takes the ended children off their surviving parents' counts; never below zero. */
-export async function releaseChildSlots(
-  tx: Tx,
-  zoneId: string,
-  ended: readonly EndedSession[],
-): Promise<void> {
-  const endedIds = new Set(ended.map((session) => session.id))
-  const parents = ended.flatMap(({ parent_id: id }) => (id !== null && !endedIds.has(id) ? [id] : []))
-  if (parents.length === 0) return
-  await tx.sql`
-    update agent_sessions as parent
-    set child_count = greatest(0, parent.child_count - lost.children),
-        updated_at = now()
-    from (
-      select id, count(*)::int as children
-      from unnest(${parents}::text[]) as given(id)
-      group by id
-    ) as lost
-    where parent.zone_id = ${zoneId}
-      and parent.id = lost.id`
-}
-
-/** Revokes every active edge that starts or ends at one of the sessions. */
-export async function revokeEdgesOf(
-  tx: Tx,
-  zoneId: string,
-  sessions: readonly string[],
-): Promise<RevokedEdge[]> {
-  if (sessions.length === 0) return []
+/** Revokes the edge and every active edge reachable from its target, at most ten steps deep. */
+export async function revokeReachable(tx: Tx, zoneId: string, edgeId: string): Promise<RevokedEdge[]> {
   const rows = await tx.sql<RevokedEdge[]>`
+    with recursive reached as (
+      select id, target_agent_id, 1 as depth
+      from delegation_edges
+      where zone_id = ${zoneId}
+        and id = ${edgeId}
+        and status = 'active'
+      union
+      select edge.id, edge.target_agent_id, reached.depth + 1
+      from reached
+      join delegation_edges as edge
+        on edge.zone_id = ${zoneId}
+        and edge.source_agent_id = reached.target_agent_id
+        and edge.status = 'active'
+      where reached.depth < 10
+    )
     update delegation_edges
     set status = 'revoked',
         revoked_at = now(),
         updated_at = now(),
         edge_version = edge_version + 1
     where zone_id = ${zoneId}
+      and id in (select id from reached)
       and status = 'active'
-      and (
-        source_agent_id = any(${sessions as string[]}::text[])
-        or target_agent_id = any(${sessions as string[]}::text[])
-      )
-    returning id, source_agent_id, target_agent_id`
+    returning id, source_agent_id, target_agent_id, issuer_application_id`
   return [...rows]
 }

@@ -1,6 +1,7 @@
 /** Reads and inserts of `delegation_edges`. */
 import type postgres from 'postgres'
-import type { Tx } from '../../../platform/db/port.ts'
+import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { type PageRequest, readPage } from './page.ts'
 
 export interface EdgeRow {
   readonly id: string
@@ -11,8 +12,8 @@ export interface EdgeRow {
   readonly receiver_application_id: string
   readonly resource_id: string | null
   readonly parent_edge_id: string | null
-  readonly scopes: string[]
-  readonly constraints_json: Record<string, unknown>
+  readonly scopes: readonly string[]
+  readonly constraints_json: Readonly<Record<string, unknown>>
   readonly status: 'active' | 'revoked' | 'expired'
   readonly expires_at: Date
   readonly edge_version: number
@@ -20,14 +21,14 @@ export interface EdgeRow {
   readonly created_at: Date
 }
 
-export const edgeColumns = (sql: postgres.ISql) => sql`
+const edgeColumns = (sql: postgres.ISql) => sql`
   id, zone_id, source_agent_id, target_agent_id, issuer_application_id, receiver_application_id, resource_id,
   parent_edge_id, scopes, constraints_json, status, expires_at, edge_version, revoked_at, created_at`
 
 /** Active, unexpired edges that end at `sessionId`; index (zone_id, target_agent_id, status). */
-export async function liveInbound(tx: Tx, zoneId: string, sessionId: string): Promise<EdgeRow[]> {
-  const rows = await tx.sql<EdgeRow[]>`
-    select ${edgeColumns(tx.sql)}
+export async function liveInbound(db: Queryable, zoneId: string, sessionId: string): Promise<EdgeRow[]> {
+  const rows = await db.sql<EdgeRow[]>`
+    select ${edgeColumns(db.sql)}
     from delegation_edges
     where zone_id = ${zoneId}
       and target_agent_id = ${sessionId}
@@ -37,14 +38,18 @@ export async function liveInbound(tx: Tx, zoneId: string, sessionId: string): Pr
   return [...rows]
 }
 
+export interface InboundEdge extends EdgeRow {
+  readonly live: boolean
+}
+
 /** Edges to `sessionId` for `receiverApplicationId`, live or not: the candidates of inheritance (coordinator §4.5). */
 export async function inboundFor(
   tx: Tx,
   zoneId: string,
   sessionId: string,
   receiverApplicationId: string,
-): Promise<(EdgeRow & { readonly live: boolean })[]> {
-  const rows = await tx.sql<(EdgeRow & { live: boolean })[]>`
+): Promise<InboundEdge[]> {
+  const rows = await tx.sql<InboundEdge[]>`
     select ${edgeColumns(tx.sql)}, status = 'active' and expires_at > statement_timestamp() as live
     from delegation_edges
     where zone_id = ${zoneId}
@@ -52,6 +57,41 @@ export async function inboundFor(
       and receiver_application_id = ${receiverApplicationId}
     order by id`
   return [...rows]
+}
+
+/** Any edge of the zone, locked until the transaction ends. */
+export async function findEdgeForUpdate(
+  tx: Tx,
+  zoneId: string,
+  id: string,
+): Promise<{ readonly issuer_application_id: string; readonly live: boolean } | null> {
+  const [row] = await tx.sql<{ issuer_application_id: string; live: boolean }[]>`
+    select issuer_application_id, status = 'active' and expires_at > statement_timestamp() as live
+    from delegation_edges
+    where zone_id = ${zoneId}
+      and id = ${id}
+    for update`
+  return row ?? null
+}
+
+/** A live edge to the session; `receiverApplicationId` narrows it to one application's. */
+export async function findLiveInbound(
+  db: Queryable,
+  zoneId: string,
+  sessionId: string,
+  id: string,
+  receiverApplicationId: string | null,
+): Promise<Pick<EdgeRow, 'id' | 'expires_at'> | null> {
+  const [row] = await db.sql<Pick<EdgeRow, 'id' | 'expires_at'>[]>`
+    select id, expires_at
+    from delegation_edges
+    where zone_id = ${zoneId}
+      and id = ${id}
+      and target_agent_id = ${sessionId}
+      and (${receiverApplicationId}::text is null or receiver_application_id = ${receiverApplicationId})
+      and status = 'active'
+      and expires_at > statement_timestamp()`
+  return row ?? null
 }
 
 /** True while the edge is active, unexpired and still issued by that application. */
@@ -72,30 +112,6 @@ export async function isEdgeLive(
   return row !== undefined
 }
 
-/** True when live edges lead from `from` to `to` in at most ten hops. */
-export async function reaches(tx: Tx, zoneId: string, from: string, to: string): Promise<boolean> {
-  const [row] = await tx.sql<{ found: boolean }[]>`
-    with recursive reached as (
-      select target_agent_id as session_id, 1 as hops
-      from delegation_edges
-      where zone_id = ${zoneId}
-        and source_agent_id = ${from}
-        and status = 'active'
-        and expires_at > statement_timestamp()
-      union
-      select edge.target_agent_id, reached.hops + 1
-      from reached
-      join delegation_edges as edge
-        on edge.zone_id = ${zoneId}
-        and edge.source_agent_id = reached.session_id
-        and edge.status = 'active'
-        and edge.expires_at > statement_timestamp()
-      where reached.hops < 10
-    )
-    select exists (select 1 from reached where session_id = ${to}) as found`
-  return row?.found ?? false
-}
-
 export interface NewEdge {
   readonly id: string
   readonly zoneId: string
@@ -110,8 +126,8 @@ export interface NewEdge {
   readonly expiresAt: Date
 }
 
-export async function insertEdge(tx: Tx, edge: NewEdge): Promise<EdgeRow> {
-  const [row] = await tx.sql<EdgeRow[]>`
+export async function insertEdge(tx: Tx, edge: NewEdge): Promise<void> {
+  await tx.sql`
     insert into delegation_edges (
       id, zone_id, source_agent_id, target_agent_id, issuer_application_id, receiver_application_id,
       resource_id, parent_edge_id, scopes, constraints_json, expires_at
@@ -120,8 +136,46 @@ export async function insertEdge(tx: Tx, edge: NewEdge): Promise<EdgeRow> {
       ${edge.id}, ${edge.zoneId}, ${edge.sourceSessionId}, ${edge.targetSessionId},
       ${edge.issuerApplicationId}, ${edge.receiverApplicationId}, ${edge.resourceId}, ${edge.parentEdgeId},
       ${edge.scopes as string[]}::text[], ${JSON.stringify(edge.constraints)}::text::jsonb, ${edge.expiresAt}
-    )
-    returning ${edgeColumns(tx.sql)}`
-  if (row === undefined) throw new Error('an edge insert returned no row')
-  return row
+    )`
+}
+
+export interface EdgeFilter {
+  readonly status?: EdgeRow['status'] | undefined
+  readonly sourceSessionId?: string | undefined
+  readonly targetSessionId?: string | undefined
+  /** Active and unexpired only. */
+  readonly live?: boolean
+}
+
+/**
+ * Edges of the zone, newest first; null for a cursor outside of what `applicationId` may see (null
+ * sees all, anyone else the edges it issued or receives).
+ */
+export function listEdges(
+  db: Queryable,
+  zoneId: string,
+  applicationId: string | null,
+  filter: EdgeFilter,
+  page: PageRequest,
+): Promise<EdgeRow[] | null> {
+  const { sql } = db
+  const own =
+    applicationId === null
+      ? sql``
+      : sql`and (issuer_application_id = ${applicationId} or receiver_application_id = ${applicationId})`
+  const { status, sourceSessionId, targetSessionId } = filter
+  return readPage(
+    db,
+    {
+      table: 'delegation_edges',
+      columns: edgeColumns(sql),
+      visible: sql`zone_id = ${zoneId} ${own}`,
+      wanted: sql`true
+        ${status === undefined ? sql`` : sql`and status = ${status}`}
+        ${sourceSessionId === undefined ? sql`` : sql`and source_agent_id = ${sourceSessionId}`}
+        ${targetSessionId === undefined ? sql`` : sql`and target_agent_id = ${targetSessionId}`}
+        ${filter.live ? sql`and status = 'active' and expires_at > statement_timestamp()` : sql``}`,
+    },
+    page,
+  )
 }

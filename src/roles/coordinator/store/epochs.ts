@@ -1,22 +1,22 @@
+/** `delegation_graph_epochs`. Everything here runs under the zone's graph lock. */
 import type { Tx } from '../../../platform/db/port.ts'
 
-/** The zone's graph epoch; a zone without delegations gets its row with 1. Does not raise it. */
-export async function currentEpoch(tx: Tx, zoneId: string): Promise<number> {
+/** The zone's graph epoch; null for a zone that never had a delegation. */
+export async function readEpoch(tx: Tx, zoneId: string): Promise<number | null> {
   const [row] = await tx.sql<{ epoch: string }[]>`
-    with created as (
-      insert into delegation_graph_epochs (zone_id, epoch)
-      values (${zoneId}, 1)
-      on conflict (zone_id) do nothing
-      returning epoch
-    )
-    select epoch::text from created
-    union all
-    select epoch::text from delegation_graph_epochs where zone_id = ${zoneId}
-    limit 1`
-  return Number(row?.epoch ?? 1)
+    select epoch::text from delegation_graph_epochs where zone_id = ${zoneId}`
+  return row === undefined ? null : Number(row.epoch)
 }
 
-/** Raises the epoch by one: authority of the zone shrank in this transaction. Only under the graph lock. */
+/** The first delegation of a zone starts its epoch at 1; a create never raises it (coordinator §8.7). */
+export async function startEpoch(tx: Tx, zoneId: string): Promise<void> {
+  await tx.sql`
+    insert into delegation_graph_epochs (zone_id, epoch)
+    values (${zoneId}, 1)
+    on conflict (zone_id) do nothing`
+}
+
+/** Raises the epoch by one: authority of the zone shrank in this transaction. */
 export async function raiseEpoch(tx: Tx, zoneId: string): Promise<number> {
   const [row] = await tx.sql<{ epoch: string }[]>`
     insert into delegation_graph_epochs (zone_id, epoch)

@@ -12,49 +12,53 @@ export interface ReceiptScope {
 export interface Receipt {
   readonly request_digest: Buffer
   readonly resource_id: string
-  readonly response_status: number
   readonly response_json: Record<string, unknown>
 }
 
-/** First in the lock order: taken before the zone's locks. */
-export async function lockIdempotencyKey(tx: Tx, name: string): Promise<void> {
-  await tx.sql`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`
+export interface ClaimedReceipt {
+  readonly receipt: Receipt | null
+  /** Live receipts of the scope, counted no further than `most`. */
+  readonly live: number
+  /** Receipts of this key that were over and are gone now. */
+  readonly expired: number
 }
 
-export async function deleteExpired(tx: Tx, scope: ReceiptScope, digests: readonly Buffer[]): Promise<void> {
-  await tx.sql`
-    delete from coordinator_idempotency_receipts
-    where operation = ${scope.operation}
-      and zone_id = ${scope.zoneId}
-      and scope_id = ${scope.scopeId}
-      and key_digest in ${tx.sql(digests as Buffer[])}
-      and expires_at <= statement_timestamp()`
-}
-
-export async function findReceipt(
+/**
+ * Takes the key's lock (first in the lock order), forgets an expired receipt, and reads. The
+ * statements go out together; each has its own snapshot, so the reads see what the lock waited for.
+ */
+export async function claimReceipt(
   tx: Tx,
   scope: ReceiptScope,
-  digests: readonly Buffer[],
-): Promise<Receipt | null> {
-  const [row] = await tx.sql<Receipt[]>`
-    select request_digest, resource_id, response_status, response_json
-    from coordinator_idempotency_receipts
-    where operation = ${scope.operation}
-      and zone_id = ${scope.zoneId}
-      and scope_id = ${scope.scopeId}
-      and key_digest in ${tx.sql(digests as Buffer[])}`
-  return row ?? null
-}
-
-export async function countReceipts(tx: Tx, scope: ReceiptScope): Promise<number> {
-  const [row] = await tx.sql<{ live: number }[]>`
-    select count(*)::int as live
-    from coordinator_idempotency_receipts
-    where operation = ${scope.operation}
-      and zone_id = ${scope.zoneId}
-      and scope_id = ${scope.scopeId}
-      and expires_at > statement_timestamp()`
-  return row?.live ?? 0
+  key: { readonly lock: string; readonly digests: readonly Buffer[]; readonly most: number },
+): Promise<ClaimedReceipt> {
+  const inScope = tx.sql`
+    operation = ${scope.operation}
+    and zone_id = ${scope.zoneId}
+    and scope_id = ${scope.scopeId}`
+  const [, deleted, [receipt], [counted]] = await Promise.all([
+    tx.sql`select pg_advisory_xact_lock(hashtextextended(${key.lock}, 0))`,
+    tx.sql`
+      delete from coordinator_idempotency_receipts
+      where ${inScope}
+        and key_digest in ${tx.sql(key.digests as Buffer[])}
+        and expires_at <= statement_timestamp()`,
+    tx.sql<Receipt[]>`
+      select request_digest, resource_id, response_json
+      from coordinator_idempotency_receipts
+      where ${inScope}
+        and key_digest in ${tx.sql(key.digests as Buffer[])}`,
+    tx.sql<{ live: number }[]>`
+      select count(*)::int as live
+      from (
+        select 1
+        from coordinator_idempotency_receipts
+        where ${inScope}
+          and expires_at > statement_timestamp()
+        limit ${key.most}
+      ) as receipts`,
+  ])
+  return { receipt: receipt ?? null, live: counted?.live ?? 0, expired: deleted.count }
 }
 
 export async function insertReceipt(
@@ -65,7 +69,8 @@ export async function insertReceipt(
     readonly requestDigest: Buffer
     readonly resourceType: string
     readonly resourceId: string
-    readonly body: unknown
+    /** JSON text. */
+    readonly answer: string
     readonly retentionSeconds: number
   },
 ): Promise<void> {
@@ -77,6 +82,6 @@ export async function insertReceipt(
     values (
       ${uuidv7()}, ${scope.operation}, ${scope.zoneId}, ${scope.scopeId}, ${receipt.keyDigest},
       ${receipt.requestDigest}, ${receipt.resourceType}, ${receipt.resourceId}, 201,
-      ${JSON.stringify(receipt.body)}::text::jsonb, now() + make_interval(secs => ${receipt.retentionSeconds})
+      ${receipt.answer}::text::jsonb, now() + make_interval(secs => ${receipt.retentionSeconds})
     )`
 }

@@ -1,5 +1,5 @@
 /** What the coordinator reads of other owners' tables: applications, authority records, resources. */
-import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import type { Queryable } from '../../../platform/db/port.ts'
 
 export interface ApplicationState {
   readonly registration_method: 'managed' | 'dcr'
@@ -24,22 +24,6 @@ export async function findApplication(
 export interface AuthorityRecord {
   readonly session_type: 'user' | 'application'
   readonly subject_id: string | null
-}
-
-/** The authority record if it is active and unexpired. */
-export async function findLiveRecord(
-  db: Queryable,
-  zoneId: string,
-  id: string,
-): Promise<AuthorityRecord | null> {
-  const [row] = await db.sql<AuthorityRecord[]>`
-    select session_type, subject_id
-    from authority_records
-    where zone_id = ${zoneId}
-      and id = ${id}
-      and status = 'active'
-      and expires_at > statement_timestamp()`
-  return row ?? null
 }
 
 /** One round trip for the live-identity check of every call (coordinator §2.2, step 8). */
@@ -82,12 +66,12 @@ export interface ResourceRef {
 
 /** Unarchived resources whose row id or identifier is among `names`. */
 export async function findResources(
-  tx: Tx,
+  db: Queryable,
   zoneId: string,
   names: readonly string[],
 ): Promise<ResourceRef[]> {
   if (names.length === 0) return []
-  const rows = await tx.sql<ResourceRef[]>`
+  const rows = await db.sql<ResourceRef[]>`
     select id, identifier, scopes
     from resources
     where zone_id = ${zoneId}

@@ -1,6 +1,7 @@
 /** Reads and single-row writes of `agent_sessions`; the cascade has its own file. */
 import type postgres from 'postgres'
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { type PageRequest, readPage } from './page.ts'
 
 export interface SessionRow {
   readonly id: string
@@ -19,17 +20,17 @@ export interface SessionRow {
   readonly suspended_at: Date | null
   readonly terminated_at: Date | null
   readonly termination_reason: string | null
+  readonly last_active_at: Date
   readonly last_heartbeat_at: Date | null
   readonly heartbeat_deadline_at: Date | null
   readonly lease_generation: string
   readonly metadata_json: Record<string, unknown> | null
-  readonly updated_at: Date
 }
 
 export const sessionColumns = (sql: postgres.ISql) => sql`
   id, zone_id, application_id, session_sid, parent_id, status, depth, labels, lifecycle, ttl_seconds,
   max_children, child_count, spawned_at, suspended_at, terminated_at, termination_reason,
-  last_heartbeat_at, heartbeat_deadline_at, lease_generation, metadata_json, updated_at`
+  last_active_at, last_heartbeat_at, heartbeat_deadline_at, lease_generation, metadata_json`
 
 /** A session that holds a capacity slot: not ended, and neither past its TTL nor its lease (coordinator §4.4). */
 export const holdsSlot = (sql: postgres.ISql) => sql`
@@ -70,21 +71,51 @@ export async function isSessionLive(db: Queryable, zoneId: string, id: string): 
   return row !== undefined
 }
 
-export interface SessionCounts {
-  readonly inZone: number
-  readonly ofApplication: number
+/** A sign of life that renews nothing. */
+export async function touchSession(tx: Tx, zoneId: string, id: string): Promise<void> {
+  await tx.sql`
+    update agent_sessions
+    set last_active_at = statement_timestamp(),
+        updated_at = statement_timestamp()
+    where zone_id = ${zoneId}
+      and id = ${id}
+      and status in ('active', 'suspended')`
 }
 
-/** Live sessions of the zone and of the application. Exact only under the spawn lock; index (zone_id, status). */
-export async function countLive(tx: Tx, zoneId: string, applicationId: string): Promise<SessionCounts> {
-  const [row] = await tx.sql<SessionCounts[]>`
-    select
-      count(*)::int as "inZone",
-      count(*) filter (where application_id = ${applicationId})::int as "ofApplication"
-    from agent_sessions
-    where zone_id = ${zoneId}
-      and ${holdsSlot(tx.sql)}`
-  return row ?? { inZone: 0, ofApplication: 0 }
+export interface SessionFilter {
+  /** `expired` finds what a TTL ended, under its own status or v1's. */
+  readonly status?: SessionRow['status'] | undefined
+  readonly lifecycle?: SessionRow['lifecycle'] | undefined
+  readonly applicationId?: string | undefined
+  readonly label?: string | undefined
+  readonly parentId?: string | undefined
+}
+
+/** Sessions of the zone, newest first; null for an unknown cursor. */
+export function listSessions(
+  db: Queryable,
+  zoneId: string,
+  filter: SessionFilter,
+  page: PageRequest,
+): Promise<SessionRow[] | null> {
+  const { sql } = db
+  const ended = sql`(status = 'expired' or (status = 'terminated' and termination_reason = 'ttl'))`
+  const status = filter.status === 'expired' ? ended : sql`status = ${filter.status ?? null}`
+  return readPage(
+    db,
+    {
+      table: 'agent_sessions',
+      columns: sessionColumns(sql),
+      visible: sql`zone_id = ${zoneId}`,
+      wanted: sql`true
+        ${filter.status === undefined ? sql`` : sql`and ${status}`}
+        ${filter.lifecycle === undefined ? sql`` : sql`and lifecycle = ${filter.lifecycle}`}
+        ${filter.applicationId === undefined ? sql`` : sql`and application_id = ${filter.applicationId}`}
+        ${filter.label === undefined ? sql`` : sql`and ${filter.label} = any(labels)`}
+        ${filter.parentId === undefined ? sql`` : sql`and parent_id = ${filter.parentId}`}`,
+    },
+    page,
+  )
 }
 
 export interface NewSession {
@@ -102,10 +133,10 @@ export interface NewSession {
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
-/** Inserts the session and counts it at its parent, in one statement. */
-export async function insertSession(tx: Tx, session: NewSession): Promise<SessionRow> {
+/** Inserts the session and counts it at its parent, in one statement. Every time in it is the transaction's `now()`. */
+export async function insertSession(tx: Tx, session: NewSession): Promise<void> {
   const service = session.lifecycle === 'service'
-  const [row] = await tx.sql<SessionRow[]>`
+  await tx.sql`
     with counted as (
       update agent_sessions
       set child_count = child_count + 1,
@@ -125,10 +156,7 @@ export async function insertSession(tx: Tx, session: NewSession): Promise<Sessio
       case when ${service}::boolean then now() end,
       case when ${service}::boolean then now() + make_interval(secs => ${session.leaseSeconds}) end,
       ${service ? 1 : 0}, ${JSON.stringify(session.metadata)}::text::jsonb
-    )
-    returning ${sessionColumns(tx.sql)}`
-  if (row === undefined) throw new Error('a session insert returned no row')
-  return row
+    )`
 }
 
 /** Both ends of a delegation, share-locked inside a transaction; null for one that is not active and live. */

@@ -1,0 +1,73 @@
+/** The coordinator's metrics (coordinator §14, storage-and-operations §13). */
+import { Counter, Gauge, type Registry } from 'prom-client'
+import { countFrom, gaugeFrom } from '../../platform/observe/metrics.ts'
+import type { Counts } from './counts.ts'
+import type { Totals } from './totals.ts'
+
+export function registerCoordinatorMetrics(
+  registry: Registry,
+  counts: Counts,
+  totals: () => Promise<Totals>,
+): void {
+  const registers = [registry]
+  new Counter({
+    name: 'caracal_invocations_total',
+    help: 'Invocations by status',
+    labelNames: ['status'],
+    registers,
+    async collect() {
+      const { invocations } = await totals()
+      this.reset()
+      for (const [status, count] of Object.entries(invocations)) this.inc({ status }, count)
+    },
+  })
+  new Gauge({
+    name: 'caracal_outbox_total',
+    help: 'Outbox rows of the coordinator by status',
+    labelNames: ['status'],
+    registers,
+    async collect() {
+      for (const [status, count] of Object.entries((await totals()).outbox)) this.set({ status }, count)
+    },
+  })
+  new Counter({
+    name: 'caracal_idempotency_requests_total',
+    help: 'Requests with an idempotency key by outcome',
+    labelNames: ['outcome'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [outcome, count] of Object.entries(counts.idempotency)) this.inc({ outcome }, count)
+    },
+  })
+  gaugeFrom(
+    registry,
+    'caracal_idempotency_receipts',
+    'Stored idempotency receipts',
+    async () => (await totals()).receipts.rows,
+  )
+  gaugeFrom(
+    registry,
+    'caracal_idempotency_oldest_seconds',
+    'Age of the oldest idempotency receipt',
+    async () => (await totals()).receipts.oldestSeconds,
+  )
+  const runs = (name: string, help: string, total: () => number): void =>
+    countFrom(registry, name, help, total)
+  runs('caracal_ttl_sweeper_runs_total', 'Runs of the TTL sweeper', () => counts.ttl_sweeper.runs)
+  runs(
+    'caracal_service_lease_sweeper_runs_total',
+    'Runs of the service lease sweeper',
+    () => counts.service_lease_sweeper.runs,
+  )
+  runs(
+    'caracal_retention_cleaner_runs_total',
+    'Runs of the retention cleaner',
+    () => counts.retention_cleaner.runs,
+  )
+  runs(
+    'caracal_retention_sessions_deleted_total',
+    'Ended sessions deleted after their retention',
+    () => counts.retention_cleaner.deleted_sessions,
+  )
+}

@@ -1,0 +1,49 @@
+/** Revokes a delegation and what was built on it (coordinator §8.6). */
+import { isAdmin, mayDelegateFrom } from './caller.ts'
+import type { CoordinatorContext } from './deps.ts'
+import { endSessions } from './end-sessions.ts'
+import { refuse } from './refusal.ts'
+import { revokeReachable } from './store/cascade.ts'
+import { findEdgeForUpdate } from './store/edges.ts'
+import { lockZone } from './store/locks.ts'
+import type { Asked } from './surface.ts'
+
+export interface Revoked {
+  readonly revoked_edges: number
+  /** Distinct authority records of the sessions that ended. */
+  readonly affected_sessions: number
+  readonly terminated_sessions: number
+  readonly terminated_agents: number
+}
+
+/** The edge, every edge reachable from its target, and the sessions they led to. Throws 404 and 403. */
+export function revokeDelegation(
+  deps: CoordinatorContext,
+  { caller, requestId, edgeId }: Asked & { readonly edgeId: string },
+): Promise<Revoked> {
+  const { zoneId } = caller
+  return deps.db.transaction(async (tx) => {
+    const [, edge] = await Promise.all([lockZone(tx, zoneId), findEdgeForUpdate(tx, zoneId, edgeId)])
+    if (edge === null) throw refuse('delegation_not_found')
+    if (!isAdmin(caller) && !mayDelegateFrom(caller, edge.issuer_application_id)) {
+      throw refuse('issuer_ownership_required')
+    }
+    if (!edge.live) throw refuse('delegation_not_found')
+    const reachable = await revokeReachable(tx, zoneId, edgeId)
+    const targets = [...new Set(reachable.map((each) => each.target_agent_id))]
+    const { sessions, edges } = await endSessions(
+      deps,
+      tx,
+      { zoneId, requestId },
+      targets,
+      'delegation_revoked',
+      reachable,
+    )
+    return {
+      revoked_edges: edges.length,
+      affected_sessions: new Set(sessions.map((session) => session.session_sid)).size,
+      terminated_sessions: sessions.length,
+      terminated_agents: sessions.length,
+    }
+  })
+}
