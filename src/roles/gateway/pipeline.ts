@@ -8,6 +8,7 @@
  * follows the answer and is batched.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { clientIpOf } from '../../platform/http/client-ip.ts'
 import { type Call, mandateOf, targetOf } from './call.ts'
 import { bearerPresent } from './checks/bearer-present.ts'
 import { bearerShape } from './checks/bearer-shape.ts'
@@ -79,7 +80,7 @@ export interface Pipeline {
 export function createPipeline(ground: Ground, pools: Pools): Pipeline {
   return {
     handle(request, response) {
-      const call = arrive(request, response)
+      const call = arrive(request, response, ground.settings.TRUST_PROXY)
       ground.counters.requests_total += 1
       run(call, ground, pools)
         .catch((error: unknown) => {
@@ -95,7 +96,7 @@ export function createPipeline(ground: Ground, pools: Pools): Pipeline {
   }
 }
 
-function arrive(request: IncomingMessage, response: ServerResponse): Call {
+function arrive(request: IncomingMessage, response: ServerResponse, trustProxy: boolean): Call {
   const target = originForm(request.url ?? '/')
   const at = target.indexOf('?')
   const call: Call = {
@@ -105,7 +106,7 @@ function arrive(request: IncomingMessage, response: ServerResponse): Call {
     startedAt: performance.now(),
     rawPath: at < 0 ? target : target.slice(0, at),
     rawQuery: at < 0 ? null : target.slice(at + 1),
-    clientIp: plainIp(request.socket.remoteAddress ?? ''),
+    clientIp: clientIpOf(request, trustProxy),
     abort: new AbortController(),
     bearer: '',
     mandate: null,
@@ -139,9 +140,6 @@ function originForm(target: string): string {
   const authority = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(target)
   return authority === null ? target : target.slice(authority[0].length)
 }
-
-const plainIp = (address: string): string =>
-  address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 
 async function run(call: Call, ground: Ground, pools: Pools): Promise<void> {
   const denial = (await firstDenial(admission, call, ground)) ?? (await firstDenial(exchanging, call, ground))

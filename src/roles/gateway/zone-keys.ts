@@ -21,16 +21,25 @@ export interface ZoneKeys {
 
 const cooldownMs = 30_000
 const maxZones = 10_000
+/** Invented zone ids may keep this many questions busy, not the store behind them. */
+const maxAsking = 32
 
 export function createZoneKeys(
   sts: Pick<Sts, 'zoneKeys'>,
   now: () => number = () => performance.now(),
 ): ZoneKeys {
   let fetches = 0
+  let asking = 0
   const keys = createKeySet({
-    source: (zoneId) => {
+    source: async (zoneId) => {
+      if (asking >= maxAsking) throw new Error('too many zones are being looked up')
       fetches += 1
-      return sts.zoneKeys(zoneId)
+      asking += 1
+      try {
+        return await sts.zoneKeys(zoneId)
+      } finally {
+        asking -= 1
+      }
     },
     cooldownMs,
     maxZones,

@@ -124,6 +124,9 @@ describe('path', () => {
     '/v1/../admin',
     '/a/./b',
     '/..',
+    '/..;/admin',
+    '/a/..;x=1/b',
+    '/%2e%2e%3b/x',
     '/%2e%2e/x',
     '/%252e%252e/x',
     '/a\\..\\s',
@@ -136,7 +139,7 @@ describe('path', () => {
     expectDenial(await stage.call({ path }), 400, 'invalid_token', 'path traversal not permitted')
   })
 
-  it.each(['/.env', '/foo..bar', '//x', '/a%20b', '/...'])('proxied: %s', async (path) => {
+  it.each(['/.env', '/foo..bar', '//x', '/a%20b', '/...', '/a;b=..'])('proxied: %s', async (path) => {
     const answer = await stage.call({ path })
     expect(answer.status).toBe(200)
     expect(answer.json().url).toBe(path)

@@ -168,6 +168,27 @@ describe('verification keys', () => {
     expect((await stage.call()).status).toBe(200)
   })
 
+  it('keeps the store out of a flood of invented zones', async () => {
+    let busy = 0
+    let most = 0
+    const { zoneKeys } = stage.sts
+    stage.sts.zoneKeys = async (zone) => {
+      busy += 1
+      most = Math.max(most, busy)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      busy -= 1
+      return zoneKeys(zone)
+    }
+    const flood = Array.from({ length: 100 }, (_, index) =>
+      seen({ mandate: stage.sts.mint({ zone_id: `invented-${index}` }) }),
+    )
+    const statuses = new Set((await Promise.all(flood)).map(([status]) => status))
+    expect([...statuses].sort()).toEqual([401, 503])
+    expect(most).toBeLessThanOrEqual(32)
+    stage.sts.zoneKeys = zoneKeys
+    expect((await stage.call()).status).toBe(200)
+  })
+
   it('asks once for an unknown zone however often it is named', async () => {
     const before = stage.sts.keyFetches
     for (let index = 0; index < 5; index += 1) {

@@ -69,6 +69,13 @@ describe('request headers', () => {
     expect(upstream.seen[0]?.headers.traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
   })
 
+  it('never sends a method that echoes its request', async () => {
+    stage.route(upstream.url, { auth_mode: 'provider_oauth', provider_token: 'secret-of-the-upstream' })
+    const answer = await stage.call({ method: 'TRACE' })
+    expect([answer.status, answer.json().error_description]).toEqual([400, 'upstream request build failed'])
+    expect(upstream.seen).toHaveLength(0)
+  })
+
   it('keeps a valid traceparent and replaces any other', async () => {
     const id = '4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7'
     for (const value of [`00-${id}-01`, `00-${id}-00`, `01-${id}-01-extra`, `cc-${id}-01`]) {

@@ -5,8 +5,12 @@ import { buildRequestHeaders } from '../proxy/request-headers.ts'
 import { traceIdOf } from '../proxy/traceparent.ts'
 import type { Check } from './check.ts'
 
+/** They would show the caller what was sent, the upstream's credential included (RFC 9110 §9.3.8). */
+const echoing = new Set(['TRACE', 'TRACK'])
+
 /** Step 18: path, query, headers and credential of the upstream request (gateway §13, §14). */
 export const upstreamRequest: Check = (call, { settings }) => {
+  if (echoing.has((call.request.method ?? '').toUpperCase())) return denials.buildFailed
   const directive = directiveOf(call)
   const target = targetOf(call)
   const credential =
@@ -16,7 +20,6 @@ export const upstreamRequest: Check = (call, { settings }) => {
   const built = buildRequestHeaders({
     request: call.request,
     requestId: call.requestId,
-    clientIp: call.clientIp,
     trustProxy: settings.TRUST_PROXY,
     secure: settings.TLS_CERT_FILE !== null,
     host: target.host,

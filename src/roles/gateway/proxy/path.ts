@@ -35,7 +35,8 @@ export function traverses(path: string): boolean {
     current = next
   }
   if (!current.includes('.')) return false
-  return current.split('/').some((segment) => segment === '.' || segment === '..')
+  // Some servers drop everything from `;` on before they resolve dots.
+  return current.split('/').some((segment) => /^\.{1,2}(;|$)/.test(segment))
 }
 
 /** Joins the decoded upstream path and the decoded request path (§13.2). */

@@ -5,13 +5,13 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
+import { clientIpOf } from '../../../platform/http/client-ip.ts'
 import type { UpstreamDirective } from '../../sts/port.ts'
 import { isTraceparent, newTraceparent } from './traceparent.ts'
 
 export interface RequestHeadersInput {
   readonly request: IncomingMessage
   readonly requestId: string
-  readonly clientIp: string
   readonly trustProxy: boolean
   /** The listener itself speaks TLS. */
   readonly secure: boolean
@@ -171,7 +171,7 @@ function forwardedFor(input: RequestHeadersInput): string {
     const first = input.request.headersDistinct['x-forwarded-for']?.[0]?.split(',')[0]?.trim() ?? ''
     if (isIP(first) !== 0) return first
   }
-  return input.clientIp
+  return clientIpOf(input.request, false)
 }
 
 function forwardedProto(input: RequestHeadersInput): string {

@@ -30,6 +30,7 @@ export interface AddressGuard {
 
 /** DNS answers at the check before the request may be this old; the dial always asks again. */
 const answerLifeMs = 1000
+const resolveTimeoutMs = 5000
 
 const resolveBySystem: Resolve = (hostname) =>
   new Promise((resolve, reject) => {
@@ -42,6 +43,7 @@ export function createAddressGuard(rules: AddressRules): AddressGuard {
   const resolve = rules.resolve ?? resolveBySystem
   const listed = new Set(rules.allowlist)
   const verdicts = new LRUCache<string, boolean>({ max: 10_000, ttl: answerLifeMs })
+  const pending = new Map<string, Promise<boolean>>()
 
   const safe = (address: string, hostname: string, port: number): boolean => {
     const isListed = listed.has(hostname)
@@ -51,6 +53,14 @@ export function createAddressGuard(rules: AddressRules): AddressGuard {
     return addressClass !== 'loopback' && !isOwnAddress(address)
   }
 
+  const judge = async (hostname: string, port: number): Promise<boolean> => {
+    const addresses = await withinDeadline(resolve(hostname)).catch(() => null)
+    if (addresses === null) return false
+    const verdict = addresses.length > 0 && addresses.every((one) => safe(one.address, hostname, port))
+    verdicts.set(`${hostname}:${port}`, verdict)
+    return verdict
+  }
+
   return {
     admits(hostname, port) {
       if (listed.size > 0 && !listed.has(hostname)) return false
@@ -58,14 +68,9 @@ export function createAddressGuard(rules: AddressRules): AddressGuard {
       const key = `${hostname}:${port}`
       const known = verdicts.get(key)
       if (known !== undefined) return known
-      return resolve(hostname).then(
-        (addresses) => {
-          const verdict = addresses.length > 0 && addresses.every((one) => safe(one.address, hostname, port))
-          verdicts.set(key, verdict)
-          return verdict
-        },
-        () => false,
-      )
+      const asking = pending.get(key) ?? judge(hostname, port).finally(() => pending.delete(key))
+      pending.set(key, asking)
+      return asking
     },
     pinnedLookup: (port) => (hostname, options, callback) => {
       resolve(hostname).then(
@@ -88,6 +93,19 @@ export function createAddressGuard(rules: AddressRules): AddressGuard {
         (error: NodeJS.ErrnoException) => callback(error, ''),
       )
     },
+  }
+}
+
+/** A resolver that hangs must not hold the caller; its late answer is dropped. */
+async function withinDeadline<T>(resolving: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('name resolution took too long')), resolveTimeoutMs)
+  })
+  try {
+    return await Promise.race([resolving, expired])
+  } finally {
+    clearTimeout(timer)
   }
 }
 
