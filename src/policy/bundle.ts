@@ -3,11 +3,12 @@
  * tables once; the rest is evaluated for each decision.
  */
 import { computeTables } from './computed-tables.ts'
-import { CONTRACT_PACKAGE, dataDocumentNames } from './contract.ts'
+import { CONTRACT_PACKAGE, type DataDocumentName, dataDocumentNames } from './contract.ts'
 import type { DecisionInput } from './decision-input.ts'
 import type { PolicyDocument } from './document.ts'
 import { type Conflict, type MergedDocuments, mergeDocuments } from './merge.ts'
-import { RegoSyntaxError } from './rego/failure.ts'
+import { beginEvaluation } from './rego/engine.ts'
+import { RegoEvaluationError, RegoSyntaxError } from './rego/failure.ts'
 import type { EvaluationOptions } from './rego/machine.ts'
 import { parseModule } from './rego/parser.ts'
 import { compileProgram, type Program } from './rego/program.ts'
@@ -60,8 +61,9 @@ export function compileBundle(documents: readonly PolicyDocument[]): BundleResul
     if ('message' in linked) {
       return refusal(`${linked.at.line}:${linked.at.column}: ${linked.message}`, linked.documentId)
     }
-    return { ok: true, bundle: Object.freeze({ active: true, tables: tablesOf(linked) }) }
+    return { ok: true, bundle: Object.freeze({ active: true, tables: tablesOf(settle(linked)) }) }
   } catch (error) {
+    if (error instanceof RegoEvaluationError) return refusal(error.message)
     if (!(error instanceof RegoSyntaxError)) throw error
     return refusal(`${error.line}:${error.column}: ${error.message}`, error.module)
   }
@@ -78,6 +80,26 @@ export function linkDocuments(modules: readonly Module[]): LinkedDocuments | Con
   if ('message' in merged) return merged
   const program = merged.computed.size === 0 ? null : compileProgram(modules, contractRules)
   return { ...merged, program }
+}
+
+/**
+ * Evaluates, once, what does not depend on the input. A conflict or a broken
+ * budget there would fail every decision, so it fails the bundle.
+ */
+function settle({ values, computed, program }: LinkedDocuments): LinkedDocuments {
+  if (program === null) return { values, computed, program }
+  const settled = new Map(values)
+  const left = new Set<DataDocumentName>()
+  for (const name of computed) {
+    const path = `${CONTRACT_PACKAGE}.${name}`
+    if (program.readingInput.has(path)) {
+      left.add(name)
+      continue
+    }
+    const value = beginEvaluation(program, undefined, {})(path)
+    if (value !== undefined) settled.set(name, value)
+  }
+  return { values: settled, computed: left, program: left.size === 0 ? null : program }
 }
 
 /** A document may refer to the others, wherever they are defined. */

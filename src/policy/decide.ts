@@ -9,6 +9,7 @@ import { POLICY_SCHEMA_VERSION } from './contract.ts'
 import type { ApprovalTier, CompleteDecision, Decision, Diagnostic, RiskedScope } from './decision.ts'
 import type { DecisionInput } from './decision-input.ts'
 import { allow, allowWith, deny, failed } from './outcome.ts'
+import { RegoEvaluationError } from './rego/failure.ts'
 import { compareStrings } from './rego/value.ts'
 import { type Grant, isRecord, type RiskTable, type Tables, type TierTable } from './tables.ts'
 
@@ -33,13 +34,13 @@ export function decide(
   options: DecideOptions = noOptions,
 ): Decision {
   if (bundle.tables === null) return deny('no_active_policy_set')
-  if (input.schema_version !== POLICY_SCHEMA_VERSION) {
-    return failed(`unsupported_schema_version:${String(input.schema_version)}`)
-  }
   try {
+    if (input.schema_version !== POLICY_SCHEMA_VERSION) {
+      return failed(`unsupported_schema_version:${String(input.schema_version)}`)
+    }
     return decideWith(bundle.tables(input, options), input)
   } catch (error) {
-    return failed(error instanceof Error ? error.message : 'evaluation failed')
+    return failed(error instanceof RegoEvaluationError ? error.message : 'the input is malformed')
   }
 }
 

@@ -23,6 +23,7 @@ const inputOf = (name: string, patch: Patch = {}): DecisionInput =>
 
 /** Loops that never end within any budget. */
 const runaway = `restrict contains x if {
+  input.principal.id
   some a in numbers; some b in numbers; some c in numbers; some d in numbers
   x := a + b + c + d
   x < 0
@@ -123,6 +124,28 @@ describe('documents that are rules', () => {
     expect(compileBundle([{ id: 'pv-1', content }])).toMatchObject({ ok: false, documentId: 'pv-1' })
   })
 
+  test('what does not read the input is evaluated when the bundle is made, and must succeed there', () => {
+    const bundleOfRules = (rules: string) =>
+      compileBundle([{ id: 'pv-1', content: `package caracal.authz\n${rules}` }])
+    const numbers = JSON.stringify(Array.from({ length: 60 }, (_, index) => index))
+    expect(bundleOfRules('risk := [1] if true\nrisk := [2] if not false')).toMatchObject({
+      ok: false,
+      detail: 'caracal.authz.risk has two different values',
+    })
+    expect(
+      bundleOfRules(
+        `restrict contains x if { some x in ${numbers}; some y in ${numbers}; some z in ${numbers}; x > y + z }`,
+      ),
+    ).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('steps'),
+    })
+    expect(bundleOfRules('risk := [1] if input.x\nrisk := [2] if not input.x')).toMatchObject({ ok: true })
+    const roles =
+      'grants[k] := {"application": v, "roles": {"cashier": ["nucleus:pay"]}} if some k, v in {"resource://nucleus": "pay"}'
+    expect(decide(bundleOf({ ...documents, grants: roles }), inputOf('mint')).decision).toBe('allow')
+  })
+
   test('what cannot be evaluated makes the bundle invalid, at its place', () => {
     const content = 'package caracal.authz\nrestrict contains "x" if time.now_ns() > 0'
     expect(compileBundle([{ id: 'pv-1', content }])).toMatchObject({
@@ -148,13 +171,13 @@ describe('documents that are rules', () => {
 
 describe('budgets', () => {
   test('a runaway document ends in an error within its steps', () => {
-    const started = performance.now()
+    const started = process.cpuUsage()
     const decision = decide(bundleOf({ ...documents, restrict: runaway }), inputOf('mint'))
     expect(decision).toMatchObject({
       decision: 'error',
       diagnostics: [{ error: expect.stringContaining(`${STEP_BUDGET} steps`) }],
     })
-    expect(performance.now() - started).toBeLessThan(2_000)
+    expect(process.cpuUsage(started).user).toBeLessThan(2_000_000)
   })
 
   test('with a clock it ends in time, and the clock is read rarely', () => {

@@ -10,7 +10,7 @@ import { type Position, RegoSyntaxError } from './failure.ts'
 import type { Continuation, Frame, Getter } from './machine.ts'
 import { Planner } from './plan.ts'
 import type { Linker } from './plan-terms.ts'
-import { resolveRule } from './resolve.ts'
+import { type Resolution, resolveRule } from './resolve.ts'
 import { type CompiledRule, callOf, type RuleGroup, readRule } from './rule-group.ts'
 import { conditionsOf, type IndexedRule, indexRules } from './rule-index.ts'
 import type { Body, Module, Rule, Term } from './syntax.ts'
@@ -22,6 +22,8 @@ const MAX_CHAIN = 1000
 export interface Program {
   /** Groups by `package.rule`. */
   readonly groups: ReadonlyMap<string, RuleGroup>
+  /** Paths of groups that read the input, themselves or through others. */
+  readonly readingInput: ReadonlySet<string>
 }
 
 interface Definition {
@@ -33,6 +35,7 @@ interface Draft {
   readonly group: RuleGroup
   readonly definitions: readonly Definition[]
   readonly dependencies: Map<RuleGroup, Position>
+  readsInput: boolean
 }
 
 /**
@@ -63,7 +66,9 @@ export function compileProgram(modules: readonly Module[], assumed: readonly str
     completeDraft(draft, groups, namesByPackage)
   }
   refuseRecursion(drafts)
-  return { groups }
+  const readingInput = new Set<string>()
+  for (const [path, draft] of drafts) if (draft.readsInput) readingInput.add(path)
+  return { groups, readingInput }
 }
 
 function draftGroups(modules: readonly Module[]): Map<string, Draft> {
@@ -97,7 +102,7 @@ function draftGroups(modules: readonly Module[]): Map<string, Draft> {
 
 function emptyDraft(path: string, slot: number, kind: Rule['kind'] = 'complete', arity = 0): Draft {
   const group: RuleGroup = { path, kind, arity, slot, rules: () => [], only: undefined, fallback: undefined }
-  return { group, definitions: [], dependencies: new Map() }
+  return { group, definitions: [], dependencies: new Map(), readsInput: false }
 }
 
 function refuseMixture(rule: Rule, kind: Rule['kind'], arity: number): void {
@@ -113,10 +118,11 @@ function refuseMixture(rule: Rule, kind: Rule['kind'], arity: number): void {
 }
 
 function completeDraft(
-  { group, definitions, dependencies }: Draft,
+  draft: Draft,
   groups: ReadonlyMap<string, RuleGroup>,
   namesByPackage: ReadonlyMap<string, ReadonlySet<string>>,
 ): void {
+  const { group, definitions, dependencies } = draft
   const rules: IndexedRule[] = []
   for (const { module, rule } of definitions) {
     inModule(module, () => {
@@ -127,7 +133,9 @@ function completeDraft(
         return
       }
       const linker = linkerFor(module, groups, dependencies)
-      rules.push(compileRule(rule, linker, namesByPackage.get(module.package.join('.')) ?? new Set()))
+      const resolution = resolveRule(rule, namesByPackage.get(module.package.join('.')) ?? new Set())
+      for (const { kind } of resolution.meanings.values()) if (kind === 'input') draft.readsInput = true
+      rules.push(compileRule(rule, resolution, linker))
     })
   }
   group.rules = indexRules(rules)
@@ -145,8 +153,7 @@ function onlyValue(rules: readonly Rule[]): Value | undefined {
   return only
 }
 
-function compileRule(rule: Rule, linker: Linker, names: ReadonlySet<string>): IndexedRule {
-  const resolution = resolveRule(rule, names)
+function compileRule(rule: Rule, resolution: Resolution, linker: Linker): IndexedRule {
   const planner = new Planner(resolution, linker)
   const parameterSlots = rule.parameters.map(() => planner.slot())
   const parameters = planner.parameters(rule.parameters, parameterSlots)
@@ -249,6 +256,7 @@ function linkData(
   return { getter: () => undefined, consumed: path.length }
 }
 
+/** Refuses cycles; on the way back every group learns whether it reads the input through others. */
 function refuseRecursion(drafts: ReadonlyMap<string, Draft>): void {
   const finished = new Set<RuleGroup>()
   const open = new Set<RuleGroup>()
@@ -268,7 +276,9 @@ function refuseRecursion(drafts: ReadonlyMap<string, Draft>): void {
           throw new RegoSyntaxError(`${dependency.path} is recursive`, at)
         })
       }
-      visit(drafts.get(dependency.path) as Draft)
+      const needed = drafts.get(dependency.path) as Draft
+      visit(needed)
+      draft.readsInput ||= needed.readsInput
     }
     open.delete(draft.group)
     finished.add(draft.group)
