@@ -8,7 +8,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createCircuitBreaker } from '../../../src/roles/gateway/circuit-breaker.ts'
 import { createRateLimits } from '../../../src/roles/gateway/rate-limits.ts'
 import { eventually } from '../../fixtures/eventually.ts'
-import { openStage, startUpstream, type Upstream } from './stage.ts'
+import {
+  closePlatform,
+  openPlatform,
+  openStage,
+  type StandingPlatform,
+  startUpstream,
+  type Upstream,
+} from './stage.ts'
+
+let platform: StandingPlatform
+beforeAll(async () => {
+  platform = await openPlatform()
+})
+afterAll(() => closePlatform(platform))
 
 describe('rate limits', () => {
   it('count per key in one-minute windows; 0 is none', () => {
@@ -25,6 +38,7 @@ describe('rate limits', () => {
   it('429 by address before anything is looked at, by application only after the signature', async () => {
     const upstream = await startUpstream()
     const stage = await openStage({
+      platform,
       settings: { GATEWAY_RATE_LIMIT_PER_IP_PER_MIN: 8, GATEWAY_RATE_LIMIT_PER_APPLICATION_PER_MIN: 2 },
     })
     stage.route(upstream.url)
@@ -73,7 +87,7 @@ describe('deadlines', () => {
       response.on('close', () => clearInterval(timer))
       if (request.url === '/stream') setTimeout(() => response.end(), 800)
     })
-    const stage = await openStage({ settings: { WRITE_TIMEOUT: 300 } })
+    const stage = await openStage({ platform, settings: { WRITE_TIMEOUT: 300 } })
     stage.route(upstream.url)
     expect((await stage.call({ path: '/plain' })).complete).toBe(false)
     expect((await stage.call({ path: '/stream' })).complete).toBe(true)
@@ -86,7 +100,7 @@ describe('deadlines', () => {
       const timer = setInterval(() => response.write('x'), 20)
       response.on('close', () => clearInterval(timer))
     })
-    const stage = await openStage({ settings: { STREAM_MAX_DURATION: 300 } })
+    const stage = await openStage({ platform, settings: { STREAM_MAX_DURATION: 300 } })
     stage.route(upstream.url)
     const startedAt = performance.now()
     expect((await stage.call()).complete).toBe(false)
@@ -98,7 +112,7 @@ describe('deadlines', () => {
   it('a snapshot older than 70 s denies everything until the next one', async () => {
     let ahead = 0
     const upstream = await startUpstream()
-    const stage = await openStage({ deps: { clock: () => performance.now() + ahead } })
+    const stage = await openStage({ platform, deps: { clock: () => performance.now() + ahead } })
     stage.route(upstream.url)
     expect((await stage.call()).status).toBe(200)
     ahead = 71_000
@@ -167,6 +181,7 @@ describe('TLS upstreams', () => {
 
   const seen = async (extraCaFile: string | null, host: string): Promise<[number, string]> => {
     const stage = await openStage({
+      platform,
       settings: { CARACAL_TLS_EXTRA_CA_FILE: extraCaFile },
       deps: { resolve: async () => [{ address: '127.0.0.1', family: 4 }] },
     })
@@ -206,7 +221,7 @@ describe('replay memory', () => {
   afterAll(() => upstream[Symbol.asyncDispose]())
 
   it('fails open only where JTI_FAIL_OPEN says so', async () => {
-    const stage = await openStage({ settings: { JTI_FAIL_OPEN: true } })
+    const stage = await openStage({ platform, settings: { JTI_FAIL_OPEN: true } })
     stage.route(upstream.url)
     await stage.database.admin`alter table ephemera rename to ephemera_away`
     const answer = await stage.call()

@@ -262,15 +262,16 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
   }
 }
 
-type StandingPlatform = Pick<Stage, 'database' | 'bus' | 'ephemera'>
+export type StandingPlatform = Pick<Stage, 'database' | 'bus' | 'ephemera'>
 
-async function openPlatform(log: pino.Logger): Promise<StandingPlatform> {
+/** For test files that need many gateways: a new replay memory takes a second until it admits anything. */
+export async function openPlatform(log: pino.Logger = pino({ level: 'silent' })): Promise<StandingPlatform> {
   const database = await createTestDatabase()
   const { db } = database
   return { database, bus: createPostgresBus({ db, log }), ephemera: createPostgresEphemera({ db, log }) }
 }
 
-async function closePlatform({ database, bus, ephemera }: StandingPlatform): Promise<void> {
+export async function closePlatform({ database, bus, ephemera }: StandingPlatform): Promise<void> {
   await ephemera[Symbol.asyncDispose]()
   await bus[Symbol.asyncDispose]()
   await database[Symbol.asyncDispose]()

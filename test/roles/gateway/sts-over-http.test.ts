@@ -7,7 +7,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stsOverHttp } from '../../../src/roles/gateway/index.ts'
 import { canonicalEnvelope, envelopeSignature } from '../../../src/roles/gateway/signed-exchange.ts'
 import type { GatewayExchangeRequest } from '../../../src/roles/sts/port.ts'
-import { openStage, startUpstream, type Upstream } from './stage.ts'
+import {
+  closePlatform,
+  openPlatform,
+  openStage,
+  type StandingPlatform,
+  startUpstream,
+  type Upstream,
+} from './stage.ts'
 import { createZoneSts } from './zone-sts.ts'
 
 const keyHex = '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'
@@ -50,10 +57,12 @@ describe('envelope', () => {
 
 describe('exchange', () => {
   let server: Upstream
+  let platform: StandingPlatform
   let respond: (request: IncomingMessage, response: ServerResponse) => unknown
   let received: { url: string; headers: IncomingMessage['headers']; body: string }[] = []
 
   beforeAll(async () => {
+    platform = await openPlatform()
     server = await startUpstream((incoming, response) => {
       let body = ''
       incoming.on('data', (chunk: Buffer) => {
@@ -65,7 +74,10 @@ describe('exchange', () => {
       })
     })
   })
-  afterAll(() => server[Symbol.asyncDispose]())
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]()
+    await closePlatform(platform)
+  })
 
   const json =
     (status: number, value: unknown, headers: Record<string, string> = {}) =>
@@ -199,6 +211,7 @@ describe('exchange', () => {
       received = []
       const sts = stsOverHttp({ url: server.url, key, timeoutMs: 300 })
       const stage = await openStage({
+        platform,
         sts: zone,
         settings: { STS_TIMEOUT: 2000 },
         deps: { sts: { ...sts, zoneKeys: zone.zoneKeys } },
