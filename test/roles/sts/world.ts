@@ -43,11 +43,25 @@ export interface World extends AsyncDisposable {
   readonly cipher: EnvelopeCipher
   readonly sts: StsRole
   readonly zone: SeededZone
+  /** The pools under bus and ephemera; the store's own unless `separateStores`. */
+  readonly busDb: Database
+  readonly ephemeraDb: Database
+  /** One sub-directory per replica, named by its number. */
+  readonly journalDirectory: string
   /** A second STS on the same store, as another replica would be. */
   replica(overrides?: Partial<Settings>): Promise<StsRole>
 }
 
-export async function createWorld(overrides: Partial<Settings> = {}, egress?: EgressGuard): Promise<World> {
+export interface WorldOptions {
+  /** Bus and ephemera get pools of their own, so that a test can take one of them away. */
+  readonly separateStores?: boolean
+}
+
+export async function createWorld(
+  overrides: Partial<Settings> = {},
+  egress?: EgressGuard,
+  options: WorldOptions = {},
+): Promise<World> {
   const database = await createTestDatabase()
   const { db } = database
   const settings = testSettings({ ISSUER_URL: issuer, ...overrides })
@@ -58,8 +72,10 @@ export async function createWorld(overrides: Partial<Settings> = {}, egress?: Eg
   })
   const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
   const keys = keyRing(settings)
-  const bus = createPostgresBus({ db, log, pollMs: 100 })
-  const ephemera = createPostgresEphemera({ db, log })
+  const busDb = options.separateStores === true ? await database.open() : db
+  const ephemeraDb = options.separateStores === true ? await database.open() : db
+  const bus = createPostgresBus({ db: busDb, log, pollMs: 100 })
+  const ephemera = createPostgresEphemera({ db: ephemeraDb, log })
   const outbox = createOutbox({ db, bus, keys, settings, log })
   const directory = await mkdtemp(join(tmpdir(), 'caracal-sts-'))
   const roles: StsRole[] = []
@@ -105,12 +121,17 @@ export async function createWorld(overrides: Partial<Settings> = {}, egress?: Eg
     cipher,
     sts,
     zone,
+    busDb,
+    ephemeraDb,
+    journalDirectory: directory,
     replica: (own = {}) => start({ ...settings, ...own }),
     async [Symbol.asyncDispose]() {
       for (const role of roles) await role[Symbol.asyncDispose]()
       await outbox[Symbol.asyncDispose]()
       await ephemera[Symbol.asyncDispose]()
       await bus[Symbol.asyncDispose]()
+      await busDb[Symbol.asyncDispose]()
+      await ephemeraDb[Symbol.asyncDispose]()
       await database[Symbol.asyncDispose]()
       await rm(directory, { recursive: true, force: true })
     },
