@@ -1,6 +1,6 @@
 /** Flags of a command: `--k=v`, `--k v`, and a bare `--k` (sdk-cli-console §12.3). */
 
-export type FlagKind = 'text' | 'switch'
+type FlagKind = 'text' | 'switch'
 export type Flags = Readonly<Record<string, FlagKind>>
 
 export interface Arguments {

@@ -11,7 +11,7 @@ export interface Invocation {
 }
 
 /** A loaded command: answers its exit code. */
-export type Run = (invocation: Invocation) => Promise<number>
+type Run = (invocation: Invocation) => Promise<number>
 
 export interface Command {
   readonly name: string

@@ -1,8 +1,11 @@
 /** `caracal serve`: the server as a process, with its signals and exit codes (storage-and-operations §11). */
 import { constants } from 'node:os'
+import { join } from 'node:path'
 import type { Settings } from '../config/env.ts'
+import { secretsDirectory } from '../config/home.ts'
 import { ConfigError, type Environment, loadSettings, parseRoles, UnknownRole } from '../config/load.ts'
 import type { RoleName } from '../config/roles.ts'
+import { generatedSecrets } from '../config/secrets.ts'
 import { buildVersion } from '../config/version.ts'
 import { createLogger, type ProcessLogger } from '../platform/observe/logger.ts'
 import { loggerOf, type Server, startServer } from '../server/start.ts'
@@ -69,12 +72,23 @@ async function runProcess(
     if (starting.signal.aborted) return finish(logger, 0)
     return failStart(error, logger, invocation)
   }
+  if (process.stdout.isTTY) greet(server, settings, invocation)
   void server.failed.then((error) => asked?.({ kind: 'failure', error }))
   const end = await ending
   if (end.kind === 'failure') log.fatal({ err: end.error }, 'the server cannot go on')
   const failures = await server.stop()
   if (failures.length > 0) server.abandon()
   return finish(logger, failures.length === 0 && end.kind === 'signal' ? 0 : 1)
+}
+
+/** For a person at a terminal, between the lines for machines. */
+function greet({ listeners }: Server, settings: Settings, { env, out }: Invocation): void {
+  for (const [name, listener] of Object.entries(listeners))
+    out.status('ok', `${name.padEnd(12)} ${listener.url}`)
+  if (listeners.control === undefined || settings.CARACAL_MODE !== 'dev' || env.CARACAL_ADMIN_TOKEN) return
+  const embedded = settings.DATABASE_URL === null
+  const directory = secretsDirectory(env, { dev: true, embedded, dataDir: settings.CARACAL_DATA_DIR })
+  out.status('info', `administrator token: ${join(directory, generatedSecrets.CARACAL_ADMIN_TOKEN.file)}`)
 }
 
 type Ending = { readonly kind: 'signal' } | { readonly kind: 'failure'; readonly error: Error }

@@ -903,7 +903,7 @@ export const variables = {
   }),
 } satisfies Readonly<Record<string, Variable<unknown>>>
 
-export type VariableName = keyof typeof variables
+type VariableName = keyof typeof variables
 
 /** Every variable with its effective value: flat, durations in milliseconds, unset optional ones `null`. */
 export type Settings = {

@@ -53,7 +53,7 @@ export function readOrCreateSecret(directory: string, file: string, bytes: numbe
 }
 
 /** Creates `directory` for its owner only and tightens one that others could enter. */
-export function ensurePrivateDirectory(directory: string): void {
+function ensurePrivateDirectory(directory: string): void {
   makeDirectory(directory, 0o700)
   if (process.platform !== 'win32' && (statSync(directory).mode & 0o077) !== 0) chmodSync(directory, 0o700)
 }

@@ -9,7 +9,7 @@ import { sqlState } from '../platform/db/unavailable.ts'
 export type Driver = 'redis' | 'postgres'
 
 /** Started with other drivers than the deployment uses. */
-export class DriverMismatch extends Error {
+class DriverMismatch extends Error {
   override readonly name = 'DriverMismatch'
 }
 

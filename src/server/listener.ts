@@ -49,7 +49,7 @@ export interface Listener {
 }
 
 /** The port cannot be had; the message names port, listener and variable. */
-export class PortUnavailable extends Error {
+class PortUnavailable extends Error {
   override readonly name = 'PortUnavailable'
 }
 

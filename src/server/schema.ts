@@ -9,7 +9,7 @@ import type { RoleName } from '../platform/role.ts'
 import type { Store } from './store.ts'
 
 /** True when this process applies migrations at start. */
-export function migratesAtStart(settings: Settings, roles: readonly RoleName[], store: Store): boolean {
+function migratesAtStart(settings: Settings, roles: readonly RoleName[], store: Store): boolean {
   return store.embedded || (settings.CARACAL_MODE === 'dev' && roles.includes('control'))
 }
 

@@ -18,7 +18,7 @@ import { ensureSchema } from './schema.ts'
 import { type ShutdownParts, shutDown } from './shutdown.ts'
 import { openStore, type Store, withStore } from './store.ts'
 
-export type ListenerName = RoleName | 'console'
+type ListenerName = RoleName | 'console'
 
 export interface Server extends AsyncDisposable {
   readonly roles: readonly RoleName[]

@@ -83,7 +83,7 @@ function linkTarget(path: string): string | null {
   }
 }
 
-export function statOf(path: string): Stats | null {
+function statOf(path: string): Stats | null {
   try {
     return statSync(path)
   } catch {

@@ -35,10 +35,8 @@ import {
 } from './place.ts'
 import { findPostmaster, hasLiveOwner, isAlive, ownerSetting, type Postmaster } from './postmaster.ts'
 
-export { EmbeddedStoreError } from './binaries.ts'
-
 /** How to reach the store with the `postgres` driver: `postgres({ ...connection })`. */
-export interface EmbeddedConnection {
+interface EmbeddedConnection {
   /** The unix socket itself. */
   readonly path: string
   /** The directory of the socket, as libpq wants it. */
@@ -59,7 +57,7 @@ export interface EmbeddedPostgres extends AsyncDisposable {
   abandon(): void
 }
 
-export interface EmbeddedLog {
+interface EmbeddedLog {
   debug(fields: object, message: string): void
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
