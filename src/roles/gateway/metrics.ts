@@ -113,3 +113,10 @@ export async function metricsJson(registry: Registry): Promise<Record<string, nu
   }
   return flat
 }
+
+/** `/metrics`: the requests come first, as v1's scrapers find them. */
+export async function metricsText(registry: Registry): Promise<string> {
+  const blocks = (await registry.metrics()).split('\n\n')
+  const first = blocks.findIndex((block) => block.startsWith(`# HELP ${prefix}requests_total `))
+  return [...blocks.splice(Math.max(0, first), 1), ...blocks].join('\n\n')
+}

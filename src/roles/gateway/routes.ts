@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import type { Registry } from 'prom-client'
 import { secretEquals } from '../../platform/crypto/hmac.ts'
 import type { Platform } from '../../platform/platform.ts'
-import { metricsJson } from './metrics.ts'
+import { metricsJson, metricsText } from './metrics.ts'
 import { type ReadinessDeps, readiness } from './readiness.ts'
 import { requestIdOf } from './request-id.ts'
 import type { RevocationSet } from './revocations/set.ts'
@@ -49,7 +49,7 @@ export function createRoutes(deps: RouteDeps): Hono {
   })
   app.all('/metrics', async (c) => {
     if (!mayReadMetrics(c.req.header('authorization'))) return c.text('unauthorized', 401)
-    return c.body(await registry.metrics(), 200, {
+    return c.body(await metricsText(registry), 200, {
       'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
     })
   })
