@@ -55,6 +55,9 @@ export function exchangeRequest(form: Form, context: FormContext): ExchangeReque
   }
 }
 
+/** More than any client configures; every one of them is looked up before the caller is authenticated. */
+const maxResources = 256
+
 /** Trimmed, distinct, byte-sorted; an empty value is an error. */
 export function canonicalResources(values: readonly string[]): string[] {
   const names = new Set<string>()
@@ -63,6 +66,7 @@ export function canonicalResources(values: readonly string[]): string[] {
     if (name === '') throw invalidToken('resource must not be empty')
     names.add(name)
   }
+  if (names.size > maxResources) throw invalidToken(`at most ${maxResources} resources may be named`)
   return [...names].sort((a, b) => Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8')))
 }
 

@@ -75,7 +75,10 @@ async function readBounded(body: ReadableStream<Uint8Array>): Promise<Uint8Array
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Decodes a form body strictly: a bad percent escape, invalid UTF-8 or a raw `;` is an error, not a guess. */
+/**
+ * Decodes a form body strictly: a bad percent escape, invalid UTF-8 or a raw `;` is an error, not a
+ * guess. So is a NUL: the store has no such text, and one would fail the whole batch it travels in.
+ */
 export function parseForm(raw: Uint8Array, repeatable: ReadonlySet<string>): Form {
   const fields = new Map<string, string[]>()
   const text = decodeText(raw)
@@ -108,9 +111,14 @@ function decodeText(raw: Uint8Array): string {
 
 function decodeComponent(text: string): string {
   const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text
-  if (!spaced.includes('%')) return spaced
+  const decoded = spaced.includes('%') ? decodePercent(spaced) : spaced
+  if (decoded.includes('\0')) throw invalidToken('form body is malformed')
+  return decoded
+}
+
+function decodePercent(text: string): string {
   try {
-    return decodeURIComponent(spaced)
+    return decodeURIComponent(text)
   } catch (cause) {
     throw invalidToken('form body is malformed', 400, { cause })
   }

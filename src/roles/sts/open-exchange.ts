@@ -156,10 +156,12 @@ function presentedClaims(request: ExchangeRequest): Readonly<Record<string, unkn
   return parseCompact(request.subjectToken)?.claims ?? {}
 }
 
-/** Ids are at most 200 characters anywhere; anything longer is not one of ours and is not looked up. */
+/** No id of ours is longer than 200 characters or holds a NUL, which the store would refuse with the whole batch. */
 function textClaim(claims: Readonly<Record<string, unknown>>, name: string): string | null {
   const value = claims[name]
-  return typeof value === 'string' && value !== '' && value.length <= 200 ? value : null
+  return typeof value === 'string' && value !== '' && value.length <= 200 && !value.includes('\0')
+    ? value
+    : null
 }
 
 function cacheKey(zoneId: string, name: string): string {

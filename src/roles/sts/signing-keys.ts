@@ -71,7 +71,7 @@ export interface SigningKeyDeps {
 export function createSigningKeys(deps: SigningKeyDeps): SigningKeys {
   const { db, cipher, outbox, log } = deps
   const opened = new LRUCache<string, OpenedKey>({ max: 4096, ttl: openedForMs })
-  const held = new Map<string, string>()
+  const held = new LRUCache<string, string>({ max: 10_000 })
   const verification = new LRUCache<string, { kids: ReadonlySet<string>; readAt: number }>({
     max: 4096,
     ttl: openedForMs,

@@ -62,7 +62,8 @@ function peek(token: string): { iss: string; kid: string } {
   try {
     const { iss } = decodeJwt(token)
     const { kid } = decodeProtectedHeader(token)
-    if (typeof iss === 'string' && iss !== '' && typeof kid === 'string' && kid !== '') return { iss, kid }
+    const named = typeof iss === 'string' && iss !== '' && !iss.includes('\0')
+    if (named && typeof kid === 'string' && kid !== '') return { iss, kid }
   } catch {
     throw new FederationRejected('token_malformed')
   }

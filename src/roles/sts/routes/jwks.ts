@@ -24,7 +24,7 @@ async function published(
   if (zoneId === '' && deps.requireZone) throw invalidToken('zone_id is required')
   try {
     if (zoneId === '') return await deps.keys.publishedEverywhere()
-    const keys = await deps.keys.published(zoneId)
+    const keys = zoneId.includes('\0') ? null : await deps.keys.published(zoneId)
     if (keys === null) throw resourceNotFound('zone has no signing key')
     return keys
   } catch (error) {

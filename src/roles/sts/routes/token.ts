@@ -18,20 +18,20 @@ export interface TokenRouteDeps {
 }
 
 export function mountTokenRoute(app: Hono, deps: TokenRouteDeps): void {
-  app.all(
-    '/oauth/2/token',
-    postOnly(async (c) => {
-      const { requestId } = requestContext(c)
-      const form = await readForm(c.req.raw, repeatableFields)
-      assertAcceptedFields(form)
-      const gateway = await provesGateway(c, form, requestId, deps)
-      const request = exchangeRequest(form, { requestId, gateway })
-      const { notes } = requestContext(c)
-      notes.zone_id = request.zoneId
-      notes.application_id = request.applicationId
-      return c.json(tokenResponse(await exchange(request, deps.exchange, c.req.raw.signal)))
-    }),
-  )
+  const handle = postOnly(async (c) => {
+    const { requestId } = requestContext(c)
+    const form = await readForm(c.req.raw, repeatableFields)
+    assertAcceptedFields(form)
+    const gateway = await provesGateway(c, form, requestId, deps)
+    const request = exchangeRequest(form, { requestId, gateway })
+    const { notes } = requestContext(c)
+    notes.zone_id = request.zoneId
+    notes.application_id = request.applicationId
+    return c.json(tokenResponse(await exchange(request, deps.exchange, c.req.raw.signal)))
+  })
+  app.all('/oauth/2/token', handle)
+  // v1's TypeScript client joins a base URL that ends in a slash without trimming it.
+  app.all('//oauth/2/token', handle)
 }
 
 /** H4: none of the three headers is an ordinary call; any of them must prove itself. */
