@@ -77,7 +77,7 @@ export function startCaracal(args: readonly string[], options: ProcessOptions = 
     child,
     finished,
     lines,
-    line: (msg, timeoutMs = 15_000) =>
+    line: (msg, timeoutMs = 45_000) =>
       eventually(
         () => {
           const found = lines().find((line) => line.msg === msg)

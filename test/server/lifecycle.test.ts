@@ -1,11 +1,14 @@
 /** The end of a server: storage-and-operations §21, checks 30–33. */
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { postmastersBelow, runCaracal, startCaracal, workingDirectory } from '../cli/process.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { testKeys } from '../fixtures/settings.ts'
 import { allPorts, type ExternalPostgres, externalPostgres, get, type Ports, stableEnv } from './store.ts'
+
+// Whole processes start and end here; a busy machine takes its time.
+vi.setConfig({ testTimeout: 120_000 })
 
 const body = JSON.stringify({ name: 'Slow' })
 

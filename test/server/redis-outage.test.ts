@@ -1,11 +1,14 @@
 /** storage-and-operations §21, check 24: Redis goes and comes back under a running server. */
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { runCaracal, startCaracal, workingDirectory } from '../cli/process.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { type CuttableProxy, createCuttableProxy } from '../platform/bus/cuttable-proxy.ts'
 import { openRedisServer, type RedisServer } from '../platform/bus/redis-server.ts'
 import { allPorts, type ExternalPostgres, externalPostgres, get, stableEnv } from './store.ts'
+
+// Whole processes start and end here; a busy machine takes its time.
+vi.setConfig({ testTimeout: 120_000 })
 
 const names = ['sts', 'control', 'coordinator', 'audit', 'gateway'] as const
 
@@ -65,7 +68,7 @@ describe('with Redis', () => {
       })
     server.child.kill('SIGTERM')
     expect((await server.finished).code).toBe(0)
-  }, 120_000)
+  })
 
   it('a Redis that is not there is one sentence naming REDIS_URL', async () => {
     const DATABASE_URL = await store.emptyDatabase()
