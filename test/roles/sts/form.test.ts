@@ -8,9 +8,7 @@ const parse = (text: string, repeatable = none) => parseForm(Buffer.from(text, '
 
 describe('form bodies', () => {
   test('whatever a client encodes is read back', () => {
-    const text = fc
-      .string({ unit: 'grapheme' })
-      .filter((value) => !value.includes('\0') && value.isWellFormed())
+    const text = fc.string({ unit: 'grapheme' }).filter((value) => !value.includes('\0'))
     fc.assert(
       fc.property(fc.dictionary(text, text), (fields) => {
         const form = parse(encodeForm(fields))
