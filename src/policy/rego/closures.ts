@@ -14,6 +14,7 @@ import {
   RegoObject,
   RegoSet,
   type Value,
+  weightOf,
 } from './value.ts'
 
 /** A function, user-defined or built in: operands in, value or undefined out. */
@@ -156,6 +157,7 @@ export function setOf(getters: readonly Getter[]): Getter {
     for (const getter of getters) {
       const element = getter(machine, frame)
       if (element === undefined) return undefined
+      machine.tick(weightOf(element))
       set.add(element)
     }
     return set
@@ -193,9 +195,9 @@ export function emptyOf(shape: Shape): Value[] | RegoSet | RegoObject {
 export function collector(shape: Shape, getters: readonly Getter[], slot: number): Continuation {
   const [first, second] = getters
   return (machine: Machine, frame: Frame) => {
-    machine.tick()
     const left = first?.(machine, frame)
     if (left === undefined) return false
+    machine.tick(shape === 'array' ? 1 : 1 + weightOf(left))
     if (shape === 'array') (frame[slot] as Value[]).push(left)
     else if (shape === 'set') (frame[slot] as RegoSet).add(left)
     else {

@@ -18,7 +18,7 @@ import { directTerms, type Resolution, type Variable } from './resolve.ts'
 import type { Body, Statement, Term } from './syntax.ts'
 import { canFit, hoistedFrom, isComputed, pairedEntries } from './term-form.ts'
 import { unsafeTerms } from './unsafe.ts'
-import { equalValues } from './value.ts'
+import { equalValues, weightOf } from './value.ts'
 
 /** Statements in one body; more make ordering and the stack expensive. */
 const MAX_STATEMENTS = 500
@@ -168,7 +168,9 @@ export class Planner {
             const x = a(machine, frame)
             if (x === undefined) return false
             const y = b(machine, frame)
-            return y !== undefined && equalValues(x, y) ? next(machine, frame) : false
+            if (y === undefined) return false
+            machine.tick(weightOf(x))
+            return equalValues(x, y) ? next(machine, frame) : false
           }
         }),
     }

@@ -9,7 +9,7 @@ import { RegoEvaluationError } from './failure.ts'
 import type { Getter, Machine } from './machine.ts'
 import type { RuleIndex } from './rule-index.ts'
 import type { RuleKind } from './syntax.ts'
-import { equalValues, RegoObject, RegoSet, type Value } from './value.ts'
+import { equalValues, RegoObject, RegoSet, type Value, weightOf } from './value.ts'
 
 /** One compiled rule. `solve` runs it and hands each solution to the collector; `true` stops. */
 export interface CompiledRule {
@@ -52,6 +52,7 @@ function evaluate(group: RuleGroup, machine: Machine): Value | undefined {
       const set = new RegoSet()
       for (const rule of group.rules(machine)) {
         rule.solve(machine, [], (member) => {
+          machine.tick(weightOf(member))
           set.add(member)
           return false
         })

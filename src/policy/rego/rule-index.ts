@@ -33,7 +33,8 @@ export function conditionsOf(
     for (const [reference, other] of [sides, [sides[1], sides[0]] as const]) {
       const path = inputPath(reference, isInput)
       const constant = constantOf(other)
-      if (path !== null && constant !== undefined) conditions.set(path.join('\0'), { path, constant })
+      if (path === null || constant === undefined || !isScalar(constant)) continue
+      conditions.set(path.join('\0'), { path, constant })
     }
   }
   return conditions
@@ -65,8 +66,13 @@ export function indexRules(rules: readonly IndexedRule[]): RuleIndex {
       if (typeof value !== 'object' || value === null || isArray(value)) return always
       value = memberOf(value as PlainObject, name)
     }
-    return value === undefined ? always : (byConstant.get(identityOf(value)) ?? always)
+    return value !== undefined && isScalar(value) ? (byConstant.get(identityOf(value)) ?? always) : always
   }
+}
+
+/** Only these are looked up: a composite would have to be read in full. */
+function isScalar(value: Value): boolean {
+  return typeof value !== 'object' || value === null
 }
 
 function mostUsed(rules: readonly IndexedRule[]): readonly [string, readonly string[]] | undefined {

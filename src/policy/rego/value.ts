@@ -239,6 +239,33 @@ function textOf(value: Value): string {
     .join(',')}}`
 }
 
+/** Parts of a value that are counted; more only cost what these do. */
+const MAX_COUNTED = 1024
+
+/** Units of work for reading a whole value: to compare it, or to find it in a set. */
+export function weightOf(value: Value): number {
+  if (typeof value === 'string') return value.length >> 6
+  return typeof value === 'object' && value !== null ? 1 + (countParts(value, 0) >> 3) : 0
+}
+
+function countParts(value: Value, counted: number): number {
+  let count = counted + 1
+  if (typeof value === 'string') return count + (value.length >> 3)
+  if (typeof value !== 'object' || value === null || value instanceof WideNumber) return count
+  if (Array.isArray(value) || value instanceof RegoSet) {
+    for (const member of value instanceof RegoSet ? value.sorted : (value as readonly Value[])) {
+      if (count > MAX_COUNTED) return count
+      count = countParts(member, count)
+    }
+    return count
+  }
+  for (const [, member] of entriesOf(value as PlainObject | RegoObject)) {
+    if (count > MAX_COUNTED) return count
+    count = countParts(member, count)
+  }
+  return count
+}
+
 /** JSON form: sets become sorted arrays, non-string keys their JSON text, wide numbers the nearest double. */
 export function toJson(value: Value): unknown {
   if (typeof value !== 'object' || value === null) return value

@@ -13,16 +13,17 @@ import {
   RegoObject,
   RegoSet,
   type Value,
+  weightOf,
 } from '../value.ts'
 import { type Builtin, binary } from './builtin.ts'
 
 export const operators: Readonly<Record<string, Builtin>> = {
-  '==': binary((left, right, machine) => compared(left, right, machine, equalValues(left, right))),
-  '!=': binary((left, right, machine) => compared(left, right, machine, !equalValues(left, right))),
-  '<': binary((left, right, machine) => compared(left, right, machine, compareValues(left, right) < 0)),
-  '<=': binary((left, right, machine) => compared(left, right, machine, compareValues(left, right) <= 0)),
-  '>': binary((left, right, machine) => compared(left, right, machine, compareValues(left, right) > 0)),
-  '>=': binary((left, right, machine) => compared(left, right, machine, compareValues(left, right) >= 0)),
+  '==': comparing((left, right) => equalValues(left, right)),
+  '!=': comparing((left, right) => !equalValues(left, right)),
+  '<': comparing((left, right) => compareValues(left, right) < 0),
+  '<=': comparing((left, right) => compareValues(left, right) <= 0),
+  '>': comparing((left, right) => compareValues(left, right) > 0),
+  '>=': comparing((left, right) => compareValues(left, right) >= 0),
   '+': numeric(add),
   '*': numeric(multiply),
   '/': numeric(divide),
@@ -57,19 +58,11 @@ export const operators: Readonly<Record<string, Builtin>> = {
   },
 }
 
-function compared(left: Value, right: Value, machine: Machine, result: boolean): boolean {
-  machine.tick(1 + weightOf(left) + weightOf(right))
-  return result
-}
-
-/** Elements of the outermost level: a bound for the work of comparing. */
-function weightOf(value: Value): number {
-  if (typeof value !== 'object' || value === null) return 0
-  return isArray(value)
-    ? value.length
-    : value instanceof RegoSet || value instanceof RegoObject
-      ? value.size
-      : 4
+function comparing(compare: (left: Value, right: Value) => boolean): Builtin {
+  return binary((left, right, machine) => {
+    machine.tick(1 + weightOf(left) + weightOf(right))
+    return compare(left, right)
+  })
 }
 
 function numeric(operation: (left: Numeric, right: Numeric) => Numeric | undefined): Builtin {
@@ -96,13 +89,16 @@ function filtered(set: RegoSet, machine: Machine, keep: (member: Value) => boole
 
 function contains(collection: Value, member: Value, machine: Machine): boolean {
   if (isArray(collection)) {
-    machine.tick(1 + collection.length)
+    machine.tick(1 + collection.length + weightOf(collection))
     return collection.some((item) => equalValues(item, member))
   }
-  if (collection instanceof RegoSet) return collection.has(member)
+  if (collection instanceof RegoSet) {
+    machine.tick(1 + weightOf(member))
+    return collection.has(member)
+  }
   if (collection instanceof RegoObject || isPlainObject(collection)) {
     const entries = entriesOf(collection)
-    machine.tick(1 + entries.length)
+    machine.tick(1 + entries.length + weightOf(collection))
     return entries.some(([, value]) => equalValues(value, member))
   }
   return false
