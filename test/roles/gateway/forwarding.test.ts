@@ -353,6 +353,26 @@ describe('response headers', () => {
     await server[Symbol.asyncDispose]()
   })
 
+  it('keeps repeated headers under a listener that already set one of its own', async () => {
+    const server = await startUpstream((_request, response) => {
+      response.setHeader('set-cookie', ['a=1', 'b=2'])
+      response.end('ok')
+    })
+    const closing = await startUpstream((request, response) => {
+      response.setHeader('connection', 'close')
+      stage.gateway.intercept(request, response)
+    })
+    stage.route(server.url)
+    const answer = await fetch(`${closing.url}/x`, {
+      headers: { authorization: `Bearer ${stage.sts.mint()}`, 'x-caracal-resource': 'resource://demo' },
+    })
+    expect([answer.status, await answer.text()]).toEqual([200, 'ok'])
+    expect(answer.headers.getSetCookie()).toEqual(['a=1', 'b=2'])
+    expect(answer.headers.get('connection')).toBe('close')
+    await closing[Symbol.asyncDispose]()
+    await server[Symbol.asyncDispose]()
+  })
+
   it.each([
     ['http://127.0.0.1:9/steal', undefined],
     ['//host/x', undefined],

@@ -152,8 +152,7 @@ class Relay {
     headers.push('X-Request-Id', this.#options.requestId)
     if (this.#trailers) headers.push('Transfer-Encoding', 'chunked', 'Trailer', revokedTrailer)
     try {
-      if (printable.test(statusText)) response.writeHead(status, statusText, headers)
-      else response.writeHead(status, headers)
+      sendHead(response, status, printable.test(statusText) ? statusText : '', headers)
     } catch (error) {
       this.#controller?.abort(new Error('unusable upstream headers'))
       this.#fail('unreachable', codeOf(error))
@@ -254,6 +253,20 @@ function codeOf(error: unknown): string {
     return error.name
   }
   return 'unknown'
+}
+
+/** A listener that leaves sets `Connection` first; `writeHead` would then keep one of repeated headers only. */
+function sendHead(response: ServerResponse, status: number, statusText: string, headers: string[]): void {
+  const preset = response.getHeaderNames().length > 0
+  if (preset) {
+    for (let index = 0; index < headers.length; index += 2) response.removeHeader(headers[index] as string)
+    for (let index = 0; index < headers.length; index += 2) {
+      response.appendHeader(headers[index] as string, headers[index + 1] as string)
+    }
+  }
+  const own = preset ? [] : headers
+  if (statusText === '') response.writeHead(status, own)
+  else response.writeHead(status, statusText, own)
 }
 
 function addTrailer(response: ServerResponse, [name, value]: [string, string]): void {
