@@ -90,6 +90,23 @@ const demo: Command = {
   load: async () => (await import('./demo/run.ts')).demo,
 }
 
+const audit: Command = {
+  name: 'audit',
+  group: 'OPERATOR',
+  summary: 'verify the ledger',
+  synopsis: 'verify [--zone ID] [--since ISO] [--json]',
+  details: [
+    'verify             recompute every chain of events and of administrative records (exit 1 on a finding)',
+    '  --zone ID        only the chains of this zone',
+    '  --since ISO      from the first event that occurred at or after this instant',
+    '--json             machine output',
+    '',
+    'verify uses DATABASE_URL (or the embedded store) and AUDIT_HMAC_KEY.',
+  ],
+  flags: { zone: 'text', since: 'text', json: 'switch' },
+  load: async () => (await import('./audit/run.ts')).audit,
+}
+
 const version: Command = {
   name: 'version',
   group: 'STACK',
@@ -100,4 +117,4 @@ const version: Command = {
   load: async () => (await import('./version.ts')).version,
 }
 
-export const commands: readonly Command[] = [serve, migrate, status, healthcheck, version, demo]
+export const commands: readonly Command[] = [serve, migrate, status, healthcheck, version, demo, audit]

@@ -101,6 +101,7 @@ const tablesOf: Readonly<Record<RoleName, readonly PgTable[]>> = {
     schema.auditDeadLetters,
     schema.auditExportWatermark,
     schema.auditTamperCheckpoints,
+    schema.auditChainCuts,
     schema.auditRetention,
   ],
 }

@@ -7,11 +7,23 @@ import { auditErrors } from '../../platform/http/error-style.ts'
 import { createRoleApp } from '../../platform/http/role-app.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { HealthReport, Role } from '../../platform/role.ts'
+import { createDeadLetters } from './dead-letters.ts'
 import { auditStream, ingestGroup } from './frame.ts'
 import { type Consumer, startConsumer } from './ingest/consumer.ts'
 import type { IngestCounts } from './ingest/process.ts'
 import { registerIngestMetrics } from './ingest-metrics.ts'
+import { registerKeepMetrics } from './keep-metrics.ts'
 import { createLagWatch } from './lag-watch.ts'
+import { createLeaders, ledBy } from './leaders.ts'
+import { retain } from './retention/retain.ts'
+import { mountDeadLetters } from './routes/dead-letters.ts'
+import { mountMetricsJson } from './routes/metrics-json.ts'
+import { operatorAccess } from './routes/operator-access.ts'
+import { mountSearch } from './routes/search.ts'
+import { trimStream } from './trim-stream.ts'
+import { noSweepYet, sweepChains } from './verify/sweep.ts'
+
+const hourMs = 3_600_000
 
 export type AuditDeps = Pick<Platform, 'settings' | 'db' | 'bus' | 'keys' | 'log' | 'metrics'>
 
@@ -28,7 +40,11 @@ export function createAudit(deps: AuditDeps): Role {
   const group = bus.group(auditStream, ingestGroup)
   const watch = createLagWatch(bus, group)
   let consumer: Consumer | null = null
+  const leaders = createLeaders(db, log)
+  const sweeps = noSweepYet()
+  const retention = { created: 0, dropped: 0 }
   registerIngestMetrics(metrics, counts, watch)
+  registerKeepMetrics(metrics, sweeps, retention, leaders)
 
   const unhealthy: HealthReport = {
     status: 503,
@@ -55,6 +71,7 @@ export function createAudit(deps: AuditDeps): Role {
     return exceeded === null ? { status: 200, body: { ok: true, ready: true } } : notReady(exceeded)
   }
 
+  const metricsAccess = { mode: settings.CARACAL_MODE, metricsBearer: settings.METRICS_BEARER }
   const { app, drain } = createRoleApp({
     role: 'audit',
     log,
@@ -64,12 +81,16 @@ export function createAudit(deps: AuditDeps): Role {
     trustProxy: settings.TRUST_PROXY,
     bodyLimitBytes: 65_536,
     operations: {
-      mode: settings.CARACAL_MODE,
-      metricsBearer: settings.METRICS_BEARER,
+      ...metricsAccess,
       health: () => (consumer?.healthy() === true ? { status: 200, body: null } : unhealthy),
       ready,
     },
   })
+
+  mountMetricsJson(app, metrics, metricsAccess)
+  app.use('/api/audit/*', operatorAccess(settings.AUDIT_ADMIN_TOKEN))
+  mountSearch(app, db)
+  mountDeadLetters(app, createDeadLetters(bus, db))
 
   return {
     name: 'audit',
@@ -88,6 +109,45 @@ export function createAudit(deps: AuditDeps): Role {
         run: async (context) => consumer?.reap(context),
       },
       { name: 'audit_lag_poll', intervalMs: 30_000, immediate: true, run: () => watch.poll() },
+      {
+        name: 'audit_stream_trim',
+        intervalMs: 60_000,
+        run: () => trimStream(bus, group, settings.AUDIT_STREAM_MAXLEN),
+      },
+      ...leaders.jobs,
+      ledBy(leaders.retention, {
+        name: 'audit_retention',
+        intervalMs: 6 * hourMs,
+        immediate: true,
+        run: ({ signal }) =>
+          retain(
+            {
+              db,
+              key: keys.audit,
+              log,
+              counts: retention,
+              maxDays: settings.AUDIT_RETENTION_DAYS,
+              archive: null,
+            },
+            signal,
+          ),
+      }),
+      ledBy(leaders.retention, {
+        name: 'audit_tamper_sweep',
+        intervalMs: hourMs,
+        immediate: true,
+        run: ({ signal }) =>
+          sweepChains(
+            {
+              db,
+              key: keys.audit,
+              log,
+              counts: sweeps,
+              rollingHours: settings.AUDIT_TAMPER_ROLLING_HOURS,
+            },
+            signal,
+          ),
+      }),
     ],
     async prepare() {
       consumer = startConsumer({
@@ -104,6 +164,7 @@ export function createAudit(deps: AuditDeps): Role {
     },
     async [Symbol.asyncDispose]() {
       await consumer?.[Symbol.asyncDispose]()
+      await leaders[Symbol.asyncDispose]()
     },
   }
 }

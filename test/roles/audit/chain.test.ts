@@ -54,14 +54,6 @@ async function appendMany(zoneId: string, count: number): Promise<void> {
   await append(...Array.from({ length: count }, () => plain(zoneId)))
 }
 
-/** Breaks evidence as an owner with the triggers off would. */
-async function tamper(work: (sql: TestDatabase['admin']) => PromiseLike<unknown>): Promise<void> {
-  await store.admin.begin(async (sql) => {
-    await sql`set local session_replication_role = replica`
-    await work(sql as unknown as TestDatabase['admin'])
-  })
-}
-
 describe('appending', () => {
   it('21.1–2 stores the vectors with their hashes, links and sequence numbers', async () => {
     expect(await append(incoming(first))).toEqual(['stored'])
@@ -117,72 +109,5 @@ describe('appending', () => {
       select chain_seq::int as seq from audit_events where zone_id = 'zone-many' order by chain_seq`
     expect(rows.map((row) => row.seq)).toEqual(Array.from({ length: 200 }, (_, index) => index + 1))
     expect(await verifyChain(store.db, key, 'zone-many')).toMatchObject({ checked: 200, findings: [] })
-  })
-})
-
-describe('verification names what was done to the evidence', () => {
-  it.each([
-    [
-      'an edited row',
-      'content_mismatch',
-      3,
-      (sql: TestDatabase['admin'], zone: string) =>
-        sql`update audit_events set decision = 'deny' where zone_id = ${zone} and chain_seq = 3`,
-    ],
-    [
-      'a deleted middle row',
-      'missing_links',
-      3,
-      (sql: TestDatabase['admin'], zone: string) =>
-        sql`delete from audit_events where zone_id = ${zone} and chain_seq = 3`,
-    ],
-    [
-      'a deleted first row',
-      'missing_links',
-      1,
-      (sql: TestDatabase['admin'], zone: string) =>
-        sql`delete from audit_events where zone_id = ${zone} and chain_seq = 1`,
-    ],
-    [
-      'a truncated tail',
-      'truncated',
-      5,
-      (sql: TestDatabase['admin'], zone: string) =>
-        sql`delete from audit_events where zone_id = ${zone} and chain_seq = 5`,
-    ],
-    [
-      'a swapped pair',
-      'chain_break',
-      2,
-      (sql: TestDatabase['admin'], zone: string) =>
-        sql`update audit_events set chain_seq = case chain_seq when 2 then 3 else 2 end
-          where zone_id = ${zone} and chain_seq in (2, 3)`,
-    ],
-  ])('%s', async (what, kind, chainSeq, change) => {
-    const zone = `zone ${what}`
-    await appendMany(zone, 5)
-    await tamper((sql) => change(sql, zone))
-    const { findings } = await verifyChain(store.db, key, zone)
-    expect(findings).toContainEqual(expect.objectContaining({ kind, zoneId: zone, chainSeq }))
-  })
-
-  it('a rewritten suffix without the key', async () => {
-    await appendMany('zone-forged', 3)
-    await tamper(
-      (sql) =>
-        sql`update audit_events set chain_hmac = repeat('0', 64) where zone_id = 'zone-forged' and chain_seq = 3`,
-    )
-    expect((await verifyChain(store.db, key, 'zone-forged')).findings).toMatchObject([
-      { kind: 'hmac_failure', chainSeq: 3 },
-    ])
-  })
-
-  it('rows of a previous key still verify after a rotation, and only with it', async () => {
-    await appendMany('zone-rotated', 2)
-    const next = Buffer.alloc(32, 9)
-    const rotated = { current: next, accepted: [next, secret] }
-    expect((await verifyChain(store.db, rotated, 'zone-rotated')).findings).toEqual([])
-    const lost = { current: next, accepted: [next] }
-    expect((await verifyChain(store.db, lost, 'zone-rotated')).findings).toHaveLength(2)
   })
 })

@@ -1,7 +1,7 @@
 /** Tables owned by the audit role (storage-and-operations §3.4). */
 import { sql } from 'drizzle-orm'
-import { bigint, bigserial, index, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
-import { jsonb, timestamptz, updatedAt } from './columns.ts'
+import { bigint, bigserial, check, index, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
+import { bytea, jsonb, timestamptz, updatedAt } from './columns.ts'
 
 /**
  * Append-only and partitioned by month of `occurred_at`; the migration adds partitions and triggers.
@@ -44,6 +44,7 @@ export const auditEvents = pgTable(
       .on(sql`(${t.metadataJson} ->> 'session_id')`)
       .where(sql`${t.metadataJson} ? 'session_id'`),
     index('audit_events_agent_labels_idx').using('gin', sql`(${t.metadataJson} -> 'agent_labels')`),
+    index('audit_events_ingested_at_idx').using('brin', t.ingestedAt),
   ],
 )
 
@@ -97,3 +98,54 @@ export const auditTamperCheckpoints = pgTable('audit_tamper_checkpoints', {
   verifiedSha256: text('verified_sha256').notNull(),
   verifiedAt: timestamptz('verified_at').notNull(),
 })
+
+/**
+ * Links that retention took out of a chain: what stood before and at the end of each range, under a
+ * keyed mark, so that a verifier tells retention from truncation.
+ */
+export const auditChainCuts = pgTable(
+  'audit_chain_cuts',
+  {
+    zoneId: text('zone_id').notNull(),
+    fromSeq: bigint('from_seq', { mode: 'number' }).notNull(),
+    toSeq: bigint('to_seq', { mode: 'number' }).notNull(),
+    /** `prev_content_sha256` of the first link taken. */
+    prevSha256: text('prev_sha256'),
+    /** `content_sha256` of the last. */
+    lastSha256: text('last_sha256').notNull(),
+    cutAt: timestamptz('cut_at').notNull(),
+    cutHmac: text('cut_hmac').notNull(),
+    chainKeyId: text('chain_key_id'),
+  },
+  (t) => [
+    primaryKey({ name: 'audit_chain_cuts_pkey', columns: [t.zoneId, t.fromSeq] }),
+    check('audit_chain_cuts_range_check', sql`${t.fromSeq} <= ${t.toSeq}`),
+  ],
+)
+
+/** Leaf hashes of a zone's Merkle tree, 1,024 of 32 bytes in a block; outlives the events themselves. */
+export const auditTreeBlocks = pgTable(
+  'audit_tree_blocks',
+  {
+    zoneId: text('zone_id').notNull(),
+    block: bigint('block', { mode: 'number' }).notNull(),
+    leaves: bytea('leaves').notNull(),
+  },
+  (t) => [primaryKey({ name: 'audit_tree_blocks_pkey', columns: [t.zoneId, t.block] })],
+)
+
+/** Signed heads of the trees; append-only. */
+export const auditTreeHeads = pgTable(
+  'audit_tree_heads',
+  {
+    zoneId: text('zone_id').notNull(),
+    treeSize: bigint('tree_size', { mode: 'number' }).notNull(),
+    rootSha256: text('root_sha256').notNull(),
+    /** `content_sha256` of the last link the tree covers. */
+    chainSha256: text('chain_sha256').notNull(),
+    /** Compact JWS of the head. */
+    statement: text('statement').notNull(),
+    signedAt: timestamptz('signed_at').notNull(),
+  },
+  (t) => [primaryKey({ name: 'audit_tree_heads_pkey', columns: [t.zoneId, t.treeSize] })],
+)

@@ -36,8 +36,16 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
   let healthy = false
 
   async function positioned(): Promise<void> {
+    positionedOnce = true
     await group.ensure('start')
     await drain(() => group.reclaim({ consumer: name, minIdleMs: 0, count: batchSize, ownOnly: true }))
+  }
+
+  /** Own entries first: they were in hand when this consumer, or its store, went away. */
+  let positionedOnce = false
+
+  async function handle(entries: readonly ClaimedEntry[]): Promise<void> {
+    if ((await processEntries(deps, entries)) === 'interrupted') positionedOnce = false
   }
 
   async function drain(next: () => Promise<ClaimedEntry[]>): Promise<void> {
@@ -47,23 +55,27 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
       // What stays pending comes back: stop when a page brings nothing new.
       if (entries.length === 0 || entries.at(-1)?.id === last) return
       last = entries.at(-1)?.id ?? ''
-      await processEntries(deps, entries)
+      await handle(entries)
     }
   }
 
   async function loop(): Promise<void> {
+    /** Has read before: what fails now is not the bus. */
     let ready = false
     while (!stop.signal.aborted) {
       try {
         await deps.db.ping()
-        if (!ready) await positioned()
+        if (!positionedOnce) await positioned()
         ready = true
         healthy = true
         const entries = await group.read({ consumer: name, count: batchSize, blockMs, signal: stop.signal })
-        if (entries.length > 0) await processEntries(deps, entries)
+        if (entries.length > 0) await handle(entries)
       } catch (error) {
         if (stop.signal.aborted) return
-        if (error instanceof GroupLost) ready = false
+        if (error instanceof GroupLost) {
+          ready = false
+          positionedOnce = false
+        }
         healthy = await deps.db.ping().then(
           () => false,
           // The bus is not to blame: readiness names Postgres by itself.

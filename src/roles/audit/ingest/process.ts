@@ -3,6 +3,7 @@
  * acknowledged only after it was stored, recognised as a duplicate, or durably dead-lettered;
  * everything else stays pending and is seen again.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Bus, ClaimedEntry, WorkGroup } from '../../../platform/bus/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
@@ -11,6 +12,8 @@ import type { HmacKey } from '../../../platform/keys.ts'
 import { type Appended, appendEvents } from './append.ts'
 import { classify, type IncomingEvent } from './classify.ts'
 import { deadLetter } from './dead-letter.ts'
+
+const retryPausesMs = [0, 50, 100, 200, 400] as const
 
 export interface IngestCounts {
   inserts: number
@@ -31,8 +34,14 @@ export interface ProcessDeps {
   readonly counts: IngestCounts
 }
 
+/** `interrupted`: Postgres went away with entries in hand; the consumer should read its own again once it is back. */
+export type Processed = 'done' | 'interrupted'
+
 /** Handles one batch. Never rejects: what could not be settled stays pending. */
-export async function processEntries(deps: ProcessDeps, entries: readonly ClaimedEntry[]): Promise<void> {
+export async function processEntries(
+  deps: ProcessDeps,
+  entries: readonly ClaimedEntry[],
+): Promise<Processed> {
   const events: IncomingEvent[] = []
   const settled: string[] = []
   for (const entry of entries) {
@@ -40,30 +49,66 @@ export async function processEntries(deps: ProcessDeps, entries: readonly Claime
     if (classified.ok) events.push(classified.event)
     else if (await bury(deps, entry, classified.reason)) settled.push(entry.id)
   }
-  settled.push(...(await storeAll(deps, events, entries)))
-  if (settled.length === 0) return
+  const stored = await storeAll(deps, events, entries)
+  settled.push(...stored.settled)
+  const processed = stored.away ? 'interrupted' : 'done'
+  if (settled.length === 0) return processed
   await deps.group.ack(settled).catch((error: unknown) => {
     // Redelivered later and recognised as duplicates.
     deps.log.warn({ err: error, entries: settled.length }, 'audit_ack_failed')
   })
+  return processed
+}
+
+interface Stored {
+  /** Entry ids that may be acknowledged. */
+  readonly settled: readonly string[]
+  readonly away: boolean
 }
 
 async function storeAll(
   deps: ProcessDeps,
   events: readonly IncomingEvent[],
   entries: readonly ClaimedEntry[],
-): Promise<string[]> {
-  if (events.length === 0) return []
+): Promise<Stored> {
+  if (events.length === 0) return { settled: [], away: false }
   try {
-    return await settle(deps, await appendEvents(deps.db, deps.key, events))
+    const outcomes = await appendRepeatedly(deps, events)
+    return { settled: await settle(deps, outcomes), away: false }
   } catch (error) {
-    // One event Postgres refuses must not hold back its neighbours: try them one by one.
+    // One event Postgres refuses must not hold back its neighbours: halve until it stands alone.
     if (!isUnavailable(error) && events.length > 1) {
-      const settled: string[] = []
-      for (const event of events) settled.push(...(await storeAll(deps, [event], entries)))
-      return settled
+      const middle = events.length >> 1
+      const first = await storeAll(deps, events.slice(0, middle), entries)
+      const second = await storeAll(deps, events.slice(middle), entries)
+      return { settled: [...first.settled, ...second.settled], away: first.away || second.away }
     }
     return unsettled(deps, error, events, entries)
+  }
+}
+
+class StoreAway extends Error {
+  override readonly name = 'StoreAway'
+}
+
+/**
+ * A dropped connection of a living store is tried again at once and a few times more, rather than
+ * left to the reaper; a repeat is recognised by the ledger.
+ */
+async function appendRepeatedly(
+  deps: ProcessDeps,
+  events: readonly IncomingEvent[],
+): Promise<Map<IncomingEvent, Appended>> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await appendEvents(deps.db, deps.key, events)
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      // A store that is away says nothing about the event: no number of deliveries makes it a dead letter.
+      if (await isAway(deps.db)) throw new StoreAway('Postgres is away', { cause: error })
+      if (attempt >= retryPausesMs.length) throw error
+      await sleep(retryPausesMs[attempt] ?? 0)
+    }
   }
 }
 
@@ -86,13 +131,14 @@ async function unsettled(
   error: unknown,
   events: readonly IncomingEvent[],
   entries: readonly ClaimedEntry[],
-): Promise<string[]> {
+): Promise<Stored> {
   const message = error instanceof Error ? error.message : String(error)
   const settled: string[] = []
   const transient = isUnavailable(error)
+  const away = error instanceof StoreAway
+  const deliveries = new Map(entries.map((entry) => [entry.id, entry.deliveries]))
   for (const event of events) {
-    const deliveries = entries.find((entry) => entry.id === event.entry.id)?.deliveries ?? 1
-    if (transient && deliveries < deps.maxDeliveries) {
+    if (away || (transient && (deliveries.get(event.entry.id) ?? 1) < deps.maxDeliveries)) {
       deps.counts.retries += 1
       continue
     }
@@ -103,7 +149,14 @@ async function unsettled(
   }
   if (settled.length < events.length)
     deps.log.warn({ err: error, events: events.length }, 'audit_ingest_retry')
-  return settled
+  return { settled, away }
+}
+
+function isAway(db: Database): Promise<boolean> {
+  return db.ping().then(
+    () => false,
+    () => true,
+  )
 }
 
 async function bury(

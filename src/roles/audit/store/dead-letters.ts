@@ -19,3 +19,12 @@ export async function recordDeadLetter(db: Queryable, letter: DeadLetter): Promi
       ${letter.data}, ${letter.sig}, now())
     on conflict (id) do nothing`
 }
+
+/** Notes which kept copies went back to the stream. */
+export async function markReplayed(db: Queryable, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  await db.sql`
+    update audit_dead_letters
+    set replayed_at = now()
+    where id = any(${ids as string[]}::text[])`
+}

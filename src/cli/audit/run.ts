@@ -1,0 +1,11 @@
+/** `caracal audit …`: each sub-command is loaded when it is asked for. */
+import { UsageError } from '../arguments.ts'
+import type { Invocation } from '../command.ts'
+
+export async function audit(invocation: Invocation): Promise<number> {
+  const [command] = invocation.arguments.positional
+  if (command === 'verify') return (await import('./verify.ts')).verify(invocation)
+  throw new UsageError(
+    command === undefined ? 'audit needs a sub-command' : `unknown sub-command audit ${command}`,
+  )
+}

@@ -1,0 +1,42 @@
+/** `/api/audit/dlq…` (audit-and-events §7.2). */
+import type { Hono } from 'hono'
+import * as v from 'valibot'
+import { errorOf } from '../../../platform/http/errors/registry.ts'
+import { parseBody, parseQuery } from '../../../platform/http/validate.ts'
+import { claimedEvent, type DeadLetters, deadLetterView } from '../dead-letters.ts'
+import { limit } from './inputs.ts'
+
+const entryId = /^\d{1,20}-\d{1,20}$/
+
+const listQuery = v.object({
+  limit,
+  start: v.optional(v.pipe(v.string(), v.regex(/^(?:-|\(?\d{1,20}(?:-\d{1,20})?)$/)), '-'),
+})
+const replayQuery = v.object({ limit })
+const replayBody = v.optional(
+  v.strictObject({
+    ids: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(entryId))), v.maxLength(1000))),
+  }),
+)
+
+export function mountDeadLetters(app: Hono, deadLetters: DeadLetters): void {
+  app.get('/api/audit/dlq', async (c) => {
+    const asked = parseQuery(c, listQuery)
+    const entries = await deadLetters.list(asked.start, asked.limit)
+    return c.json({ entries: entries.map(deadLetterView), next_cursor: entries.at(-1)?.id ?? '' })
+  })
+
+  app.get('/api/audit/dlq/:id', async (c) => {
+    const id = c.req.param('id')
+    if (!entryId.test(id)) throw errorOf('invalid_params')
+    const entry = await deadLetters.get(id)
+    if (entry === null) throw errorOf('resource_not_found')
+    return c.json({ ...deadLetterView(entry), source_event: claimedEvent(entry), fields: entry.fields })
+  })
+
+  app.post('/api/audit/dlq/replay', async (c) => {
+    const asked = parseQuery(c, replayQuery)
+    const body = await parseBody(c, replayBody, { emptyJson: 'absent' })
+    return c.json(await deadLetters.replay(asked.limit, body?.ids === undefined ? null : new Set(body.ids)))
+  })
+}

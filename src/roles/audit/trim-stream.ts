@@ -1,0 +1,34 @@
+/**
+ * Shrinks the audit stream to what is still needed (audit-and-events §6.5): acknowledging an
+ * entry does not remove it, and publishing never trims audit streams. Only what lies below both
+ * the oldest pending entry and the last delivered one goes, so nothing that was not ingested is lost.
+ */
+import { type Bus, GroupLost, type WorkGroup } from '../../platform/bus/port.ts'
+import { compareIds } from '../../platform/bus/position.ts'
+import { auditStream } from './frame.ts'
+
+/**
+ * On Postgres the ledger sits in the same store, so a settled entry is a second copy of a stored row:
+ * a short tail for broadcast readers is enough, whatever `AUDIT_STREAM_MAXLEN` allows on Redis.
+ */
+const keptOnPostgres = 10_000
+
+/** Trims once when the stream is longer than it should be; run every minute. */
+export async function trimStream(bus: Bus, group: WorkGroup, maxLength: number): Promise<void> {
+  const length = bus.driver === 'postgres' ? Math.min(maxLength, keptOnPostgres) : maxLength
+  if ((await bus.length(auditStream)) <= length) return
+  const settled = await settledId(group)
+  if (settled !== null) await bus.trim(auditStream, { minId: settled })
+}
+
+/** Everything below this id was acknowledged. Null while there is no group: then nothing was. */
+async function settledId(group: WorkGroup): Promise<string | null> {
+  try {
+    const { oldestPendingId, lastDeliveredId } = await group.stats()
+    if (oldestPendingId === null) return lastDeliveredId
+    return compareIds(oldestPendingId, lastDeliveredId) < 0 ? oldestPendingId : lastDeliveredId
+  } catch (error) {
+    if (error instanceof GroupLost) return null
+    throw error
+  }
+}

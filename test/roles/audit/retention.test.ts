@@ -1,0 +1,129 @@
+/** audit-and-events §14.1, §21.41–42: what retention takes stays accounted for. */
+import { pino } from 'pino'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { uuidv7 } from '../../../src/platform/ids.ts'
+import { frame } from '../../../src/roles/audit/frame.ts'
+import { verifyChain } from '../../../src/roles/audit/index.ts'
+import { appendEvents } from '../../../src/roles/audit/ingest/append.ts'
+import { classify } from '../../../src/roles/audit/ingest/classify.ts'
+import { createLeaders } from '../../../src/roles/audit/leaders.ts'
+import { type RetentionDeps, retain } from '../../../src/roles/audit/retention/retain.ts'
+import { advanceWatermark } from '../../../src/roles/audit/store/export-watermark.ts'
+import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+
+const secret = Buffer.from('0123456789abcdef'.repeat(4), 'hex')
+const key = { current: secret, accepted: [secret] }
+const log = pino({ level: 'silent' })
+
+let store: TestDatabase
+beforeAll(async () => {
+  store = await createTestDatabase()
+})
+afterAll(() => store[Symbol.asyncDispose]())
+
+const monthsAgo = (months: number, day = 10) => {
+  const now = new Date()
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, day)).toISOString()
+}
+const partitionOf = (iso: string) => `audit_events_y${iso.slice(0, 4)}m${iso.slice(5, 7)}`
+
+async function add(zoneId: string, ...instants: string[]): Promise<void> {
+  for (const occurredAt of instants) {
+    const data = JSON.stringify({
+      id: uuidv7(),
+      zone_id: zoneId,
+      event_type: 'e',
+      request_id: 'r',
+      decision: 'allow',
+      evaluation_status: 'complete',
+      occurred_at: occurredAt,
+    })
+    const classified = classify({ id: '1-0', stream: 's', fields: frame('x', data, key) }, key)
+    if (!classified.ok) throw new Error(classified.reason)
+    await appendEvents(store.db, key, [classified.event])
+  }
+}
+
+async function partitions(): Promise<string[]> {
+  const rows = await store.admin<{ name: string }[]>`
+    select inhrelid::regclass::text as name from pg_inherits where inhparent = 'audit_events'::regclass order by 1`
+  return rows.map((row) => row.name)
+}
+
+const retainWith = (overrides: Partial<RetentionDeps> = {}) => {
+  const counts = { created: 0, dropped: 0 }
+  const deps = { db: store.db, key, log, maxDays: 30, archive: null, counts, ...overrides }
+  return retain(deps, new AbortController().signal).then(() => counts)
+}
+
+it('41 drops months that ended long enough ago, keeps months ahead, and every chain still verifies', async () => {
+  for (const months of [4, 3]) await store.db.sql`select audit_partition_ensure(${monthsAgo(months)}::date)`
+  const [old, older] = [monthsAgo(3), monthsAgo(4)]
+  // A late arrival leaves a hole in the middle of what stays.
+  await add('zone-r', older, older, old, monthsAgo(0, 1), old, monthsAgo(0, 1))
+  // Rows without a partition of their month, and a zone whose evidence expires as a whole.
+  await add('zone-d', monthsAgo(20), monthsAgo(20), monthsAgo(0, 1))
+  await add('zone-all', old, old)
+  for (const zone of ['zone-r', 'zone-d', 'zone-all'])
+    expect((await verifyChain(store.db, key, zone)).findings).toEqual([])
+
+  expect(await retainWith()).toMatchObject({ dropped: 2 })
+  const left = await partitions()
+  expect(left).not.toContain(partitionOf(old))
+  expect(left).not.toContain(partitionOf(older))
+  for (const ahead of [0, 1, 2, 3]) expect(left).toContain(partitionOf(monthsAgo(-ahead)))
+  const rows = await store.admin`select zone_id, chain_seq::int as seq from audit_events order by 1, 2`
+  expect(rows.map((row) => `${row.zone_id} ${row.seq}`)).toEqual(['zone-d 3', 'zone-r 4', 'zone-r 6'])
+  for (const zone of ['zone-r', 'zone-d', 'zone-all'])
+    expect((await verifyChain(store.db, key, zone)).findings).toEqual([])
+  // Numbering goes on where it was.
+  await add('zone-all', monthsAgo(0, 1))
+  expect(await verifyChain(store.db, key, 'zone-all')).toMatchObject({ checked: 1, findings: [] })
+  expect(await retainWith()).toMatchObject({ dropped: 0 })
+})
+
+it('truncation at the beginning is not mistaken for retention, and a cut cannot be made without the key', async () => {
+  const remove = (seq: number) =>
+    store.admin.begin(async (sql) => {
+      await sql`set local session_replication_role = replica`
+      await sql`delete from audit_events where zone_id = 'zone-r' and chain_seq = ${seq}`
+    })
+  await remove(4)
+  expect((await verifyChain(store.db, key, 'zone-r')).findings).toMatchObject([
+    { kind: 'missing_links', chainSeq: 4 },
+  ])
+  await store.db.sql`
+    insert into audit_chain_cuts (zone_id, from_seq, to_seq, prev_sha256, last_sha256, cut_at, cut_hmac, chain_key_id)
+    select zone_id, 4, 4, (select last_sha256 from audit_chain_cuts where zone_id = 'zone-r' and to_seq = 3),
+           (select prev_sha256 from audit_chain_cuts where zone_id = 'zone-r' and from_seq = 5), cut_at, cut_hmac, chain_key_id
+    from audit_chain_cuts
+    where zone_id = 'zone-r' and from_seq = 5`
+  expect((await verifyChain(store.db, key, 'zone-r')).findings).toMatchObject([
+    { kind: 'missing_links', chainSeq: 4 },
+  ])
+  await expect(store.admin`delete from audit_chain_cuts`).rejects.toMatchObject({ code: '42501' })
+})
+
+it('the smaller of ceiling and audit_retention counts, and the archive goes first', async () => {
+  const old = monthsAgo(3)
+  await store.db.sql`select audit_partition_ensure(${old}::date)`
+  await add('zone-x', old)
+  expect(await retainWith({ maxDays: 3650 })).toMatchObject({ dropped: 0 })
+  await store.admin`insert into audit_retention (singleton, retention_days) values (true, 30)`
+  expect(await retainWith({ maxDays: 3650, archive: 'hourly' })).toMatchObject({ dropped: 0 })
+  expect(await partitions()).toContain(partitionOf(old))
+  await advanceWatermark(store.db, 'hourly', new Date(Date.now() + 3_600_000).toISOString())
+  expect(await retainWith({ maxDays: 3650, archive: 'hourly' })).toMatchObject({ dropped: 1 })
+})
+
+it('42 exactly one of two replicas leads, and the other takes over when its session ends', async () => {
+  const first = await store.open()
+  await using second = await store.open()
+  await using mine = createLeaders(first, log)
+  await using theirs = createLeaders(second, log)
+  expect(await mine.retention.contend()).toBe(true)
+  expect(await theirs.retention.contend()).toBe(false)
+  await mine[Symbol.asyncDispose]()
+  await first[Symbol.asyncDispose]()
+  expect(await theirs.retention.contend()).toBe(true)
+})
