@@ -5,10 +5,6 @@
 import { createHash } from 'node:crypto'
 import { POLICY_SCHEMA_VERSION } from './contract.ts'
 
-export interface ManifestEntry {
-  readonly policy_version_id: string
-}
-
 /** Most policy versions one set may bind. */
 export const MAX_MANIFEST_ENTRIES = 256
 

@@ -92,7 +92,7 @@ export function isPackageName(name: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$/.test(name)
 }
 
-export const forbiddenBuiltins: readonly ForbiddenBuiltin[] = [
+const forbiddenBuiltins: readonly ForbiddenBuiltin[] = [
   'http.send',
   'net.lookup_ip_addr',
   'net.cidr_contains',

@@ -128,7 +128,7 @@ export function walk(head: Getter, keys: readonly Value[], fromInput: boolean): 
 }
 
 /** `input.a.b`: the input is plain JSON, so members are looked up without asking what they are. */
-export function inputPath(keys: readonly string[]): Getter {
+function inputPath(keys: readonly string[]): Getter {
   return (machine) => {
     let value = machine.input
     for (const key of keys) {

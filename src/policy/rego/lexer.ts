@@ -2,7 +2,7 @@
 import { type Position, RegoSyntaxError } from './failure.ts'
 import { type Numeric, parseNumeric } from './number.ts'
 
-export type TokenKind = 'name' | 'string' | 'number' | 'operator' | 'end'
+type TokenKind = 'name' | 'string' | 'number' | 'operator' | 'end'
 
 export interface Token extends Position {
   readonly kind: TokenKind

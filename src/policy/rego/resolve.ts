@@ -13,7 +13,7 @@ export interface Variable {
   readonly slot: number
 }
 
-export type Meaning =
+type Meaning =
   | { readonly kind: 'local'; readonly variable: Variable }
   | { readonly kind: 'input' }
   | { readonly kind: 'data' }

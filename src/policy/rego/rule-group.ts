@@ -17,7 +17,7 @@ export interface CompiledRule {
 }
 
 /** Gets the value (or member) and, for objects, its key. */
-export type Collect = (value: Value, key: Value | undefined) => boolean
+type Collect = (value: Value, key: Value | undefined) => boolean
 
 export interface RuleGroup {
   /** `package.rule`, for messages. */

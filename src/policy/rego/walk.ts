@@ -1,13 +1,13 @@
 /** Visits every term of a tree, outermost first. */
 import type { Body, Module, Rule, Statement, Term } from './syntax.ts'
 
-export type Visit = (term: Term) => void
+type Visit = (term: Term) => void
 
 export function visitModule(module: Module, visit: Visit): void {
   for (const rule of module.rules) visitRule(rule, visit)
 }
 
-export function visitRule(rule: Rule, visit: Visit): void {
+function visitRule(rule: Rule, visit: Visit): void {
   for (const parameter of rule.parameters) visitTerm(parameter, visit)
   if (rule.key !== null) visitTerm(rule.key, visit)
   visitTerm(rule.value, visit)
@@ -18,11 +18,11 @@ export function visitRule(rule: Rule, visit: Visit): void {
   }
 }
 
-export function visitBody(body: Body, visit: Visit): void {
+function visitBody(body: Body, visit: Visit): void {
   for (const statement of body) visitStatement(statement, visit)
 }
 
-export function visitStatement(statement: Statement, visit: Visit): void {
+function visitStatement(statement: Statement, visit: Visit): void {
   switch (statement.kind) {
     case 'term':
       visitTerm(statement.term, visit)
