@@ -18,7 +18,7 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 import { makeDirectory } from '../../config/secrets.ts'
 import { type Account, chooseAccount, mayEnter } from './account.ts'
 import { EmbeddedStoreError } from './binaries.ts'
@@ -51,9 +51,22 @@ export function choosePlace(dataDir: string): Place {
   }
   const account = chooseAccount(statOf(entry))
   if (account === null) return { home: root, cluster: entry, account }
-  chmodSync(root, (statSync(root).mode & 0o777) | 0o011)
+  openForPassage(root)
+  openTemporaryParents(root)
   if (mayEnter(root, account)) return { home: root, cluster: entry, account }
   return { ...elsewhere(root, entry), account }
+}
+
+/** Lets others pass through, to names they know; nothing becomes readable. */
+function openForPassage(directory: string): void {
+  chmodSync(directory, (statSync(directory).mode & 0o7777) | 0o011)
+}
+
+/** A private temporary directory of ours that holds the data directory must be passable as well. */
+function openTemporaryParents(root: string): void {
+  const temporary = realpathSync(tmpdir())
+  for (let path = dirname(root); path.startsWith(`${temporary}${sep}`); path = dirname(path))
+    if (statSync(path).uid === 0) openForPassage(path)
 }
 
 function elsewhere(root: string, entry: string): { readonly home: string; readonly cluster: string } {
