@@ -2,6 +2,7 @@
 import type { Job } from '../../platform/jobs/job.ts'
 import { singleRunner } from '../../platform/jobs/single-runner.ts'
 import type { Control } from './control.ts'
+import { notificationJob } from './deliver-notifications.ts'
 import { archiveExpiredDcr } from './store/applications.ts'
 import { expireAuthorityRecords } from './store/authority.ts'
 
@@ -24,5 +25,6 @@ export function controlJobs(control: Control): readonly Job[] {
       key: '7163920485318481',
       run: async (tx) => void (await expireAuthorityRecords(tx, BATCH)),
     }),
+    notificationJob(control),
   ]
 }

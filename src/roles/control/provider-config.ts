@@ -34,8 +34,18 @@ const fail = (field: string, rule: string): never => {
   throw new ConfigError(`${field} ${rule}`)
 }
 
-const text: FieldCheck = (value, field) =>
-  typeof value === 'string' && value.trim() !== '' ? value.trim() : fail(field, 'must be a non-empty string')
+/** PEM values have lines; nothing else may carry control characters into a header or a row. */
+const multiline: ReadonlySet<string> = new Set(['private_key', 'certificate'])
+
+const text: FieldCheck = (value, field) => {
+  if (typeof value !== 'string' || value.trim() === '') return fail(field, 'must be a non-empty string')
+  const trimmed = value.trim()
+  if (/\p{Surrogate}/u.test(trimmed) || trimmed.includes('\0')) fail(field, 'must be well-formed text')
+  if (!multiline.has(field) && hasControlCharacter(trimmed)) {
+    fail(field, 'must not contain control characters')
+  }
+  return trimmed
+}
 
 const flag: FieldCheck = (value, field) =>
   typeof value === 'boolean' ? value : fail(field, 'must be a boolean')
@@ -49,12 +59,7 @@ function hasControlCharacter(value: string): boolean {
   return false
 }
 
-const secret: FieldCheck = (value, field) => {
-  const trimmed = text(value, field) as string
-  if (field !== 'private_key' && hasControlCharacter(trimmed))
-    fail(field, 'must not contain control characters')
-  return trimmed
-}
+const secret: FieldCheck = text
 
 const reservedHeaders = new Set([
   'baggage',
@@ -146,8 +151,7 @@ const parameters =
     for (const [name, entry] of Object.entries(value)) {
       parameterName(name, field)
       if (reserved.has(name)) fail(field, `must not set ${name}`)
-      if (typeof entry !== 'string' || entry === '') fail(field, 'must be an object of non-empty strings')
-      checked[name] = entry as string
+      checked[name] = text(entry, field) as string
     }
     return checked
   }

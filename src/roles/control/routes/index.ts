@@ -5,6 +5,7 @@ import { applicationRoutes } from './applications.ts'
 import { approvalRoutes } from './approvals.ts'
 import { auditRoutes } from './audit.ts'
 import { authRoutes } from './auth.ts'
+import { connectionRoutes } from './connections.ts'
 import { grantRoutes } from './grants.ts'
 import { iamRoutes } from './iam.ts'
 import { limitRoutes } from './limits.ts'
@@ -14,6 +15,7 @@ import { policySetRoutes } from './policy-sets.ts'
 import { providerRoutes } from './providers.ts'
 import { resourceRoutes } from './resources.ts'
 import { runtimeRoutes } from './runtime.ts'
+import { sinkRoutes } from './sinks.ts'
 import { subjectIssuerRoutes } from './subject-issuers.ts'
 import { subjectRoutes } from './subjects.ts'
 import { workloadRoutes } from './workloads.ts'
@@ -29,6 +31,7 @@ export const managementRoutes: readonly Route[] = [
   ...applicationRoutes,
   ...workloadRoutes,
   ...providerRoutes,
+  ...connectionRoutes,
   ...resourceRoutes,
   ...policyRoutes,
   ...policySetRoutes,
@@ -36,6 +39,7 @@ export const managementRoutes: readonly Route[] = [
   ...subjectIssuerRoutes,
   ...subjectRoutes,
   ...approvalRoutes,
+  ...sinkRoutes,
   ...auditRoutes,
   ...runtimeRoutes,
 ]

@@ -3,14 +3,17 @@ import * as v from 'valibot'
 
 /** Trimmed text of `min` to `max` UTF-16 code units. */
 export const trimmed = (min: number, max: number) =>
-  v.pipe(v.string(), v.trim(), v.minLength(min), v.maxLength(max), noNul)
+  v.pipe(v.string(), v.trim(), v.minLength(min), v.maxLength(max), storable)
 
 /** Text of `min` to `max` UTF-16 code units, as given. */
 export const text = (min: number, max: number) =>
-  v.pipe(v.string(), v.minLength(min), v.maxLength(max), noNul)
+  v.pipe(v.string(), v.minLength(min), v.maxLength(max), storable)
 
-/** Postgres text cannot hold NUL; refusing it here keeps such input a 400. */
-const noNul = v.check<string, string>((value) => !value.includes('\0'), 'must not contain NUL')
+/** Postgres holds neither NUL nor half a surrogate pair; refusing them here keeps such input a 400. */
+const storable = v.check<string, string>(
+  (value) => !value.includes('\0') && !/\p{Surrogate}/u.test(value),
+  'must be well-formed text without NUL',
+)
 
 const limitText = (fallback: number, max: number) =>
   v.optional(
@@ -58,7 +61,7 @@ export const commaList = (max: number) =>
   v.pipe(
     v.string(),
     v.maxLength(4096),
-    noNul,
+    storable,
     v.transform((value) =>
       value
         .split(',')

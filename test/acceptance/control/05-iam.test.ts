@@ -1,0 +1,245 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../../fixtures/eventually.ts'
+import { createStage, type Send, type Stage } from '../../roles/control/stage.ts'
+
+let stage: Stage
+beforeAll(async () => {
+  stage = await createStage({
+    settings: { CARACAL_BOOTSTRAP_USERNAME: 'root', CARACAL_BOOTSTRAP_PASSWORD: 'correct horse battery' },
+  })
+})
+afterAll(() => stage[Symbol.asyncDispose]())
+
+const outcome = async (answer: ReturnType<Send>) => {
+  const { status, body } = await answer
+  return [status, body?.error]
+}
+
+const logIn = (username: string, password: string) =>
+  stage.send('POST', '/v1/auth/login', { username, password }, { token: null })
+
+let sequence = 0
+/** An account with one role, logged in. */
+async function person(
+  role: string | null,
+  zone: string | null,
+): Promise<{ id: string; name: string; send: Send }> {
+  sequence += 1
+  const name = `person-${sequence}`
+  const password = `password-${sequence}-long`
+  const made = await stage.send('POST', '/v1/service-accounts', { username: name, password })
+  if (made.status !== 201) throw new Error(made.text)
+  if (role !== null) {
+    const body = { role_name: role, subject: { kind: 'service_account', id: made.body.id }, zone_id: zone }
+    const bound = await stage.send('POST', '/v1/role-bindings', body)
+    if (bound.status !== 201) throw new Error(bound.text)
+  }
+  await stage.database.admin`truncate ephemera`
+  const token = (await logIn(name, password)).body.access_token
+  return {
+    id: made.body.id,
+    name,
+    send: (method, path, body, options) => stage.send(method, path, body, { token, ...options }),
+  }
+}
+
+describe('RBAC, keys, row-level security (control-api §16)', () => {
+  test('52: the bootstrap account logs in; failures look alike and are counted', async () => {
+    const good = await logIn('root', 'correct horse battery')
+    expect(good.status).toBe(200)
+    const { access_token: token } = good.body
+    expect(token.split('.')).toHaveLength(3)
+    const me = await stage.send('GET', '/v1/auth/me', undefined, { token })
+    expect(me.body).toMatchObject({
+      principal: { kind: 'service_account', name: 'root' },
+      roles: [{ role: 'platform-admin', zone_id: null }],
+    })
+    expect((await stage.send('POST', '/v1/zones', { name: 'made by root' }, { token })).status).toBe(201)
+    await stage.database.admin`truncate ephemera`
+    for (let attempt = 1; attempt <= 5; attempt += 1) {
+      expect(await outcome(logIn('root', 'wrong password'))).toEqual([401, 'invalid_credentials'])
+    }
+    expect((await logIn('root', 'correct horse battery')).status).toBe(429)
+    await stage.database.admin`truncate ephemera`
+    expect(await outcome(logIn('nobody', 'wrong password'))).toEqual([401, 'invalid_credentials'])
+    const off = await person(null, null)
+    await stage.send('PATCH', `/v1/service-accounts/${off.id}`, { status: 'inactive' })
+    await stage.database.admin`truncate ephemera`
+    expect(await outcome(logIn(off.name, `password-${sequence}-long`))).toEqual([401, 'invalid_credentials'])
+    const mandate = `${token.split('.')[0]}.${Buffer.from('{"aud":"x"}').toString('base64url')}.${token.split('.')[2]}`
+    expect(await outcome(stage.send('GET', '/v1/zones', undefined, { token: mandate }))).toEqual([
+      401,
+      'invalid_token',
+    ])
+    expect((await stage.send('POST', '/v1/auth/logout', undefined, { token })).status).toBe(204)
+    await eventually(
+      async () => (await stage.send('GET', '/v1/auth/me', undefined, { token })).status === 401,
+      {
+        timeoutMs: 6000,
+        intervalMs: 200,
+      },
+    )
+  })
+
+  test('53: a role grants what it says, where it is bound, until it is not', async () => {
+    const zone = await stage.zone()
+    const other = await stage.zone()
+    const role = await stage.send('POST', `/v1/zones/${zone}/roles`, {
+      name: 'policy-reader',
+      rules: [{ apiGroups: ['policy'], resources: ['policies'], verbs: ['list', 'get'] }],
+    })
+    expect(role.body.rules).toEqual([
+      { api_groups: ['policy'], resources: ['policies'], verbs: ['list', 'get'] },
+    ])
+    const reader = await person(null, null)
+    const bound = await stage.send('POST', `/v1/zones/${zone}/role-bindings`, {
+      role_id: role.body.id,
+      subject: { kind: 'service_account', id: reader.id },
+    })
+    expect(bound.status).toBe(201)
+    const list = () => reader.send('GET', `/v1/zones/${zone}/policies`)
+    await eventually(async () => (await list()).status === 200, { timeoutMs: 6000 })
+    const create = await reader.send('POST', `/v1/zones/${zone}/policies`, { name: 'x', content: 'y' })
+    expect([create.status, create.body.error, create.body.details]).toEqual([
+      403,
+      'forbidden',
+      { api_group: 'policy', resource: 'policies', verb: 'create', zone_id: zone },
+    ])
+    expect((await reader.send('GET', `/v1/zones/${other}/policies`)).status).toBe(403)
+    expect((await stage.send('DELETE', `/v1/zones/${zone}/role-bindings/${bound.body.id}`)).status).toBe(204)
+    await eventually(async () => (await list()).status === 403, { timeoutMs: 6000, intervalMs: 200 })
+    expect(await outcome(stage.send('DELETE', `/v1/zones/${zone}/roles/${role.body.id}`))).toEqual([
+      204,
+      undefined,
+    ])
+  })
+
+  test('54: nobody gives away more than it holds', async () => {
+    const zone = await stage.zone()
+    const admin = await person('zone-iam-admin', zone)
+    const target = await person(null, null)
+    const broad = { name: 'broad', rules: [{ api_groups: ['core'], resources: ['*'], verbs: ['*'] }] }
+    expect(await outcome(admin.send('POST', `/v1/zones/${zone}/roles`, broad))).toEqual([
+      403,
+      'privilege_escalation',
+    ])
+    const bind = (role_name: string, extra: object = {}) =>
+      outcome(
+        admin.send('POST', `/v1/zones/${zone}/role-bindings`, {
+          role_name,
+          principal_type: 'service_account',
+          principal_name: target.name,
+          ...extra,
+        }),
+      )
+    expect(await bind('platform-admin')).toEqual([403, 'privilege_escalation'])
+    expect(await bind('approver')).toEqual([403, 'privilege_escalation'])
+    expect(await bind('zone-admin', { namespace: zone })).toEqual([201, undefined])
+    expect(await bind('zone-admin')).toEqual([409, 'role_binding_exists'])
+    const self = { role_name: 'zone-admin', subject: { kind: 'service_account', id: admin.id } }
+    expect(await outcome(admin.send('POST', `/v1/zones/${zone}/role-bindings`, self))).toEqual([
+      403,
+      'privilege_escalation',
+    ])
+    const admins = await stage.send('GET', '/v1/role-bindings?limit=500')
+    const last = admins.body.items.filter(
+      (item: { role_name: string }) => item.role_name === 'platform-admin',
+    )
+    expect(last).toHaveLength(1)
+    expect(await outcome(stage.send('DELETE', `/v1/role-bindings/${last[0].id}`))).toEqual([
+      409,
+      'last_platform_admin',
+    ])
+    expect(await outcome(stage.send('DELETE', `/v1/service-accounts/${last[0].subject.id}`))).toEqual([
+      409,
+      'last_platform_admin',
+    ])
+    expect(
+      await outcome(
+        stage.send('PATCH', `/v1/service-accounts/${last[0].subject.id}`, { status: 'inactive' }),
+      ),
+    ).toEqual([409, 'last_platform_admin'])
+    const zoneToken = (
+      await stage.send('POST', '/v1/admin-tokens', { name: 'z', scope: 'zone', zone_id: zone })
+    ).body.token
+    expect((await stage.send('GET', `/v1/zones/${zone}/roles`, undefined, { token: zoneToken })).status).toBe(
+      200,
+    )
+    expect((await stage.send('GET', '/v1/roles', undefined, { token: zoneToken })).status).toBe(403)
+    const builtIn = (await stage.send('GET', '/v1/roles?limit=500')).body.items.find(
+      (role: { name: string }) => role.name === 'viewer',
+    )
+    expect(await outcome(stage.send('DELETE', `/v1/roles/${builtIn.id}`))).toEqual([409, 'role_built_in'])
+  })
+
+  test('55: an API key acts as its account and can be rotated with a grace time', async () => {
+    const zone = await stage.zone()
+    const account = await person('zone-admin', zone)
+    const made = await stage.send('POST', '/v1/api-keys', {
+      name: 'ci',
+      service_account_id: account.id,
+      rules: [{ api_groups: ['core'], resources: ['applications'], verbs: ['*'] }],
+    })
+    expect(made.status).toBe(201)
+    const { key, id, prefix } = made.body
+    expect(key).toMatch(/^cak_[0-9a-f]{32}_[A-Za-z0-9_-]{43}$/)
+    expect(prefix).toBe(key.slice(0, 12))
+    const path = `/v1/zones/${zone}/applications`
+    const withHeader = (value: string) =>
+      stage.send('GET', path, undefined, { token: null, headers: { 'x-api-key': value } })
+    expect((await withHeader(key)).status).toBe(200)
+    expect((await stage.send('GET', path, undefined, { token: key })).status).toBe(200)
+    expect((await stage.send('GET', `/v1/zones/${zone}/policies`, undefined, { token: key })).status).toBe(
+      403,
+    )
+    expect(await outcome(stage.send('GET', path, undefined, { headers: { 'x-api-key': key } }))).toEqual([
+      400,
+      'ambiguous_credentials',
+    ])
+    const rotated = await stage.send('POST', `/v1/api-keys/${id}/rotate`, { grace_seconds: 60 })
+    expect((await withHeader(rotated.body.key)).status).toBe(200)
+    expect((await withHeader(key)).status).toBe(200)
+    await stage.database.admin`update api_keys set previous_valid_until = now() where id = ${id}`
+    await eventually(async () => (await withHeader(key)).status === 401, { timeoutMs: 6000, intervalMs: 200 })
+    expect((await stage.send('DELETE', `/v1/api-keys/${id}`)).status).toBe(204)
+    await eventually(
+      async () => (await outcome(withHeader(rotated.body.key))).join() === '401,invalid_api_key',
+      { timeoutMs: 6000, intervalMs: 200 },
+    )
+    expect((await stage.send('GET', '/v1/api-keys')).text).not.toContain(key)
+  })
+
+  test('56: row security holds without the application', async () => {
+    const a = await stage.zone('A')
+    const b = await stage.zone('B')
+    const made = async (zone: string) =>
+      (
+        await stage.send('POST', `/v1/zones/${zone}/applications`, {
+          name: 'x',
+          registration_method: 'managed',
+        })
+      ).body.id
+    const inA = await made(a)
+    await made(b)
+    const { db } = stage.database
+    const visible = (zone: string) =>
+      db.transaction(async (tx) => tx.sql<{ zone_id: string }[]>`select zone_id from applications`, { zone })
+    expect(await visible('')).toHaveLength(0)
+    expect(new Set((await visible(a)).map((row) => row.zone_id))).toEqual(new Set([a]))
+    expect(new Set((await visible(`${a},${b}`)).map((row) => row.zone_id))).toEqual(new Set([a, b]))
+    const smuggle = db.transaction(
+      (tx) =>
+        tx.sql`insert into applications (id, zone_id, name, registration_method) values ('smuggled', ${b}, 'x', 'managed')`,
+      { zone: a },
+    )
+    await expect(smuggle).rejects.toThrow(/row-level security/)
+    const viewer = await person('viewer', a)
+    const zones = await viewer.send('GET', '/v1/zones')
+    expect(zones.body.items.map((zone: { id: string }) => zone.id)).toEqual([a])
+    expect((await viewer.send('GET', `/v1/zones/${a}/applications/${inA}`)).status).toBe(200)
+    for (const path of ['', '/applications', '/policies', '/audit', '/overview']) {
+      expect((await viewer.send('GET', `/v1/zones/${b}${path}`)).status).toBe(403)
+    }
+    expect((await viewer.send('GET', `/v1/zones/${a}/applications/${inA}/client-secret`)).status).toBe(403)
+  })
+})
