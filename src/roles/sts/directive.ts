@@ -22,10 +22,6 @@ export interface UpstreamToken {
   readonly expiresAt?: number
 }
 
-/** Kinds whose credential is the sealed value itself. */
-export const staticKinds = new Set(['api_key', 'bearer_token', 'http_basic'])
-export const tokenKinds = new Set(['oauth2_client_credentials', 'oauth2_authorization_code'])
-
 /** Directive of a resource whose provider needs no fetched token. `secrets` is read for the static kinds only. */
 export function buildDirective(
   resource: ResourceDefinition,

@@ -11,8 +11,8 @@ import type { PolicyBundles } from './policy-bundles.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
 export const revocationStream = 'caracal.sessions.revoke'
-export const policyStream = 'caracal.policy.invalidate'
-export const keysStream = 'caracal.keys.invalidate'
+const policyStream = 'caracal.policy.invalidate'
+const keysStream = 'caracal.keys.invalidate'
 
 export interface InvalidationDeps {
   readonly bus: Bus

@@ -77,7 +77,7 @@ export interface ProviderProblem {
   readonly message: string
 }
 
-export interface GrantedResource {
+interface GrantedResource {
   readonly resource: ResourceDefinition
   /** Granted to a control key without policy (sts §5.8). */
   readonly byControlKey: boolean

@@ -5,7 +5,7 @@
  */
 import { invalidToken, payloadTooLarge } from './refusal.ts'
 
-export const maxBodyBytes = 65_536
+const maxBodyBytes = 65_536
 
 export interface Form {
   /** The bytes as received: the gateway's signature covers exactly these. */

@@ -12,7 +12,7 @@ export const timestampHeader = 'x-caracal-gateway-timestamp'
 export const nonceHeader = 'x-caracal-gateway-request'
 export const signatureHeader = 'x-caracal-gateway-signature'
 
-export const maxSkewSeconds = 60
+const maxSkewSeconds = 60
 const nonceLifetimeMs = 2 * maxSkewSeconds * 1000
 
 export interface SignedParts {

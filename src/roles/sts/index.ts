@@ -47,7 +47,7 @@ import { simulate } from './simulate.ts'
 import { createRecordIssuer } from './store/issue-records.ts'
 import { createSnapshotReader } from './store/snapshot.ts'
 
-export { type PolicyOverHttpOptions, policyOverHttp } from './policy-over-http.ts'
+export { policyOverHttp } from './policy-over-http.ts'
 export * from './port.ts'
 
 export interface StsDeps

@@ -79,7 +79,7 @@ export async function issueMandate(x: Exchange, deps: ExchangeDeps): Promise<Iss
 }
 
 /** sts §4.1. A control mandate is of the resource class. */
-export function mandateUse(x: Exchange): MandateUse {
+function mandateUse(x: Exchange): MandateUse {
   if (x.request.gateway !== null) return 'resource'
   if (x.granted.some((grant) => grant.byControlKey)) return 'resource'
   return x.delegation === null ? 'session' : 'gateway'

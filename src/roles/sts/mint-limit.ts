@@ -6,7 +6,7 @@
 import type { Counter, Ephemera } from '../../platform/ephemera/port.ts'
 import { unavailable } from './refusal.ts'
 
-export const windowMs = 60_000
+const windowMs = 60_000
 
 export interface MintLimit {
   perMinute(): number

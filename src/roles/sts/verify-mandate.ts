@@ -7,7 +7,7 @@ import { parseCompact, verifySignature } from '../../platform/jose/compact.ts'
 import { invalidToken } from './refusal.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
-export const clockToleranceSeconds = 60
+const clockToleranceSeconds = 60
 
 export interface MandateToVerify {
   readonly token: string
@@ -55,6 +55,6 @@ function claimProblem(claims: Readonly<Record<string, unknown>>, mandate: Mandat
   return null
 }
 
-export function rejected(detail: string) {
+function rejected(detail: string) {
   return invalidToken('invalid subject_token', 401, { detail })
 }

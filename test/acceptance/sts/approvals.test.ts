@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { bindingHash } from '../../../src/roles/sts/approvals/binding.ts'
 import { approverIdentity } from '../../../src/roles/sts/approvals/decide-as-subject.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import {
   activatePolicy,
   grantsDocument,
@@ -93,10 +94,14 @@ describe('sts §18 approvals by an operator', () => {
     })
     const again = await mint()
     expect(again.body.approval_id).toBe(first.body.approval_id)
-    const issued = (await auditEvents(world)).filter(
-      (event) =>
-        event.event_type === 'step_up_issued' && event.metadata_json.challenge_id === first.body.approval_id,
-    )
+    const issued = await eventually(async () => {
+      const told = (await auditEvents(world)).filter(
+        (event) =>
+          event.event_type === 'step_up_issued' &&
+          event.metadata_json.challenge_id === first.body.approval_id,
+      )
+      return told.length > 0 && told
+    })
     expect(issued).toHaveLength(1)
     expect(issued[0]).toMatchObject({ decision: 'pending', metadata_json: { binding: first.body.binding } })
   })

@@ -30,7 +30,7 @@ import { testKeys, testSettings } from '../../fixtures/settings.ts'
 import { type SeededDelegation, type SeededZone, seedDelegation, seedZone } from '../../fixtures/zone.ts'
 
 export const issuer = 'http://localhost:8080'
-export const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
 
 export interface World extends AsyncDisposable {

@@ -20,7 +20,7 @@ import { verifyMandate } from '../verify-mandate.ts'
 import type { Approvals } from './approvals.ts'
 import { type Hold, holdMetadata, type PrivacyMode } from './hold.ts'
 
-export interface SubjectDecisionRequest {
+interface SubjectDecisionRequest {
   readonly holdId: string
   /** Bearer: the user's session mandate. */
   readonly token: string

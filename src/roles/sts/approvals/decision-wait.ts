@@ -11,7 +11,7 @@ export interface DecisionWait extends AsyncDisposable {
   watch(holdId: string): DecisionWatch
 }
 
-export interface DecisionWatch extends Disposable {
+interface DecisionWatch extends Disposable {
   /** Resolves once woken since the last call, after `ms`, or when the signal aborts. */
   next(ms: number, signal: AbortSignal): Promise<void>
 }

@@ -6,7 +6,7 @@ export type ApprovalGate = ApprovalTier
 
 export type ApproverClass = 'operator' | 'subject' | 'any'
 export type PrivacyMode = 'identified' | 'pseudonymous' | 'anonymous'
-export type HoldState = 'pending' | 'approved' | 'rejected' | 'expired' | 'consumed'
+type HoldState = 'pending' | 'approved' | 'rejected' | 'expired' | 'consumed'
 
 /** A row of `step_up_challenges` with its state by the database clock. Times in milliseconds. */
 export interface Hold {

@@ -6,8 +6,8 @@ import type { Exchange, ExchangeRequest } from '../exchange-state.ts'
 import { invalidToken } from '../refusal.ts'
 
 export const defaultTtlSeconds = 900
-export const maxTtlWithSubjectToken = 900
-export const maxTtlWithoutSubjectToken = 3600
+const maxTtlWithSubjectToken = 900
+const maxTtlWithoutSubjectToken = 3600
 
 export function boundTtl(x: Exchange): void {
   assertTtlWithinBounds(x.request)

@@ -70,7 +70,7 @@ async function readKeySet(egress: EgressGuard, url: string): Promise<JWK[]> {
 const curves = new Set(['P-256', 'P-384', 'P-521'])
 
 /** RSA with a sane exponent or EC on a known curve, with a `kid`, for signatures. */
-export function isUsableKey(value: unknown): value is JWK {
+function isUsableKey(value: unknown): value is JWK {
   if (typeof value !== 'object' || value === null) return false
   const key = value as JWK
   if (typeof key.kid !== 'string' || key.kid === '') return false

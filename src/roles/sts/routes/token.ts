@@ -66,7 +66,7 @@ export function pathOf(c: Context): string {
 }
 
 /** sts §3.3. */
-export function tokenResponse(issued: IssuedMandate) {
+function tokenResponse(issued: IssuedMandate) {
   return {
     access_token: issued.accessToken,
     token_type: 'Bearer',

@@ -1,7 +1,7 @@
 /** SQL over `provider_connections` (sts §10.5): stored upstream accounts of people, or of the whole zone. */
 import type { Queryable } from '../../../platform/db/port.ts'
 
-export const sharedSubject = 'caracal:shared'
+const sharedSubject = 'caracal:shared'
 
 export interface Connection {
   readonly id: string
