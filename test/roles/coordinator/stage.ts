@@ -1,81 +1,149 @@
 /** A coordinator on a real database, with a real zone key and mandates signed by it. */
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
+import type { Settings } from '../../../src/config/env.ts'
+import type { Bus } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
 import { createCredentialHasher } from '../../../src/platform/crypto/credentials.ts'
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
+import type { Database } from '../../../src/platform/db/port.ts'
+import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { createSigner } from '../../../src/platform/jose/compact.ts'
 import { generateSigningKeyPem, openSigningKey, publicJwk } from '../../../src/platform/jose/zone-key.ts'
 import { createRegistry } from '../../../src/platform/observe/metrics.ts'
-import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
+import { createOutbox, type RunningOutbox } from '../../../src/platform/outbox/outbox.ts'
 import type { Role } from '../../../src/platform/role.ts'
 import { createCoordinator } from '../../../src/roles/coordinator/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 import { testSettings } from '../../fixtures/settings.ts'
-import { type SeededZone, seedZone } from '../../fixtures/zone.ts'
+import {
+  type SeededApplication,
+  type SeededZone,
+  seedApplication,
+  seedAuthorityRecord,
+  seedZone,
+} from '../../fixtures/zone.ts'
 
 export interface Reply {
   readonly status: number
-  readonly body: Record<string, unknown>
+  // biome-ignore lint/suspicious/noExplicitAny: answers are read member by member.
+  readonly body: Record<string, any>
   readonly headers: Headers
-}
-
-export interface Stage extends AsyncDisposable {
-  readonly store: TestDatabase
-  readonly role: Role
-  readonly zone: SeededZone
-  readonly issuer: string
-  /** A session mandate of the zone's application, standing on a record of its own. */
-  mandate(claims?: Record<string, unknown>): Promise<string>
-  sign(claims: Record<string, unknown>): string
-  call(method: string, path: string, options?: CallOptions): Promise<Reply>
 }
 
 export interface CallOptions {
   readonly bearer?: string
   readonly json?: unknown
+  /** Sent as it is, with a JSON content type. */
+  readonly text?: string
   readonly headers?: Record<string, string>
 }
 
-export async function createStage(overrides: Parameters<typeof testSettings>[0] = {}): Promise<Stage> {
+/** One process of the role. */
+export interface Instance {
+  readonly role: Role
+  readonly db: Database
+  readonly outbox: RunningOutbox
+  call(method: string, path: string, options?: CallOptions): Promise<Reply>
+  /** One iteration of a background worker. */
+  run(job: string): Promise<void>
+}
+
+export interface Stage extends Instance, AsyncDisposable {
+  readonly store: TestDatabase
+  readonly settings: Settings
+  readonly zone: SeededZone
+  readonly bus: Bus
+  readonly log: Logger
+  readonly issuer: string
+  /** `/zones/<zone>` + `rest`. */
+  at(rest: string): string
+  /** A session mandate of the zone's application, standing on a record of its own. */
+  mandate(claims?: Record<string, unknown>): Promise<string>
+  /** A session mandate of any application of the zone. */
+  mandateOf(applicationId: string, claims?: Record<string, unknown>): Promise<string>
+  sign(claims: Record<string, unknown>): string
+  application(options?: Parameters<typeof seedApplication>[3]): Promise<SeededApplication>
+  /** Another process over the same database; what it must not share is replaced. */
+  peer(replaced?: Partial<Parts>): Promise<Instance>
+}
+
+interface Parts {
+  readonly settings: Settings
+  readonly bus: Bus
+  readonly ephemera: Ephemera
+}
+
+const operatorBearer = 'test-coordinator-token'
+
+/** Without limits on requests unless a test sets them. */
+const unlimited = {
+  COORDINATOR_RATE_LIMIT_PER_MIN: 0,
+  INVOCATION_RATE_LIMIT_PER_MIN: 0,
+  VERIFY_RATE_LIMIT_PER_MIN: 0,
+  READY_RATE_LIMIT_PER_MIN: 0,
+} satisfies Partial<Settings>
+
+export async function createStage(overrides: Partial<Settings> = {}): Promise<Stage> {
   const store = await createTestDatabase()
-  const settings = testSettings(overrides)
+  const settings = testSettings({ ...unlimited, ...overrides })
   const log = pino({ level: 'silent' })
+  const owned: AsyncDisposable[] = [store]
   const bus = createPostgresBus({ db: store.db, log })
-  const ephemera = createPostgresEphemera({ db: store.db, log })
-  const keys = keyRing(settings)
-  const outbox = createOutbox({ db: store.db, bus, keys, settings, log })
   const hasher = createCredentialHasher({ credentialKey: Buffer.alloc(32, 5), concurrency: 1 })
-  const zone = await seedZone(store.db, hasher)
+  const zone = await seedZone(store.db, hasher, {
+    scopes: ['nucleus:pay', 'nucleus:read'],
+    operations: [],
+    operationEnforcement: 'transport_uniform',
+  })
   const key = openSigningKey(generateSigningKeyPem())
   const kid = uuidv7()
   const signer = createSigner(kid, key)
   const issuer = settings.ISSUER_URL ?? ''
-  const role = createCoordinator({
-    settings,
-    db: store.db,
-    bus,
-    ephemera,
-    outbox,
-    keys,
-    hasher,
-    log,
-    metrics: createRegistry(),
-    sts: { zoneKeys: async (zoneId) => (zoneId === zone.zoneId ? [publicJwk(kid, key)] : null) },
-  })
 
-  async function mandate(claims: Record<string, unknown> = {}): Promise<string> {
-    const sid = uuidv7()
+  async function open(db: Database, parts: Parts): Promise<Instance> {
+    const keys = keyRing(parts.settings)
+    const outbox = createOutbox({ db, bus: parts.bus, keys, settings: parts.settings, log })
+    const role = createCoordinator({
+      ...parts,
+      db,
+      outbox,
+      keys,
+      hasher,
+      log,
+      metrics: createRegistry(),
+      sts: { zoneKeys: async () => [publicJwk(kid, key)] },
+    })
+    owned.push(outbox, role)
+    return {
+      role,
+      db,
+      outbox,
+      call: (method, path, options = {}) => call(role, method, path, options),
+      async run(name) {
+        const job = role.jobs.find((candidate) => candidate.name === name)
+        if (job === undefined) throw new Error(`no job ${name}`)
+        await job.run({ signal: new AbortController().signal })
+      },
+    }
+  }
+
+  const ephemera = createPostgresEphemera({ db: store.db, log })
+  owned.push(bus, ephemera)
+  const instance = await open(store.db, { settings, bus, ephemera })
+
+  async function mandateOf(applicationId: string, claims: Record<string, unknown> = {}): Promise<string> {
+    const sid = await seedAuthorityRecord(store.db, zone.zoneId, {
+      subjectId: applicationId,
+      lifetimeSeconds: 3600,
+    })
     const now = Math.floor(Date.now() / 1000)
-    await store.db.sql`
-      insert into authority_records (id, zone_id, session_type, subject_id, expires_at, authenticated_at)
-      values (${sid}, ${zone.zoneId}, 'application', ${zone.application.id}, now() + interval '1 hour', now())`
     return signer.sign({
       iss: issuer,
       aud: [issuer],
-      sub: zone.application.id,
-      client_id: zone.application.id,
+      sub: applicationId,
+      client_id: applicationId,
       zone_id: zone.zoneId,
       use: 'session',
       sub_type: 'application',
@@ -90,31 +158,43 @@ export async function createStage(overrides: Parameters<typeof testSettings>[0] 
   }
 
   return {
+    ...instance,
     store,
-    role,
+    settings,
     zone,
+    bus,
+    log,
     issuer,
-    mandate,
+    at: (rest) => `/zones/${zone.zoneId}${rest}`,
+    mandate: (claims) => mandateOf(zone.application.id, claims),
+    mandateOf,
     sign: (claims) => signer.sign(claims),
-    async call(method, path, options = {}) {
-      const headers = new Headers(options.headers)
-      if (options.bearer !== undefined) headers.set('authorization', `Bearer ${options.bearer}`)
-      if (options.json !== undefined) headers.set('content-type', 'application/json')
-      const response = await role.app.request(path, {
-        method,
-        headers,
-        body: options.json === undefined ? null : JSON.stringify(options.json),
-      })
-      const text = await response.text()
-      const body = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
-      return { status: response.status, body, headers: response.headers }
+    application: (options) => seedApplication(store.db, hasher, zone.zoneId, options),
+    async peer(replaced = {}) {
+      const db = await store.open()
+      owned.push(db)
+      return open(db, { settings, bus, ephemera, ...replaced })
     },
     async [Symbol.asyncDispose]() {
-      await role[Symbol.asyncDispose]()
-      await outbox[Symbol.asyncDispose]()
-      await ephemera[Symbol.asyncDispose]()
-      await bus[Symbol.asyncDispose]()
-      await store[Symbol.asyncDispose]()
+      for (const one of owned.reverse()) await one[Symbol.asyncDispose]()
     },
   }
 }
+
+async function call(role: Role, method: string, path: string, options: CallOptions): Promise<Reply> {
+  const headers = new Headers(options.headers)
+  if (options.bearer !== undefined) headers.set('authorization', `Bearer ${options.bearer}`)
+  const given = options.text ?? (options.json === undefined ? null : JSON.stringify(options.json))
+  const body = method === 'GET' ? null : given
+  if (body !== null) headers.set('content-type', 'application/json')
+  const response = await role.app.request(path, { method, headers, body })
+  const text = await response.text()
+  const isJson = response.headers.get('content-type')?.includes('json') ?? false
+  return {
+    status: response.status,
+    body: isJson ? (JSON.parse(text) as Record<string, unknown>) : { text },
+    headers: response.headers,
+  }
+}
+
+export { operatorBearer }
