@@ -8,6 +8,9 @@ import type { Hono } from 'hono'
 import type { GenericSchema } from 'valibot'
 import { errorRegistry, isErrorCode } from '../../platform/http/errors/registry.ts'
 import type { Control } from './control.ts'
+import { docsPage } from './docs-page.ts'
+import { INVOKE_PATH } from './invoke/invoke.ts'
+import { controlErrorSchema, invokeOperation } from './invoke/invoke-document.ts'
 import type { Route } from './route.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -168,36 +171,44 @@ const securitySchemes: Json = {
 export interface DocumentInfo {
   readonly version: string
   readonly serverUrl: string
+  /** Control invoke is mounted. */
+  readonly control?: boolean
 }
 
 /** Throws when a route cannot be described. */
 export function openApiDocument(routes: readonly Route[], info: DocumentInfo): Json {
-  const components: Components = new Map([['Error', errorSchema]])
+  const components: Components = new Map<string, Json>([
+    ['Error', errorSchema],
+    ['ControlError', controlErrorSchema],
+  ])
   const paths: Record<string, Record<string, Json>> = {}
   for (const route of routes) {
     const item = paths[route.path] ?? {}
     item[route.method.toLowerCase()] = operationOf(route, components)
     paths[route.path] = item
   }
+  if (info.control === true) paths[INVOKE_PATH] = { post: invokeOperation }
+  const tags = [...new Set(routes.map((route) => route.tag)), ...(info.control === true ? ['Control'] : [])]
   return {
     openapi: '3.1.0',
     info: { title: 'Caracal API', version: info.version },
     servers: [{ url: info.serverUrl }],
-    tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
+    tags: tags.map((name) => ({ name })),
     paths,
     components: { schemas: Object.fromEntries(components), securitySchemes },
   }
 }
 
-/** Serves the document; it holds no secrets and needs no credential. */
+/** Serves the document; it holds no secrets and needs no credential. The page is for development unless turned on. */
 export function mountDocuments(
   app: Hono,
   routes: readonly Route[],
-  control: Pick<Control, 'settings'>,
+  { settings }: Pick<Control, 'settings'>,
 ): void {
   const document = openApiDocument(routes, {
-    version: control.settings.CARACAL_VERSION ?? 'dev',
+    version: settings.CARACAL_VERSION ?? 'dev',
     serverUrl: '/',
+    control: settings.CARACAL_CONTROL_ENABLED,
   })
   for (const path of ['/openapi.json', '/docs/json']) {
     app.get(path, (c) => {
@@ -206,4 +217,14 @@ export function mountDocuments(
     })
   }
   app.get('/v1/openapi.json', (c) => c.json(document))
+  if (!settings.API_ENABLE_DOCS) return
+  const page = docsPage(document)
+  app.get('/docs', (c) => {
+    c.header(
+      'content-security-policy',
+      "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    )
+    c.header('x-content-type-options', 'nosniff')
+    return c.html(page)
+  })
 }

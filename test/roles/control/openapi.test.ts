@@ -67,6 +67,15 @@ describe('the OpenAPI document', () => {
     const body = served.body.paths['/v1/zones'].post.requestBody.content['application/json'].schema
     expect(body.additionalProperties).toBe(false)
   })
+
+  test('the page /docs shows every operation and is off where the setting says so', async () => {
+    const page = await stage.send('GET', '/docs', undefined, { token: null })
+    expect(page.headers.get('content-type')).toContain('text/html')
+    for (const route of managementRoutes) expect(page.text).toContain(`id="${route.operationId}"`)
+    const { send } = await stage.replica({ API_ENABLE_DOCS: false })
+    expect((await send('GET', '/docs', undefined, { token: null })).status).toBe(404)
+    expect((await send('GET', '/openapi.json', undefined, { token: null })).status).toBe(200)
+  })
 })
 
 /** Values a schema allows, and now and then ones it does not. */
