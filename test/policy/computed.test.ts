@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   compileBundle,
@@ -168,6 +169,40 @@ describe('documents that are rules', () => {
       },
     })
   })
+})
+
+test('a further rule of restriction or confinement never turns a denial into an allow', () => {
+  const condition = fc.constantFrom(
+    'input.principal.id == "app-pay"',
+    'some s in input.context.requested_scopes; endswith(s, ":pay")',
+    'not input.delegation_edge',
+    'input.action.method != "POST"',
+    'count(input.principal.labels) > 1',
+    'input.context.subject_claims.scope == "nucleus:pay"',
+    'data.caracal.authz.grants[input.resource.identifier].application == "pay"',
+  )
+  const rule = fc.oneof(
+    condition.map((body) => `restrict contains "x" if { ${body} }`),
+    condition.map((body) => `confinement contains {"label_prefix": "", "scopes": []} if { ${body} }`),
+  )
+  const name = fc.constantFrom('bootstrap', 'mint', 'use', 'run')
+  const principal = fc.constantFrom('app-pay', 'app-other')
+  const labels = fc.array(fc.constantFrom('clerk', 'cashier'), { maxLength: 2 })
+  fc.assert(
+    fc.property(
+      fc.array(rule, { minLength: 1, maxLength: 3 }),
+      name,
+      principal,
+      labels,
+      (rules, base, id, held) => {
+        const input = inputOf(base, { principal: { id, labels: held } })
+        const before = decide(bundleOf(documents), input).decision
+        const after = decide(bundleOf({ ...documents, further: rules.join('\n') }), input).decision
+        expect(after === 'allow' && before !== 'allow').toBe(false)
+      },
+    ),
+    { numRuns: 200 },
+  )
 })
 
 describe('budgets', () => {

@@ -97,15 +97,17 @@ class ModuleDrawer {
   #group(name: string): string[] {
     const shape = this.#pick(['complete', 'complete', 'set', 'object', 'function'] as const)
     const lines: string[] = []
-    const definitions = this.#int(1, 2)
+    // Now and then enough guarded rules of one name to be worth an index.
+    const isGuarded = this.#chance(5)
+    const definitions = isGuarded ? 6 : this.#int(1, 2)
     if (shape === 'complete' && this.#chance(4)) lines.push(`default ${name} := ${this.#literal('any')}`)
-    for (let index = 0; index < definitions; index += 1) lines.push(this.#rule(name, shape))
+    for (let index = 0; index < definitions; index += 1) lines.push(this.#rule(name, shape, isGuarded))
     if (shape === 'function') this.#functions.push(name)
     else this.#rules.push({ name, kind: shape })
     return lines
   }
 
-  #rule(name: string, shape: 'complete' | 'set' | 'object' | 'function'): string {
+  #rule(name: string, shape: 'complete' | 'set' | 'object' | 'function', isGuarded: boolean): string {
     this.#scope = []
     this.#unused = []
     let parameter = ''
@@ -113,7 +115,8 @@ class ModuleDrawer {
       parameter = this.#chance(5) ? this.#literal('any') : this.#name('p')
       if (parameter.startsWith('p')) this.#scope.push(parameter)
     }
-    const statements = this.#body(this.#int(shape === 'complete' ? 0 : 1, 4))
+    const guard = isGuarded ? [this.#guard()] : []
+    const statements = [...guard, ...this.#body(this.#int(shape === 'complete' ? 0 : 1, isGuarded ? 1 : 4))]
     const kind = this.#pick(kinds)
     const value = this.#term(kind, 2)
     const key = shape === 'object' ? this.#term(this.#pick(['string', 'number', 'any'] as const), 1) : ''
@@ -142,6 +145,18 @@ class ModuleDrawer {
     const statements: string[] = []
     for (let index = 0; index < length; index += 1) statements.push(this.#statement(2))
     return statements
+  }
+
+  #guard(): string {
+    const [path, values] = this.#pick([
+      ['input.s', ['"x"', '"abc"', '""', '"y"', '1']],
+      ['input.n', ['0', '1', '2.0', '3', '1.5', '"x"']],
+      ['input.f', ['true', 'false', 'null']],
+      ['input.o.x', ['1', '"a"']],
+    ] as const)
+    const sides = [path, this.#pick(values)]
+    if (this.#chance(3)) sides.reverse()
+    return sides.join(this.#chance(3) ? ' = ' : ' == ')
   }
 
   /** A variable declared by `some` must be used. */
