@@ -890,12 +890,40 @@ export const variables = {
     roles: ['audit'],
     doc: 'Length to which the acknowledged part of the audit stream is trimmed.',
   }),
+  AUDIT_EXPORT_DIR: text({
+    roles: ['audit'],
+    doc: 'Directory of the hourly archive; unset is off.',
+  }),
   AUDIT_EXPORT_S3_ENDPOINT: httpUrl({ roles: ['audit'], doc: 'Object store for exports.' }),
   AUDIT_EXPORT_S3_BUCKET: text({ roles: ['audit'], doc: 'Bucket for exports; unset is off.' }),
   AUDIT_EXPORT_S3_REGION: text({ default: 'us-east-1', roles: ['audit'], doc: 'Region of the bucket.' }),
   AUDIT_EXPORT_TMP_DIR: text({
     roles: ['audit'],
     doc: 'Scratch directory of exports. Default that of the system.',
+  }),
+  AWS_ACCESS_KEY_ID: text({ roles: ['audit'], doc: 'Static credentials of the object store.' }),
+  AWS_SECRET_ACCESS_KEY: text({
+    secret: true,
+    roles: ['audit'],
+    doc: 'Static credentials of the object store.',
+  }),
+  AWS_SESSION_TOKEN: text({
+    secret: true,
+    roles: ['audit'],
+    doc: 'Session of temporary static credentials.',
+  }),
+  AWS_CONTAINER_CREDENTIALS_FULL_URI: text({
+    roles: ['audit'],
+    doc: 'Where the container platform hands out credentials of the object store.',
+  }),
+  AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: text({
+    roles: ['audit'],
+    doc: 'The same on the link-local address of the platform.',
+  }),
+  AWS_CONTAINER_AUTHORIZATION_TOKEN: text({
+    secret: true,
+    roles: ['audit'],
+    doc: 'Sent to the credentials address.',
   }),
   AUDIT_CONSUMER_NAME: text({
     roles: ['audit'],

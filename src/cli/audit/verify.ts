@@ -24,7 +24,7 @@ export async function verify({ arguments: given, env, cwd, out }: Invocation): P
   const { zone, since } = given.values
   if (since !== undefined && Number.isNaN(Date.parse(since)))
     throw new UsageError('--since needs an instant like 2026-01-31T00:00:00Z')
-  const settings = loadSettings(env, { roles: ['audit'], cwd, generateSecrets: false })
+  const settings = loadSettings(env, { roles: ['audit'], cwd })
   const log = quietLogger((message) => out.status('warn', message))
   await using store = await openStore(settings, ['audit'], log)
   const target = store.target('audit')

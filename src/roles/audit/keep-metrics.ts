@@ -1,6 +1,7 @@
 /** Metrics of what happens to stored evidence: sweeps, retention, leadership (storage-and-operations §13). */
 import type { Registry } from 'prom-client'
 import { countFrom, gaugeFrom } from '../../platform/observe/metrics.ts'
+import type { ArchiveCounts } from './export/archive.ts'
 import type { Leaders } from './leaders.ts'
 import type { RetentionCounts } from './retention/retain.ts'
 import type { SweepCounts } from './verify/sweep.ts'
@@ -9,6 +10,7 @@ export function registerKeepMetrics(
   metrics: Registry,
   sweep: SweepCounts,
   retention: RetentionCounts,
+  archive: ArchiveCounts,
   leaders: Leaders,
 ): void {
   const count = (name: string, help: string, read: () => number) =>
@@ -27,6 +29,10 @@ export function registerKeepMetrics(
   gauge('tamper_last_full_unix', 'When the last sweep of everything began', () => sweep.lastFull)
   count('retention_created_total', 'Monthly partitions made', () => retention.created)
   count('retention_dropped_total', 'Monthly partitions dropped', () => retention.dropped)
+  count('export_events_total', 'Events written to the archive', () => archive.events)
+  count('export_errors_total', 'Hours that could not be archived', () => archive.errors)
+  gauge('export_duration_seconds', 'Time the last archived hour took', () => archive.durationSeconds)
+  gauge('export_backlog_hours', 'Complete hours not archived yet', () => archive.backlogHours)
   gauge('is_export_leader', 'This process archives', () => Number(leaders.export.held))
   gauge('is_retention_leader', 'This process keeps retention and sweeps', () =>
     Number(leaders.retention.held),

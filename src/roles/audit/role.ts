@@ -8,6 +8,9 @@ import { createRoleApp } from '../../platform/http/role-app.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { HealthReport, Role } from '../../platform/role.ts'
 import { createDeadLetters } from './dead-letters.ts'
+import { archive, archiveWatermark } from './export/archive.ts'
+import { type ArchiveTarget, directoryTarget } from './export/archive-target.ts'
+import { s3Target } from './export/s3-target.ts'
 import { auditStream, ingestGroup } from './frame.ts'
 import { type Consumer, startConsumer } from './ingest/consumer.ts'
 import type { IngestCounts } from './ingest/process.ts'
@@ -17,9 +20,11 @@ import { createLagWatch } from './lag-watch.ts'
 import { createLeaders, ledBy } from './leaders.ts'
 import { retain } from './retention/retain.ts'
 import { mountDeadLetters } from './routes/dead-letters.ts'
+import { mountExport } from './routes/export.ts'
 import { mountMetricsJson } from './routes/metrics-json.ts'
 import { operatorAccess } from './routes/operator-access.ts'
 import { mountSearch } from './routes/search.ts'
+import { mountTail } from './routes/tail.ts'
 import { trimStream } from './trim-stream.ts'
 import { noSweepYet, sweepChains } from './verify/sweep.ts'
 
@@ -43,8 +48,11 @@ export function createAudit(deps: AuditDeps): Role {
   const leaders = createLeaders(db, log)
   const sweeps = noSweepYet()
   const retention = { created: 0, dropped: 0 }
+  const archived = { events: 0, errors: 0, durationSeconds: 0, backlogHours: 0 }
+  const targets = archiveTargets(settings)
+  const ended = new AbortController()
   registerIngestMetrics(metrics, counts, watch)
-  registerKeepMetrics(metrics, sweeps, retention, leaders)
+  registerKeepMetrics(metrics, sweeps, retention, archived, leaders)
 
   const unhealthy: HealthReport = {
     status: 503,
@@ -91,11 +99,17 @@ export function createAudit(deps: AuditDeps): Role {
   app.use('/api/audit/*', operatorAccess(settings.AUDIT_ADMIN_TOKEN))
   mountSearch(app, db)
   mountDeadLetters(app, createDeadLetters(bus, db))
+  mountExport(app, db)
+  mountTail(app, db, ended.signal)
 
   return {
     name: 'audit',
     app,
-    drain,
+    drain() {
+      drain()
+      // A tail would keep the listener waiting to the end of its patience.
+      ended.abort()
+    },
     limits: {
       headerBytes: 16_384,
       headersTimeoutMs: 5_000,
@@ -127,11 +141,26 @@ export function createAudit(deps: AuditDeps): Role {
               log,
               counts: retention,
               maxDays: settings.AUDIT_RETENTION_DAYS,
-              archive: null,
+              archive: targets.length === 0 ? null : archiveWatermark,
             },
             signal,
           ),
       }),
+      ...(targets.length === 0
+        ? []
+        : [
+            ledBy(leaders.export, {
+              name: 'audit_archive',
+              // Between two hours, so that one is taken soon after it counts as complete.
+              intervalMs: hourMs / 6,
+              immediate: true,
+              run: ({ signal }) =>
+                archive(
+                  { db, log, targets, scratch: settings.AUDIT_EXPORT_TMP_DIR, counts: archived },
+                  signal,
+                ),
+            }),
+          ]),
       ledBy(leaders.retention, {
         name: 'audit_tamper_sweep',
         intervalMs: hourMs,
@@ -163,6 +192,7 @@ export function createAudit(deps: AuditDeps): Role {
       })
     },
     async [Symbol.asyncDispose]() {
+      ended.abort()
       await consumer?.[Symbol.asyncDispose]()
       await leaders[Symbol.asyncDispose]()
     },
@@ -171,4 +201,12 @@ export function createAudit(deps: AuditDeps): Role {
 
 function notReady(reason: string): HealthReport {
   return { status: 503, body: { ok: false, ready: false, reason } }
+}
+
+function archiveTargets(settings: AuditDeps['settings']): ArchiveTarget[] {
+  const { AUDIT_EXPORT_DIR: directory, AUDIT_EXPORT_S3_BUCKET: bucket } = settings
+  return [
+    ...(directory === null ? [] : [directoryTarget(directory)]),
+    ...(bucket === null ? [] : [s3Target(settings, bucket)]),
+  ]
 }

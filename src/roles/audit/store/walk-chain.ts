@@ -3,7 +3,7 @@
  * transaction: links never change, so a walk up to a head read beforehand is consistent, and a
  * long walk holds back nobody. Index (zone_id, chain_seq desc).
  */
-import type { Queryable } from '../../../platform/db/port.ts'
+import type { Queryable, Tx } from '../../../platform/db/port.ts'
 import type { StoredForm } from '../canonical.ts'
 import type { ChainHead } from './chain.ts'
 
@@ -66,14 +66,7 @@ export async function* walkChain(
   }
 }
 
-async function readLinks(
-  { sql }: Queryable,
-  zoneId: string,
-  after: { readonly seq: number; readonly id: string },
-  toSeq: number,
-): Promise<readonly LinkRow[]> {
-  return await sql<LinkRow[]>`
-    select
+const linkColumns = ({ sql }: Queryable) => sql`
       id, zone_id, event_type, coalesce(request_id, '') as request_id, coalesce(decision, '') as decision,
       coalesce(policy_set_id, '') as policy_set_id,
       coalesce(policy_set_version_id, '') as policy_set_version_id,
@@ -81,7 +74,16 @@ async function readLinks(
       determining_policies_json::text as determining_policies, diagnostics_json::text as diagnostics,
       metadata_json::text as metadata, (extract(epoch from occurred_at) * 1000000)::bigint::text as micros,
       to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as occurred_text,
-      content_sha256, prev_content_sha256, chain_hmac, chain_key_id, chain_seq::text
+      content_sha256, prev_content_sha256, chain_hmac, chain_key_id, chain_seq::text`
+
+async function readLinks(
+  db: Queryable,
+  zoneId: string,
+  after: { readonly seq: number; readonly id: string },
+  toSeq: number,
+): Promise<readonly LinkRow[]> {
+  return await db.sql<LinkRow[]>`
+    select ${linkColumns(db)}
     from audit_events
     where zone_id = ${zoneId}
       and chain_seq >= ${after.seq}
@@ -89,6 +91,21 @@ async function readLinks(
       and (chain_seq > ${after.seq} or id > ${after.id})
     order by audit_events.chain_seq, id
     limit ${pageSize}`
+}
+
+/**
+ * Links of all zones ingested from `from` on and before `to`, by zone and number, through one cursor: an
+ * archive file needs them in one order. Index on ingested_at.
+ */
+export async function* linksIngested(tx: Tx, from: string, to: string): AsyncGenerator<StoredLink> {
+  await tx.sql`set local statement_timeout = 0`
+  const rows = tx.sql<LinkRow[]>`
+    select ${linkColumns(tx)}
+    from audit_events
+    where ingested_at >= ${from}::timestamptz
+      and ingested_at < ${to}::timestamptz
+    order by zone_id, audit_events.chain_seq`
+  for await (const page of rows.cursor(500)) for (const row of page) yield storedLink(row)
 }
 
 /** A row no head accounts for: beyond the head, or without a number. Null when there is none. */

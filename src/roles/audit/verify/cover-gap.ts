@@ -23,7 +23,7 @@ function markOf(key: Buffer, cut: UnsignedCut): string {
 }
 
 function isMarked(key: HmacKey, cut: ChainCut): boolean {
-  if (key.accepted.length === 0) return true
+  if (key.accepted.length === 0) return cut.chainKeyId === null
   const used = key.accepted.find((candidate) => chainKeyId(candidate) === cut.chainKeyId)
   if (used === undefined) return false
   const expected = Buffer.from(markOf(used, cut))

@@ -55,7 +55,7 @@ export async function verifyAdminChain(
 
 /** These rows carry no key id, so any accepted key may have made the link. */
 function adminHmacHolds(key: HmacKey, link: AdminLink): boolean {
-  if (key.accepted.length === 0) return true
+  if (key.accepted.length === 0) return link.chainHmac === null
   return key.accepted.some(
     (candidate) => adminChainHmac(candidate, link.contentSha256, link.prevContentSha256) === link.chainHmac,
   )

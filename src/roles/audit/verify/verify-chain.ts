@@ -115,9 +115,9 @@ function isOtherwise(attested: Attested | undefined, contentSha256: string): boo
   return attested !== undefined && attested.contentSha256 !== contentSha256
 }
 
-/** Only the key whose id the row carries may vouch for it; a row without one needs a keyless (dev) chain. */
+/** Only the key whose id the row carries may vouch for it; without any key (dev) only rows that never had one hold. */
 export function hmacHolds(key: HmacKey, row: StoredLink): boolean {
-  if (key.accepted.length === 0) return true
+  if (key.accepted.length === 0) return row.chainKeyId === null
   const used = key.accepted.find((candidate) => chainKeyId(candidate) === row.chainKeyId)
   if (used === undefined) return false
   const expected = Buffer.from(linkHmac(used, row.contentSha256, row.prevContentSha256))
