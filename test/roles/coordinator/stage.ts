@@ -64,6 +64,8 @@ export interface Stage extends Instance, AsyncDisposable {
   /** A session mandate of any application of the zone. */
   mandateOf(applicationId: string, claims?: Record<string, unknown>): Promise<string>
   sign(claims: Record<string, unknown>): string
+  /** How often the zone's keys were read. */
+  keyReads(): number
   application(options?: Parameters<typeof seedApplication>[3]): Promise<SeededApplication>
   /** Another process over the same database; what it must not share is replaced. */
   peer(replaced?: Partial<Parts>): Promise<Instance>
@@ -101,6 +103,7 @@ export async function createStage(overrides: Partial<Settings> = {}): Promise<St
   const kid = uuidv7()
   const signer = createSigner(kid, key)
   const issuer = settings.ISSUER_URL ?? ''
+  let keyReads = 0
 
   async function open(db: Database, parts: Parts): Promise<Instance> {
     const keys = keyRing(parts.settings)
@@ -113,7 +116,12 @@ export async function createStage(overrides: Partial<Settings> = {}): Promise<St
       hasher,
       log,
       metrics: createRegistry(),
-      sts: { zoneKeys: async () => [publicJwk(kid, key)] },
+      sts: {
+        zoneKeys: async () => {
+          keyReads += 1
+          return [publicJwk(kid, key)]
+        },
+      },
     })
     owned.push(outbox, role)
     return {
@@ -169,6 +177,7 @@ export async function createStage(overrides: Partial<Settings> = {}): Promise<St
     mandate: (claims) => mandateOf(zone.application.id, claims),
     mandateOf,
     sign: (claims) => signer.sign(claims),
+    keyReads: () => keyReads,
     application: (options) => seedApplication(store.db, hasher, zone.zoneId, options),
     async peer(replaced = {}) {
       const db = await store.open()

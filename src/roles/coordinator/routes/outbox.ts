@@ -1,11 +1,11 @@
 /** Recovery of events that could not be published (audit-and-events §10.3). */
 import * as v from 'valibot'
 import { parseWith } from '../../../platform/http/validate.ts'
-import { requeueDead } from '../../../platform/outbox/rows.ts'
 import { isAdmin } from '../caller.ts'
 import type { CoordinatorContext } from '../deps.ts'
 import { refuse } from '../refusal.ts'
 import { id } from '../schemas/parts.ts'
+import { requeueDead } from '../store/outbox.ts'
 import type { Declare } from '../surface.ts'
 
 const uuids = v.object({ zoneId: v.pipe(v.string(), v.uuid()), id: v.pipe(v.string(), v.uuid()) })
@@ -21,7 +21,7 @@ export function outboxRoutes(declare: Declare, { db }: CoordinatorContext): void
     async handle({ c, caller, params }) {
       if (!isAdmin(caller)) throw refuse('coordinator_admin_required')
       const row = parseWith(uuids, params, 'invalid_body')
-      if (!(await requeueDead(db, { ...row, producer: 'coordinator' }))) throw refuse('dead_outbox_not_found')
+      if (!(await requeueDead(db, row.zoneId, row.id))) throw refuse('dead_outbox_not_found')
       return c.json({ id: row.id, status: 'pending' })
     },
   })
