@@ -1,6 +1,6 @@
 /** A zone's issuer in the test: keys, tokens, and the JWKS endpoint over HTTP. */
 import { createServer } from 'node:http'
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { close, listen } from '../acceptance/clients/stage.ts'
 
 export interface Issuer extends AsyncDisposable {
