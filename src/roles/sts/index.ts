@@ -33,7 +33,6 @@ import { createSecretDocuments } from './providers/secret-documents.ts'
 import { createServiceTokens } from './providers/service-tokens.ts'
 import { createUserConnections } from './providers/user-connections.ts'
 import { readiness } from './readiness.ts'
-import { internalError } from './refusal.ts'
 import { consumeRevocations } from './revocations.ts'
 import { mountApprovalRoutes } from './routes/approvals.ts'
 import { mountInternalRoutes } from './routes/internal.ts'
@@ -46,6 +45,7 @@ import { createSigningKeys } from './signing-keys.ts'
 import { simulate } from './simulate.ts'
 import { createRecordIssuer } from './store/issue-records.ts'
 import { createSnapshotReader } from './store/snapshot.ts'
+import { storeAway, storeFailure } from './store-failure.ts'
 
 export { policyOverHttp } from './policy-over-http.ts'
 export * from './port.ts'
@@ -149,6 +149,7 @@ export function createSts(deps: StsDeps): StsRole {
     log,
     metrics: deps.metrics,
     errorStyle: oauthErrors,
+    mapError: (error) => (error instanceof CaracalError ? null : storeAway(error)),
     requestIdRule: 'visible',
     trustProxy: settings.TRUST_PROXY,
     bodyLimitBytes: 65_536,
@@ -237,7 +238,7 @@ export function createSts(deps: StsDeps): StsRole {
       try {
         return granted(await exchange(gatewayExchangeRequest(call), exchangeDeps, signal))
       } catch (error) {
-        const known = error instanceof CaracalError ? error : internalError('exchange failed', error)
+        const known = error instanceof CaracalError ? error : storeFailure(error, 'exchange failed')
         if (known.status >= 500) log.error({ err: known, request_id: call.requestId }, 'exchange_failed')
         return refused(known)
       }

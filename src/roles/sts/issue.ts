@@ -6,7 +6,6 @@
  * three have settled well. Budget: one Postgres round trip.
  */
 
-import { isUnavailable } from '../../platform/db/unavailable.ts'
 import { EphemeraUnavailable } from '../../platform/ephemera/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import { holdMetadata, type PresentedApproval } from './approvals/hold.ts'
@@ -24,6 +23,7 @@ import {
 } from './refusal.ts'
 import type { Issued, LiveBasis, NewRecord } from './store/issue-records.ts'
 import { spendApproval } from './store/spend-approval.ts'
+import { storeFailure } from './store-failure.ts'
 import { mandateTtl } from './ttl.ts'
 
 export interface IssuedMandate {
@@ -133,7 +133,7 @@ async function useApproval(
   if (!reissued) {
     const outcome = await spendApproval(deps.db, approval.hold, record, liveBasis(x)).catch(
       (error: unknown) => {
-        throw storeFailure(error)
+        throw storeFailure(error, 'authority record cannot be inserted')
       },
     )
     if (outcome === 'already_consumed') {
@@ -164,7 +164,7 @@ export async function insertRecord(
   deps: ExchangeDeps,
 ): Promise<void> {
   const outcome = await deps.issueRecord(record, basis).catch((error: unknown) => {
-    throw storeFailure(error)
+    throw storeFailure(error, 'authority record cannot be inserted')
   })
   assertInserted(x, outcome, deps)
 }
@@ -174,12 +174,6 @@ function assertInserted(x: Exchange, outcome: Issued, deps: ExchangeDeps): void 
   deps.evidence.denied(x, 'reference_invalid', { reason: outcome })
   if (outcome === 'refused') throw internalError('authority record was refused by the store')
   throw accessDenied('authority ended while the mandate was issued')
-}
-
-function storeFailure(error: unknown): Error {
-  return isUnavailable(error)
-    ? unavailable('store is unavailable', error)
-    : internalError('authority record cannot be inserted', error)
 }
 
 /** sts §5.7: guards against id collisions, not against replay. */

@@ -4,7 +4,6 @@
  * is asked for come from a token nobody has verified yet; they only choose rows to
  * read, every rule about them is applied afterwards, in order.
  */
-import { isUnavailable } from '../../platform/db/unavailable.ts'
 import { parseCompact } from '../../platform/jose/compact.ts'
 import { authenticateClient, locateControlZone } from './checks/authenticate-client.ts'
 import { refuseBlocked } from './checks/limit-auth-failures.ts'
@@ -18,8 +17,9 @@ import type {
 import type { ExchangeDeps } from './exchange-deps.ts'
 import { accessTokenType, type Exchange, type ExchangeRequest } from './exchange-state.ts'
 import type { ActiveVersion } from './policy-bundles.ts'
-import { internalError, invalidClient, unavailable } from './refusal.ts'
+import { internalError, invalidClient } from './refusal.ts'
 import type { ApplicationRow, ResourceRow, Snapshot, SnapshotQuery } from './store/snapshot.ts'
+import { storeFailure } from './store-failure.ts'
 
 export async function openExchange(
   request: ExchangeRequest,
@@ -86,8 +86,7 @@ async function readState(request: ExchangeRequest, deps: ExchangeDeps): Promise<
     return { zoneId, snapshot: await deps.readSnapshot(snapshotQuery(request, zoneId, held, deps)), held }
   } catch (error) {
     if (error instanceof Error && error.name === 'CaracalError') throw error
-    if (isUnavailable(error)) throw unavailable('store is unavailable', error)
-    throw internalError('snapshot failed', error)
+    throw storeFailure(error, 'snapshot failed')
   }
 }
 
@@ -117,8 +116,7 @@ export async function readResourceSnapshot(
       binding: activeVersion(snapshot),
     }
   } catch (error) {
-    if (isUnavailable(error)) throw unavailable('store is unavailable', error)
-    throw internalError('snapshot failed', error)
+    throw storeFailure(error, 'snapshot failed')
   }
 }
 

@@ -1,7 +1,7 @@
 /** No order of revoke and mint yields a usable mandate after the revoke (sts §4.6). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../../fixtures/eventually.ts'
-import { seedDelegation } from '../../fixtures/zone.ts'
+import { type SeededDelegation, seedDelegation } from '../../fixtures/zone.ts'
 import {
   claimsOf,
   createWorld,
@@ -13,8 +13,11 @@ import {
 } from './world.ts'
 
 let world: World
+/** Seeded before a trigger watches the inserts. */
+let watched: SeededDelegation
 beforeAll(async () => {
   world = await createWorld({ STS_MINT_RATE_LIMIT_PER_MIN: 1_000_000 })
+  watched = await seedDelegation(world.db, world.zone)
 })
 afterAll(async () => {
   await world[Symbol.asyncDispose]()
@@ -96,6 +99,29 @@ describe('a mint that read before a revocation commits cannot insert after it', 
       403, 200, 200, 200, 200, 200,
     ])
   })
+})
+
+test('the insert runs while its own transaction holds the shared lock', async () => {
+  const { admin } = world.database
+  await admin.unsafe(`
+    create function assert_shared_lock() returns trigger language plpgsql as $$
+    begin
+      if not exists (
+        select 1 from pg_locks
+        where locktype = 'advisory' and mode = 'ShareLock' and granted and pid = pg_backend_pid()
+      ) then
+        raise exception 'inserted without the lock';
+      end if;
+      return new;
+    end $$;
+    create trigger assert_shared_lock before insert on authority_records
+    for each row execute function assert_shared_lock()`)
+  try {
+    const answers = await Promise.all([1, 2, 3].map(() => token(world, delegatedFields(watched))))
+    expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200])
+  } finally {
+    await admin`drop trigger assert_shared_lock on authority_records`
+  }
 })
 
 test('under load: a mint that starts after the revocation committed is refused', async () => {

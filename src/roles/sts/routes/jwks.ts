@@ -1,9 +1,9 @@
 /** `GET /.well-known/jwks.json` (sts §7.2): one zone's keys, or the union of all zones'. */
 import type { Hono } from 'hono'
-import { isUnavailable } from '../../../platform/db/unavailable.ts'
 import { CaracalError } from '../../../platform/errors.ts'
-import { internalError, invalidToken, resourceNotFound, unavailable } from '../refusal.ts'
+import { invalidToken, resourceNotFound } from '../refusal.ts'
 import type { SigningKeys } from '../signing-keys.ts'
+import { storeFailure } from '../store-failure.ts'
 
 export function mountJwksRoute(
   app: Hono,
@@ -29,7 +29,6 @@ async function published(
     return keys
   } catch (error) {
     if (error instanceof CaracalError) throw error
-    if (isUnavailable(error)) throw unavailable('store is unavailable', error)
-    throw internalError('keys cannot be read', error)
+    throw storeFailure(error, 'keys cannot be read')
   }
 }

@@ -1,12 +1,12 @@
 /** Who launches (sts §14): the workload's rate and secret, the same two answers on both routes. */
 import type { CredentialHasher } from '../../../platform/crypto/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
-import { isUnavailable } from '../../../platform/db/unavailable.ts'
 import type { Evidence, Metadata } from '../evidence.ts'
 import type { Form } from '../form.ts'
 import type { MintLimit } from '../mint-limit.ts'
-import { accessDenied, internalError, invalidToken, rateLimited, unavailable } from '../refusal.ts'
+import { accessDenied, invalidToken, rateLimited } from '../refusal.ts'
 import { findWorkload, type WorkloadRow } from '../store/workloads.ts'
+import { storeFailure } from '../store-failure.ts'
 
 export interface Launch {
   readonly requestId: string
@@ -63,8 +63,7 @@ export async function authenticateWorkload(
   try {
     workload = await findWorkload(deps.db, credentials.workloadId)
   } catch (error) {
-    if (isUnavailable(error)) throw unavailable('store is unavailable', error)
-    throw internalError('workload cannot be read', error)
+    throw storeFailure(error, 'workload cannot be read')
   }
   const proven = await deps.hasher.verify(credentials.secret, workload?.secret_hash ?? null)
   if (workload !== null && proven) return workload

@@ -108,20 +108,25 @@ async function oneBadItemAside(
   }
 }
 
+/**
+ * The four statements are sent in this order and in one go; the driver would otherwise
+ * send each when somebody first waits for it, which is not the order they stand in.
+ */
 async function insertUnderLock(db: Database, zoneId: string, items: readonly Item[]): Promise<Issued[]> {
   const connection = await db.sql.reserve()
-  const statements = { sql: connection }
   try {
-    const [begun, locked, inserted, committed] = await Promise.allSettled([
+    const insert = insertStatement({ sql: connection }, items)
+    const statements = [
       connection`begin`,
-      lockDelegationShared(statements, zoneId),
-      insertRecords(statements, items),
+      lockStatement({ sql: connection }, zoneId),
+      insert,
       connection`commit`,
-    ])
-    for (const outcome of [begun, locked, inserted, committed]) {
+    ]
+    for (const statement of statements) statement.execute()
+    for (const outcome of await Promise.allSettled(statements)) {
       if (outcome.status === 'rejected') throw outcome.reason
     }
-    return (inserted as PromiseFulfilledResult<Issued[]>).value
+    return outcomes(items, await insert)
   } finally {
     connection.release()
   }
@@ -129,14 +134,28 @@ async function insertUnderLock(db: Database, zoneId: string, items: readonly Ite
 
 /** Held until the transaction ends; graph changes and revocations wait for it. */
 export async function lockDelegationShared(db: Pick<Queryable, 'sql'>, zoneId: string): Promise<void> {
-  await db.sql`select pg_advisory_xact_lock_shared(hashtext(${`delegation:${zoneId}`}))`
+  await lockStatement(db, zoneId)
+}
+
+function lockStatement(db: Pick<Queryable, 'sql'>, zoneId: string) {
+  return db.sql`select pg_advisory_xact_lock_shared(hashtext(${`delegation:${zoneId}`}))`
+}
+
+/** Inserts what rests on nothing dead; the caller holds the lock. */
+export async function insertRecords(db: Pick<Queryable, 'sql'>, items: readonly Item[]): Promise<Issued[]> {
+  return outcomes(items, await insertStatement(db, items))
+}
+
+function outcomes(items: readonly Item[], inserted: readonly { readonly id: string }[]): Issued[] {
+  const alive = new Set(inserted.map((row) => row.id))
+  return items.map(({ record }) => (alive.has(record.id) ? 'inserted' : 'basis_dead'))
 }
 
 /**
- * Inserts what rests on nothing dead. `statement_timestamp()` is taken after the
+ * `statement_timestamp()` is taken after the
  * lock was granted, `now()` would be the time before waiting for it.
  */
-export async function insertRecords(db: Pick<Queryable, 'sql'>, items: readonly Item[]): Promise<Issued[]> {
+function insertStatement(db: Pick<Queryable, 'sql'>, items: readonly Item[]) {
   const rows = JSON.stringify(
     items.map(({ record, basis }, n) => ({
       n,
@@ -153,7 +172,7 @@ export async function insertRecords(db: Pick<Queryable, 'sql'>, items: readonly 
       sessions: basis?.sessions ?? [],
     })),
   )
-  const inserted = await db.sql<{ id: string }[]>`
+  return db.sql<{ id: string }[]>`
     with item as materialized (
       select n, id, zone, type, subject, parent, at, until, claims, records, edges, sessions
       from json_to_recordset(${rows}::text::json)
@@ -218,6 +237,4 @@ export async function insertRecords(db: Pick<Queryable, 'sql'>, items: readonly 
     from item i
     where not exists (select 1 from dead d where d.n = i.n)
     returning id`
-  const alive = new Set(inserted.map((row) => row.id))
-  return items.map(({ record }) => (alive.has(record.id) ? 'inserted' : 'basis_dead'))
 }
