@@ -1,12 +1,14 @@
 /** Creating a zone: it starts with no policy, no application and no resource, so it allows nothing. */
+import { columnAad } from '../../platform/crypto/secret-store.ts'
 import type { Tx } from '../../platform/db/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
+import { generateSigningKeyPem } from '../../platform/jose/zone-key.ts'
 import { type Control, writing } from './control.ts'
 import { conflict } from './not-found.ts'
 import { refuseReserved } from './reserved.ts'
 import type { Call } from './route.ts'
 import { firstFree, slugOf } from './slug.ts'
-import { insertZone, slugsStartingWith, type Zone } from './store/zones.ts'
+import { insertFirstZoneKey, insertZone, slugsStartingWith, type Zone } from './store/zones.ts'
 
 export interface ZoneInput {
   readonly name: string
@@ -41,13 +43,30 @@ export async function createZone(
   refuseReserved(call.principal, 'zone_name', input.name)
   refuseReserved(call.principal, 'zone_slug', input.slug)
   return writing(control, call, async (tx) => {
-    if (input.slug === undefined) return insertWithFreeSlug(tx, input, call)
-    const zone = await insertZone(
-      tx,
-      { id: uuidv7(), name: input.name, slug: input.slug, dcr_enabled: input.dcr_enabled ?? false },
-      call.attribution,
-    )
-    if (zone === null) throw conflict('zone_slug_conflict', 'this slug is in use')
+    const zone =
+      input.slug === undefined
+        ? await insertWithFreeSlug(tx, input, call)
+        : await insertWithSlug(tx, input, input.slug, call)
+    await makeSigningKey(control, tx, zone.id)
     return zone
   })
+}
+
+async function insertWithSlug(
+  tx: Tx,
+  input: ZoneInput,
+  slug: string,
+  call: Call<unknown, unknown>,
+): Promise<Zone> {
+  const fields = { id: uuidv7(), name: input.name, slug, dcr_enabled: input.dcr_enabled ?? false }
+  const zone = await insertZone(tx, fields, call.attribution)
+  if (zone === null) throw conflict('zone_slug_conflict', 'this slug is in use')
+  return zone
+}
+
+/** Without a KEK here the STS makes the key on the first mint. */
+async function makeSigningKey({ cipher }: Control, tx: Tx, zoneId: string): Promise<void> {
+  if (cipher === null) return
+  const envelope = cipher.seal(Buffer.from(generateSigningKeyPem()), columnAad.zoneSigningKey)
+  await insertFirstZoneKey(tx, { kid: uuidv7(), zoneId, envelope })
 }

@@ -36,6 +36,13 @@ describe('zones and pagination (control-api §16)', () => {
     expect((await stage.send('POST', '/v1/zones', { name: 'x'.repeat(121) })).status).toBe(400)
   })
 
+  test('a fresh zone has its signing key', async () => {
+    const zone = await stage.zone()
+    const keys = await stage.sts.zoneKeys(zone)
+    expect(keys).toHaveLength(1)
+    expect(keys?.[0]).toMatchObject({ kty: 'EC', crv: 'P-256' })
+  })
+
   test('16: pages are complete and cursors are refused when they are not ours', async () => {
     const before = (await stage.send('GET', '/v1/zones')).body.items.length
     const ids = []
@@ -418,6 +425,81 @@ describe('policies (control-api §16)', () => {
     expect(foreign.body.would_activate).toBe(false)
     expect(foreign.body.warnings).toContain('principal_zone_mismatch')
     expect((await stage.send('GET', path)).body.active_version_id).toBeNull()
+  })
+
+  test('36: reconciling governed upstreams twice adds nothing the second time', async () => {
+    const zone = await stage.zone()
+    const base = `/v1/zones/${zone}`
+    const app = (
+      await stage.send('POST', `${base}/applications`, { name: 'a', registration_method: 'managed' })
+    ).body
+    const content = grantDocument(app.id, 'resource://up', ['up:read'])
+    const items = async (path: string) => (await stage.send('GET', `${base}/${path}`)).body.items
+
+    /** The calls of the SDK's `ensureGovernedUpstreams`, in its order. */
+    async function ensure(): Promise<void> {
+      const config_json = { header_name: 'X-Key' }
+      const providers = await items('providers')
+      const provider = providers.find((row: { identifier: string }) => row.identifier === 'provider://up')
+      const ready =
+        provider === undefined
+          ? await stage.send('POST', `${base}/providers`, {
+              identifier: 'provider://up',
+              kind: 'api_key',
+              config_json: { ...config_json, api_key: 'sk' },
+            })
+          : await stage.send('PATCH', `${base}/providers/${provider.id}`, { config_json })
+      expect([200, 201]).toContain(ready.status)
+      expect(ready.body.secret_config_keys).toEqual(['api_key'])
+      const resources = await items('resources')
+      if (!resources.some((row: { identifier: string }) => row.identifier === 'resource://up')) {
+        const made = await stage.send('POST', `${base}/resources`, {
+          identifier: 'resource://up',
+          scopes: ['up:read'],
+          upstream_url: 'http://up.test',
+          credential_provider_id: ready.body.id,
+        })
+        expect(made.status).toBe(201)
+      }
+      await ensureActive()
+    }
+
+    async function ensureActive(): Promise<void> {
+      const sha = createHash('sha256').update(content).digest('hex')
+      const known = (await items('policies')).find(
+        (row: { name: string }) => row.name === 'application-grants',
+      )
+      let versionId: string
+      let changed = false
+      if (known === undefined) {
+        const made = await stage.send('POST', `${base}/policies`, { name: 'application-grants', content })
+        versionId = made.body.version_id
+        changed = true
+      } else {
+        const [latest] = (await stage.send('GET', `${base}/policies/${known.id}`)).body.versions
+        expect(latest.content_sha256).toBe(sha)
+        versionId = latest.id
+      }
+      const sets = await items('policy-sets')
+      const set =
+        sets.find((row: { name: string }) => row.name === 'application-grant-policy') ??
+        (await stage.send('POST', `${base}/policy-sets`, { name: 'application-grant-policy' })).body
+      if (!changed && set.active_version_id !== null) return
+      const sealed = await stage.send('POST', `${base}/policy-sets/${set.id}/versions`, {
+        manifest: [{ policy_version_id: versionId }],
+      })
+      const activated = await stage.send('POST', `${base}/policy-sets/${set.id}/activate`, {
+        version_id: sealed.body.version_id,
+      })
+      expect(activated.status).toBe(202)
+    }
+
+    await ensure()
+    await ensure()
+    const [set] = await items('policy-sets')
+    expect((await stage.send('GET', `${base}/policy-sets/${set.id}/versions`)).body.items).toHaveLength(1)
+    const [policy] = await items('policies')
+    expect((await stage.send('GET', `${base}/policies/${policy.id}`)).body.versions).toHaveLength(1)
   })
 
   test('templates all validate', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { controlScopes } from '../../../src/roles/control/invoke/scopes.ts'
+import { seedAuthorityRecord, seedSession } from '../../fixtures/zone.ts'
 import { createStage, type Stage } from '../../roles/control/stage.ts'
 
 const gate = join(tmpdir(), `caracal-gate-${uuidv7()}`)
@@ -230,6 +231,27 @@ describe('Control invoke (control-api §16)', () => {
       flags: { identifier: 'caracal-control', scopes: 'control:app:read' },
     })
     expect(resource.status).toBe(409)
+  })
+
+  test("49: sessions and delegations are the coordinator's, under the SDK's names", async () => {
+    const app = await stage.send('POST', `/v1/zones/${zone}/applications`, {
+      name: `owner ${uuidv7()}`,
+      registration_method: 'managed',
+    })
+    const sid = await seedAuthorityRecord(stage.database.db, zone, { subjectId: app.body.id })
+    const id = await seedSession(stage.database.db, zone, { applicationId: app.body.id, recordId: sid })
+    const got = await invoke({ command: 'session', subcommand: 'get', flags: { id } })
+    expect(got.result).toMatchObject({ session_id: id, authority_record_id: sid, parent_session_id: null })
+    expect((await invoke({ command: 'session', subcommand: 'suspend', flags: { id } })).ok).toBe(true)
+    expect((await invoke({ command: 'session', subcommand: 'resume', flags: { id } })).ok).toBe(true)
+    const ended = await invoke({ command: 'session', subcommand: 'terminate', flags: { id } })
+    expect(ended).toEqual({ status: 200, ok: true })
+    const listed = await stage.send('GET', `/v1/zones/${zone}/sessions?status=terminated`)
+    expect(listed.body.items.map((row: { session_id: string }) => row.session_id)).toContain(id)
+    const active = await invoke({ command: 'delegation', subcommand: 'active' })
+    expect(active.result).toEqual({ items: [], next_cursor: null })
+    const missing = await invoke({ command: 'session', subcommand: 'get', flags: { id: uuidv7() } })
+    expect([missing.status, missing.error.code]).toEqual([404, 'not_found'])
   })
 
   test('50: the catalog describes itself; size and zone are bounded', async () => {

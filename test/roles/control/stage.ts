@@ -22,6 +22,7 @@ import { createJobRunner } from '../../../src/platform/jobs/runner.ts'
 import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
 import { createAuditSink } from '../../../src/roles/audit/index.ts'
 import { type ControlRole, createControl } from '../../../src/roles/control/index.ts'
+import { createCoordinator } from '../../../src/roles/coordinator/index.ts'
 import { createSts, type StsRole } from '../../../src/roles/sts/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 import { testKeys, testSettings } from '../../fixtures/settings.ts'
@@ -120,6 +121,7 @@ export async function createStage(options: StageOptions = {}): Promise<Stage> {
   })
   await sts.prepare(new AbortController().signal)
 
+  const coordinator = createCoordinator({ ...shared, settings, metrics: new Registry(), sts })
   const roles: ControlRole[] = []
   async function start(own: Settings): Promise<ControlRole> {
     const control = createControl({
@@ -128,6 +130,7 @@ export async function createStage(options: StageOptions = {}): Promise<Stage> {
       secrets: options.secrets?.(secrets) ?? secrets,
       metrics: new Registry(),
       sts,
+      coordinator: (request) => coordinator.app.fetch(request),
       ...(options.egress === undefined ? {} : { egress: options.egress }),
     })
     roles.push(control)
@@ -158,6 +161,7 @@ export async function createStage(options: StageOptions = {}): Promise<Stage> {
     async [Symbol.asyncDispose]() {
       await jobs.stop()
       for (const role of roles) await role[Symbol.asyncDispose]()
+      await coordinator[Symbol.asyncDispose]()
       await sts[Symbol.asyncDispose]()
       await outbox[Symbol.asyncDispose]()
       await ephemera[Symbol.asyncDispose]()

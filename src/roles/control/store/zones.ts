@@ -132,3 +132,16 @@ export async function zoneStanding(
     select name, slug, archived_at is not null as archived from zones where id = ${id}`
   return row ?? null
 }
+
+/**
+ * The first signing key of a zone made in this transaction, so that its JWKS answers at once
+ * (control-api §7.4). Later keys are the business of the STS.
+ */
+export async function insertFirstZoneKey(
+  tx: Tx,
+  key: { readonly kid: string; readonly zoneId: string; readonly envelope: Buffer },
+): Promise<void> {
+  await tx.sql`
+    insert into secrets (id, zone_id, entity_id, name, type, envelope, version)
+    values (${key.kid}, ${key.zoneId}, ${key.zoneId}, 'zone_signing_key', 'token', ${key.envelope}, 1)`
+}
