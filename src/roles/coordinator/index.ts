@@ -3,7 +3,6 @@
  * graph. It runs no agent code, evaluates no policy and issues no mandates.
  */
 import { requireSetting } from '../../config/load.ts'
-import { createAdminAudit } from '../../platform/admin-audit/gate.ts'
 import type { Tail } from '../../platform/bus/port.ts'
 import { coordinatorErrors } from '../../platform/http/error-style.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
@@ -14,6 +13,7 @@ import { createMandateVerifier } from '../../platform/jose/mandate-verifier.ts'
 import type { Role } from '../../platform/role.ts'
 import { startCounting } from './counts.ts'
 import type { CoordinatorContext, CoordinatorDeps } from './deps.ts'
+import { groupRecords } from './group-records.ts'
 import { coordinatorJobs } from './jobs.ts'
 import { followKeyChanges } from './key-changes.ts'
 import { registerCoordinatorMetrics } from './metrics.ts'
@@ -50,7 +50,7 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
     verifier,
     issuer: requireSetting(settings, 'ISSUER_URL'),
     requiredScope: requireSetting(settings, 'AGENT_COORDINATOR_SCOPE'),
-    adminAudit: createAdminAudit({ db, key: deps.keys.audit, log: deps.log }),
+    adminAudit: groupRecords(deps),
     counts: startCounting(),
   }
   const totals = createTotals(db)

@@ -1,0 +1,79 @@
+/**
+ * Administrative records of requests that finish together commit together: while one transaction
+ * commits, the records of the next one gather. Every caller still waits for its own commit, and a
+ * record that cannot be written takes no other one with it.
+ *
+ * Round trips of a group over different zones: begin, locks and heads, inserts, commit.
+ */
+import { appendAdminAction } from '../../platform/admin-audit/append.ts'
+import type { AdminAudit } from '../../platform/admin-audit/gate.ts'
+import type { AdminAction } from '../../platform/admin-audit/record.ts'
+import type { CoordinatorDeps } from './deps.ts'
+
+interface Waiting {
+  readonly action: AdminAction
+  readonly done: () => void
+  readonly failed: (error: unknown) => void
+}
+
+/** Most records of one transaction. */
+const largestGroup = 64
+
+export function groupRecords({ db, keys, log }: Pick<CoordinatorDeps, 'db' | 'keys' | 'log'>): AdminAudit {
+  let waiting: Waiting[] = []
+  let writing: Promise<void> | null = null
+
+  /** Chains are locked in ascending order of their zones; one chain grows link by link. */
+  const append = (actions: readonly AdminAction[]): Promise<void> =>
+    db.transaction(async (tx) => {
+      const chains = new Map<string, AdminAction[]>()
+      for (const action of actions) {
+        const chain = action.zoneId ?? ''
+        chains.set(chain, [...(chains.get(chain) ?? []), action])
+      }
+      const inOrder = [...chains.entries()].sort(([a], [b]) => (a < b ? -1 : 1))
+      await Promise.all(
+        inOrder.map(async ([, chain]) => {
+          for (const action of chain) await appendAdminAction(tx, keys.audit, action)
+        }),
+      )
+    })
+
+  async function write(group: readonly Waiting[]): Promise<void> {
+    try {
+      await append(group.map(({ action }) => action))
+      for (const { done } of group) done()
+    } catch (error) {
+      const [only, ...others] = group
+      if (others.length === 0) only?.failed(error)
+      else for (const each of group) await write([each])
+    }
+  }
+
+  async function writeAll(): Promise<void> {
+    while (waiting.length > 0) {
+      const group = waiting.slice(0, largestGroup)
+      waiting = waiting.slice(largestGroup)
+      await write(group)
+    }
+    writing = null
+  }
+
+  const record = (action: AdminAction): Promise<void> =>
+    new Promise((done, failed) => {
+      waiting.push({ action, done, failed })
+      writing ??= writeAll()
+    })
+
+  return {
+    record,
+    recordLater(action) {
+      record(action).catch((error: unknown) => {
+        log.warn({ err: error, request_id: action.requestId, action: action.action }, 'admin_audit_failed')
+      })
+    },
+    async [Symbol.asyncDispose]() {
+      await writing
+    },
+  }
+}
