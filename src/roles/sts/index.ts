@@ -47,7 +47,6 @@ import { createRecordIssuer } from './store/issue-records.ts'
 import { createSnapshotReader } from './store/snapshot.ts'
 import { storeAway, storeFailure } from './store-failure.ts'
 
-export { policyOverHttp } from './policy-over-http.ts'
 export * from './port.ts'
 
 export interface StsDeps

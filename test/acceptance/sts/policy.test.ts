@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { stsOverHttp } from '../../../src/roles/gateway/index.ts'
 import { signGatewayRequest } from '../../../src/roles/sts/gateway-signature.ts'
-import { policyOverHttp } from '../../../src/roles/sts/index.ts'
 import {
   activateManifest,
   activatePolicy,
@@ -239,7 +239,7 @@ describe('44: simulation and status for other processes', () => {
       await new Promise((resolve) => server.once('listening', resolve))
       const { port } = server.address() as AddressInfo
       const key = Buffer.from(world.settings.GATEWAY_STS_HMAC_KEY ?? '', 'hex')
-      const remote = policyOverHttp({
+      await using remote = stsOverHttp({
         url: `http://127.0.0.1:${port}`,
         key: { current: key, accepted: [key] },
         timeoutMs: 5000,
@@ -253,7 +253,7 @@ describe('44: simulation and status for other processes', () => {
       })
       const { age_seconds: _, ...status } = await remote.policyStatus(world.zone.zoneId)
       expect(await world.sts.policyStatus(world.zone.zoneId)).toMatchObject(status)
-      const stranger = policyOverHttp({
+      await using stranger = stsOverHttp({
         url: `http://127.0.0.1:${port}`,
         key: { current: Buffer.alloc(32, 1), accepted: [] },
         timeoutMs: 5000,
