@@ -93,17 +93,19 @@ const demo: Command = {
 const audit: Command = {
   name: 'audit',
   group: 'OPERATOR',
-  summary: 'verify the ledger',
-  synopsis: 'verify [--zone ID] [--since ISO] [--json]',
+  summary: 'verify the ledger, or a receipt of one event',
+  synopsis: 'verify [--zone ID] [--since ISO] [--json] | verify-receipt FILE [--keys FILE] [--json]',
   details: [
     'verify             recompute every chain of events and of administrative records (exit 1 on a finding)',
     '  --zone ID        only the chains of this zone',
     '  --since ISO      from the first event that occurred at or after this instant',
+    'verify-receipt     check a receipt offline, without any server (exit 1 when it does not hold)',
+    '  --keys FILE      the zone’s key set as published; without it the key in the receipt is shown',
     '--json             machine output',
     '',
     'verify uses DATABASE_URL (or the embedded store) and AUDIT_HMAC_KEY.',
   ],
-  flags: { zone: 'text', since: 'text', json: 'switch' },
+  flags: { zone: 'text', since: 'text', keys: 'text', json: 'switch' },
   load: async () => (await import('./audit/run.ts')).audit,
 }
 

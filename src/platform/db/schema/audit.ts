@@ -130,6 +130,8 @@ export const auditTreeBlocks = pgTable(
     zoneId: text('zone_id').notNull(),
     block: bigint('block', { mode: 'number' }).notNull(),
     leaves: bytea('leaves').notNull(),
+    /** Root over the block's leaves. */
+    root: bytea('root').notNull(),
   },
   (t) => [primaryKey({ name: 'audit_tree_blocks_pkey', columns: [t.zoneId, t.block] })],
 )
