@@ -11,6 +11,7 @@ import { Registry } from 'prom-client'
 import type { Settings } from '../../../src/config/env.ts'
 import type { Bus } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
+import { createRedisBus } from '../../../src/platform/bus/redis.ts'
 import { createCredentialHasher, loadCredentialKey } from '../../../src/platform/crypto/credentials.ts'
 import { createEnvelopeCipher, parseKek } from '../../../src/platform/crypto/envelope.ts'
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
@@ -19,6 +20,7 @@ import type { Database } from '../../../src/platform/db/port.ts'
 import type { EgressGuard } from '../../../src/platform/egress/guarded-fetch.ts'
 import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
+import { createRedisEphemera } from '../../../src/platform/ephemera/redis.ts'
 import { parseCompact } from '../../../src/platform/jose/compact.ts'
 import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
 import { createAuditSink } from '../../../src/roles/audit/index.ts'
@@ -55,6 +57,8 @@ export interface World extends AsyncDisposable {
 export interface WorldOptions {
   /** Bus and ephemera get pools of their own, so that a test can take one of them away. */
   readonly separateStores?: boolean
+  /** Bus and ephemera on Redis instead of Postgres. */
+  readonly redisUrl?: string
 }
 
 export async function createWorld(
@@ -74,8 +78,15 @@ export async function createWorld(
   const keys = keyRing(settings)
   const busDb = options.separateStores === true ? await database.open() : db
   const ephemeraDb = options.separateStores === true ? await database.open() : db
-  const bus = createPostgresBus({ db: busDb, log, pollMs: 100 })
-  const ephemera = createPostgresEphemera({ db: ephemeraDb, log })
+  const { redisUrl: url } = options
+  const bus =
+    url === undefined
+      ? createPostgresBus({ db: busDb, log, pollMs: 100 })
+      : createRedisBus({ url, log, settings })
+  const ephemera =
+    url === undefined
+      ? createPostgresEphemera({ db: ephemeraDb, log })
+      : createRedisEphemera({ url, db, log, settings })
   const outbox = createOutbox({ db, bus, keys, settings, log })
   const directory = await mkdtemp(join(tmpdir(), 'caracal-sts-'))
   const roles: StsRole[] = []
