@@ -30,20 +30,20 @@ export function pathZone(path: string): string | null {
   }
 }
 
-export function isReadOnlyRequest({ method, path }: GateRequest): boolean {
+function isReadOnlyRequest({ method, path }: GateRequest): boolean {
   return (
     isRead(method) || (method === 'POST' && (path === '/v1/policies/validate' || path === '/v1/auth/logout'))
   )
 }
 
-export function isReveal({ method, path }: GateRequest): boolean {
+function isReveal({ method, path }: GateRequest): boolean {
   return (
     isRead(method) &&
     /^\/v1\/zones\/[^/]+\/(applications\/[^/]+\/client-secret|workloads\/[^/]+\/secret)$/.test(path)
   )
 }
 
-export function isApprovalDecision({ method, path }: GateRequest): boolean {
+function isApprovalDecision({ method, path }: GateRequest): boolean {
   return (
     method === 'POST' &&
     /^\/v1\/zones\/[^/]+\/(approvals|step-up-challenges)\/[^/]+\/(approve|reject)$/.test(path)

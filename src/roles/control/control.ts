@@ -2,6 +2,7 @@
 import type { Queryable, Tx } from '../../platform/db/port.ts'
 import type { EgressGuard } from '../../platform/egress/guarded-fetch.ts'
 import type { Platform } from '../../platform/platform.ts'
+import type { AuditReceipts } from '../audit/index.ts'
 import type { Sts } from '../sts/port.ts'
 import type { PlatformTokens } from './platform-token.ts'
 
@@ -25,6 +26,8 @@ export interface Control extends ControlPlatform {
   readonly egress: EgressGuard
   /** The policy side of the STS; `null` in a deployment that runs control without any way to ask it. */
   readonly sts: Sts | null
+  /** Receipts of audit events; `null` without a KEK. */
+  readonly receipts: AuditReceipts | null
   /** Login tokens of service accounts. */
   readonly tokens: PlatformTokens
   /** Sends a request to the coordinator's own routes, in this process or over HTTP; `null` where there is none. */

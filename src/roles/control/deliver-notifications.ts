@@ -108,7 +108,7 @@ async function deliverAll(
 }
 
 /** One pass; answers whether this process was the runner. The lock covers the bookkeeping, the lease the sending. */
-export async function notificationPass(control: Control, signal: AbortSignal): Promise<boolean> {
+async function notificationPass(control: Control, signal: AbortSignal): Promise<boolean> {
   const leads = await control.db.transaction(async (tx) => {
     if (!(await withXactTryLock(tx, LOCK))) return false
     for (const sink of await activeSinks(tx, MAX_SINKS)) await fanOut(tx, sink, EVENTS_PER_SINK)

@@ -21,7 +21,7 @@ function present(members: Record<string, unknown>): Record<string, unknown> {
 }
 
 /** The policy input of a mint, rebuilt from the stored evidence before redaction. */
-export function policyInputOf(zoneId: string, metadata: Metadata): Record<string, unknown> {
+function policyInputOf(zoneId: string, metadata: Metadata): Record<string, unknown> {
   const sessionId = text(metadata.session_id)
   const agentSessionId = text(metadata.agent_session_id)
   const edgeId = text(metadata.delegation_edge_id)

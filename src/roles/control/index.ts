@@ -7,6 +7,7 @@ import { fixedWindow } from '../../platform/http/rate-limit.ts'
 import { requestContext } from '../../platform/http/request-context.ts'
 import { createRoleApp, type RoleAppOptions } from '../../platform/http/role-app.ts'
 import type { Role } from '../../platform/role.ts'
+import { createAuditReceipts } from '../audit/index.ts'
 import type { Sts } from '../sts/port.ts'
 import type { Control, ControlPlatform, CoordinatorDoor } from './control.ts'
 import { createCredentials } from './credentials.ts'
@@ -79,6 +80,10 @@ export function createControl(deps: ControlDeps): ControlRole {
   const control: Control = {
     ...deps,
     egress: deps.egress ?? (ownEgress as EgressGuard),
+    receipts:
+      deps.cipher === null
+        ? null
+        : createAuditReceipts({ db: deps.db, cipher: deps.cipher, key: deps.keys.audit, log: deps.log }),
     tokens: createPlatformTokens({
       db: deps.db,
       cipher: deps.cipher,
@@ -123,7 +128,7 @@ export function createControl(deps: ControlDeps): ControlRole {
       requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
       keepAliveTimeoutMs: settings.KEEP_ALIVE_TIMEOUT_MS,
     },
-    jobs: controlJobs(control),
+    jobs: [...controlJobs(control), ...(control.receipts === null ? [] : [control.receipts.job])],
     async prepare() {
       await seedAdminTokens(control)
       await seedIam(control)

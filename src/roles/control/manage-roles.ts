@@ -99,11 +99,15 @@ async function roleToBind(
 }
 
 /** The account to bind: in a zone's own collection one of that zone, or a deployment-wide one by name. */
-async function subjectToBind(control: Control, input: BindingInput): Promise<string> {
-  if (input.subject_id !== undefined) {
-    return found(await findServiceAccount(control.db, undefined, input.subject_id), 'principal_not_found').id
-  }
-  return found(await findAccountByName(control.db, input.subject_name ?? ''), 'principal_not_found').id
+async function subjectToBind(control: Control, zone: IamZone, input: BindingInput): Promise<string> {
+  const account =
+    input.subject_id === undefined
+      ? await findAccountByName(control.db, input.subject_name ?? '')
+      : await findServiceAccount(control.db, undefined, input.subject_id)
+  // An account of another zone does not exist for a zone's own collection.
+  const foreign =
+    account !== null && account.zone_id !== null && account.zone_id !== (zone ?? account.zone_id)
+  return found(foreign ? null : account, 'principal_not_found').id
 }
 
 /** Throws 403 `privilege_escalation`; 404; 409 `role_binding_exists`. */
@@ -115,7 +119,7 @@ export async function bindRole(
 ): Promise<RoleBinding> {
   const zoneId = await iamZoneOf(control, zone, input.zone_id)
   const role = await roleToBind(control, zone, zoneId, input)
-  const subjectId = await subjectToBind(control, input)
+  const subjectId = await subjectToBind(control, zone, input)
   guardBinding(call.principal, {
     roleName: role.name,
     builtIn: role.built_in,

@@ -38,13 +38,13 @@ function checkParams(params: Readonly<Record<string, string>>, code: ErrorCode):
 }
 
 /** Zone an operation acts in: the `{zoneId}` of its path, or `{id}` of a zone itself. */
-export function zoneOf(route: Route, params: Readonly<Record<string, string>>): string {
+function zoneOf(route: Route, params: Readonly<Record<string, string>>): string {
   if (params.zoneId !== undefined) return params.zoneId
   return route.path.startsWith('/v1/zones/{id}') ? (params.id ?? '') : ''
 }
 
 /** Throws 403 `forbidden` when role bindings decide for this principal and none allows the operation. */
-export function requirePermission(
+function requirePermission(
   principal: Principal,
   permission: Permission | null,
   zone: string,
@@ -95,7 +95,7 @@ function visibleZones(principal: Principal): string | null {
 }
 
 /** Row-level security of a call (control-api §12.7). */
-export function scopeFor(principal: Principal, zone: string, path: string): Scope {
+function scopeFor(principal: Principal, zone: string, path: string): Scope {
   if (path === '/v1/zones') return { zone: visibleZones(principal) }
   if (principal.zoneId !== null) return { zone: principal.zoneId }
   if (principal.bindings !== null && zone !== '') return { zone }

@@ -17,11 +17,11 @@ import {
   type PlatformKey,
 } from './store/platform-keys.ts'
 
-export const PLATFORM_AUDIENCE = 'caracal-api'
+const PLATFORM_AUDIENCE = 'caracal-api'
 const AAD = 'caracal/platform/signingKey'
 const KEYS_MS = 5 * 60_000
 
-export interface PlatformClaims {
+interface PlatformClaims {
   readonly sub: string
   readonly jti: string
   readonly exp: number

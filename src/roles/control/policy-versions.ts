@@ -17,7 +17,7 @@ import {
 } from './store/policies.ts'
 
 /** Throws 422 `invalid_rego` with the reason code of sts §16.3 as its description. */
-export function requireValidDocument(content: string): void {
+function requireValidDocument(content: string): void {
   const checked = validateDocument(content)
   if (checked.ok) return
   throw new CaracalError('invalid_rego', {

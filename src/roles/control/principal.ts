@@ -5,7 +5,7 @@
  */
 import type { Binding } from './rbac/rules.ts'
 
-export type PrincipalKind = 'admin_token' | 'service_account' | 'api_key' | 'control'
+type PrincipalKind = 'admin_token' | 'service_account' | 'api_key' | 'control'
 export type Capability = 'read' | 'write' | 'approve'
 
 export interface Principal {

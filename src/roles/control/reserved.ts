@@ -14,9 +14,9 @@ const prefixes = {
   provider_identifier: 'provider://caracal-sys-',
 } as const
 
-export type ReservedField = keyof typeof prefixes
+type ReservedField = keyof typeof prefixes
 
-export function isReserved(field: ReservedField, value: string): boolean {
+function isReserved(field: ReservedField, value: string): boolean {
   return value.trim().toLowerCase().startsWith(prefixes[field])
 }
 

@@ -9,8 +9,8 @@ import type { Control, Scope } from './control.ts'
 import type { Capability, Principal } from './principal.ts'
 import type { Permission } from './rbac/rules.ts'
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-export type Priority = 'P0' | 'P1' | 'P2'
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+type Priority = 'P0' | 'P1' | 'P2'
 
 export interface Call<Q, B> {
   readonly principal: Principal
@@ -45,7 +45,7 @@ export interface Reply {
 }
 
 /** How the bearer of an operation is found; `public` operations prove themselves another way. */
-export type Access = Capability | 'public'
+type Access = Capability | 'public'
 
 interface Declaration {
   readonly method: Method

@@ -14,7 +14,7 @@ const isObject = (value: unknown): value is Input =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What an input lacks or contradicts; evaluation would not answer the question that was meant. */
-export function inputWarnings(input: Input, zoneId: string): string[] {
+function inputWarnings(input: Input, zoneId: string): string[] {
   const warnings: string[] = []
   const version = input.schema_version
   if (version !== undefined && version !== POLICY_SCHEMA_VERSION) {

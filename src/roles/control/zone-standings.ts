@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Database } from '../../platform/db/port.ts'
 import { zoneStanding } from './store/zones.ts'
 
-export interface ZoneStanding {
+interface ZoneStanding {
   readonly name: string
   readonly slug: string
   readonly archived: boolean

@@ -1,7 +1,7 @@
 /** Session and delegation commands: the coordinator's own routes, answered under the SDK's names (control-api §9.7). */
 import { CaracalError } from '../../../platform/errors.ts'
 import type { Control } from '../control.ts'
-import type { Action } from './catalog.ts'
+import type { Action } from './command.ts'
 import type { Caller } from './dispatch.ts'
 import type { Flags } from './flags.ts'
 import { refuse } from './refusal.ts'

@@ -11,7 +11,7 @@ import { ledgerRules, reachOf } from '../ledger.ts'
 import { perform } from '../perform.ts'
 import { type Principal, scopeOf } from '../principal.ts'
 import type { Reply, Route } from '../route.ts'
-import type { ManagementInput } from './catalog.ts'
+import type { ManagementInput } from './command.ts'
 import { invokeCodeOf, refuse } from './refusal.ts'
 
 export interface Caller {

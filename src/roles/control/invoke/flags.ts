@@ -1,7 +1,7 @@
 /** Flags of a command (control-api §9.6): few, short, flat; their meaning is the command's. */
 import { refuse } from './refusal.ts'
 
-export type FlagValue = string | number | boolean | null | readonly (string | number | boolean | null)[]
+type FlagValue = string | number | boolean | null | readonly (string | number | boolean | null)[]
 
 const MAX_FLAGS = 32
 const MAX_TEXT = 131_072

@@ -8,7 +8,7 @@ import { canonicalJson } from '../../../platform/canonical-json.ts'
 import { contentSha256 } from '../../../policy/index.ts'
 import { normalizePublicConfig, type ProviderKind, providerKinds, secretKeys } from '../provider-config.ts'
 import { isPrivilegedTrait } from '../traits.ts'
-import { type DeclarativeKind, declarativeKinds, type ManagementInput } from './catalog.ts'
+import { type DeclarativeKind, declarativeKinds, type ManagementInput } from './command.ts'
 import { asInvokeError, type Caller, type Dispatcher } from './dispatch.ts'
 import { refuse } from './refusal.ts'
 

@@ -35,7 +35,7 @@ function resourceMatches(resources: readonly string[], resource: string): boolea
 }
 
 /** Whether one rule grants `permission` on the object `name` (`null` = a collection). */
-export function ruleGrants(rule: Rule, permission: Permission, name: string | null): boolean {
+function ruleGrants(rule: Rule, permission: Permission, name: string | null): boolean {
   if (!holds(rule.api_groups, permission.apiGroup)) return false
   if (!resourceMatches(rule.resources, permission.resource)) return false
   if (!holds(rule.verbs, permission.verb)) return false

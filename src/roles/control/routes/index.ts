@@ -4,6 +4,7 @@ import { adminTokenRoutes } from './admin-tokens.ts'
 import { applicationRoutes } from './applications.ts'
 import { approvalRoutes } from './approvals.ts'
 import { auditRoutes } from './audit.ts'
+import { auditReceiptRoutes } from './audit-receipts.ts'
 import { authRoutes } from './auth.ts'
 import { connectionRoutes } from './connections.ts'
 import { grantRoutes } from './grants.ts'
@@ -41,5 +42,6 @@ export const managementRoutes: readonly Route[] = [
   ...approvalRoutes,
   ...sinkRoutes,
   ...auditRoutes,
+  ...auditReceiptRoutes,
   ...runtimeRoutes,
 ]
