@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { Counter } from 'prom-client'
 import type { CaracalError } from '../../platform/errors.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import type { Control } from './control.ts'
@@ -79,7 +80,14 @@ export function createAuthenticator(control: Control): Authenticator {
     }
   }
 
+  const failures = new Counter({
+    name: 'caracal_api_auth_failures_total',
+    help: 'Requests with a credential that proved nothing',
+    registers: [control.metrics],
+  })
+
   async function failure(refusal: CaracalError, clientIp: string): Promise<CaracalError> {
+    failures.inc()
     const limit = control.settings.ADMIN_AUTH_FAIL_LIMIT_PER_MIN
     try {
       const { count, remainingMs } = await control.ephemera.increment(

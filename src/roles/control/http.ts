@@ -12,6 +12,7 @@ import { controlErrors } from '../../platform/http/error-style.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { countRequest } from '../../platform/http/rate-limit.ts'
 import { requestContext } from '../../platform/http/request-context.ts'
+import { claimOf } from './attribution.ts'
 import { authorizeAdminToken, isMutation, pathZone } from './authorize.ts'
 import type { Control } from './control.ts'
 import type { Credentials } from './credentials.ts'
@@ -109,6 +110,7 @@ async function answer(c: Context, route: Route | null, deps: HttpDeps): Promise<
     signal: c.req.raw.signal,
     clientIp,
     accept: c.req.header('accept') ?? '',
+    ...(principal === null ? {} : { claim: claimOf(c, principal) }),
   })
 }
 

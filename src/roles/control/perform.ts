@@ -6,9 +6,10 @@
 import type { ErrorCode } from '../../platform/http/errors/registry.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { idPattern, parseWith } from '../../platform/http/validate.ts'
+import { attribute, type Claim } from './attribution.ts'
 import { type Control, reading, type Scope } from './control.ts'
 import { notFound } from './not-found.ts'
-import { attributionOf, type Principal } from './principal.ts'
+import type { Principal } from './principal.ts'
 import { bindingsGrant, type Permission } from './rbac/rules.ts'
 import type { Reply, Route } from './route.ts'
 import { findZone } from './store/zones.ts'
@@ -24,8 +25,8 @@ export interface Submission {
   readonly signal: AbortSignal
   readonly clientIp: string
   readonly accept: string
-  /** Set by Control invoke on behalf of a person it vouches for. */
-  readonly viaOperator?: boolean
+  /** Whose name the change shall carry, as far as the caller may say so. */
+  readonly claim?: Claim
 }
 
 function checkParams(params: Readonly<Record<string, string>>, code: ErrorCode): void {
@@ -116,6 +117,7 @@ export async function perform(control: Control, route: Route, submission: Submis
   const query = route.query === null ? undefined : parseWith(route.query, submission.query, queryCode)
   const given = submission.body === undefined && route.bodyOptional === true ? {} : submission.body
   const body = route.body === null ? undefined : parseWith(route.body, given, invalid)
+  const attribution = await attribute(control.db, principal, submission.claim, zoneId)
   return route.handle(control, {
     principal,
     requestId: submission.requestId,
@@ -124,7 +126,7 @@ export async function perform(control: Control, route: Route, submission: Submis
     params,
     query,
     body,
-    attribution: { by: attributionOf(principal), viaOperator: submission.viaOperator ?? false },
+    attribution,
     scope,
     signal: submission.signal,
     clientIp: submission.clientIp,

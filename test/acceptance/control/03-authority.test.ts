@@ -197,6 +197,25 @@ describe('admin tokens (control-api §16)', () => {
     }
   })
 
+  test('attribution headers are believed from the bootstrap token alone', async () => {
+    const headers = { 'x-caracal-authorized-by': 'Ada Lovelace', 'x-caracal-created-via': 'operator' }
+    const zone = await stage.zone()
+    const app = { name: `a ${uuidv7()}`, registration_method: 'managed' }
+    const claimed = await stage.send('POST', `/v1/zones/${zone}/applications`, app, { headers })
+    expect(claimed.body).toMatchObject({ created_by: 'Ada Lovelace', created_via_operator: true })
+    const { id, send } = await mint({ scope: 'global' })
+    const ignored = await send('POST', `/v1/zones/${zone}/applications`, { ...app, name: 'b' }, { headers })
+    expect(ignored.body).toMatchObject({ created_by: `admin:${id}`, created_via_operator: false })
+    await stage.send('PATCH', `/v1/zones/${zone}`, { operator_coauthor_badge: false })
+    const plain = await stage.send(
+      'POST',
+      `/v1/zones/${zone}/applications`,
+      { ...app, name: 'c' },
+      { headers },
+    )
+    expect(plain.body.created_via_operator).toBe(false)
+  })
+
   test('15: reserved names belong to the bootstrap token', async () => {
     const { send } = await mint({ scope: 'global', capability: 'write' })
     expect(await outcome(send('POST', '/v1/zones', { name: 'caracal.sys/x' }))).toEqual([
