@@ -26,7 +26,7 @@ import { createStsCounters, registerStsMetrics } from './metrics.ts'
 import { createMintLimit } from './mint-limit.ts'
 import { exchange } from './pipeline.ts'
 import { createPolicyBundles } from './policy-bundles.ts'
-import type { Sts } from './port.ts'
+import { type Sts, StsUnreachable } from './port.ts'
 import { createCircuit } from './providers/circuit.ts'
 import { createProviderCredentials } from './providers/credentials.ts'
 import { createSecretDocuments } from './providers/secret-documents.ts'
@@ -234,6 +234,7 @@ export function createSts(deps: StsDeps): StsRole {
     drain,
 
     async exchangeForGateway(call, signal) {
+      if (signal.aborted) throw new StsUnreachable('cancelled', 'caller left')
       try {
         return granted(await exchange(gatewayExchangeRequest(call), exchangeDeps, signal))
       } catch (error) {
@@ -244,7 +245,8 @@ export function createSts(deps: StsDeps): StsRole {
     },
 
     zoneKeys: (zoneId) => keys.published(zoneId),
-    ping: () => db.ping(),
+    // As `/health` over HTTP: the process answers, whatever its dependencies do.
+    ping: async () => undefined,
     policyStatus: (zoneId) => bundles.status(zoneId),
     simulatePolicy: async (simulation) => simulate(simulation),
 
