@@ -8,7 +8,17 @@
 import { parseArgs } from 'node:util'
 import { closedLoop, type Measured, type Operation } from './closed-loop.ts'
 import { bareProxyHop, signAndVerifyMicros } from './floors.ts'
-import { delegate, governed, mint, mintOnce, sessionPairs, spend, startAndTerminate } from './operations.ts'
+import {
+  delegate,
+  enqueueAndComplete,
+  governed,
+  mint,
+  mintOnce,
+  services,
+  sessionPairs,
+  spend,
+  startAndTerminate,
+} from './operations.ts'
 import { type Scene, setScene } from './scene.ts'
 import { startServerUnderLoad } from './server.ts'
 
@@ -58,6 +68,7 @@ await section('gateway', [1, 16], async (at, workers) =>
 await section('governed', [1, 4, 16, 64], governed)
 await section('session', [1, 16], startAndTerminate)
 await section('delegate', [1, 16], async (at) => delegate(at, await sessionPairs(at)))
+await section('invoke', [1, 16], async (at) => enqueueAndComplete(at, await services(at)))
 
 console.log('')
 console.log(

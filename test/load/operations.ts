@@ -126,3 +126,45 @@ export const sessionPairs = (scene: Scene): Promise<{ source: string; target: st
       target: await startSession(scene, actor),
     })),
   )
+
+/** One service for each actor; what is invoked there is between the worker and its application. */
+export const services = (scene: Scene): Promise<string[]> =>
+  Promise.all(
+    scene.actors.map(async ({ identity, lifecycle }) => {
+      const answer = await post(scene.coordinator, `/zones/${identity.zoneId}/agent-services`, lifecycle, {
+        application_id: identity.applicationId,
+        endpoint_url: 'https://worker.example',
+      })
+      return String(answer.id)
+    }),
+  )
+
+/** The life of one invocation as a worker sees it: enqueued, started, completed. */
+export const enqueueAndComplete =
+  (scene: Scene, serviceIds: readonly string[]): Operation =>
+  async (worker) => {
+    const { identity, lifecycle } = actorOf(scene, worker)
+    const path = `/zones/${identity.zoneId}/invocations`
+    const { id } = await post(scene.coordinator, path, lifecycle, {
+      service_id: serviceIds[worker % scene.actors.length],
+      method: 'restock',
+      params: { sku: 'lynx-1' },
+    })
+    for (const [step, json] of [
+      ['start', undefined],
+      ['complete', { status: 'succeeded' }],
+    ] as const) {
+      const { statusCode, body } = await scene.coordinator.request({
+        method: 'PATCH',
+        path: `${path}/${String(id)}/${step}`,
+        headers: {
+          authorization: `Bearer ${lifecycle}`,
+          ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        body: json === undefined ? null : JSON.stringify(json),
+      })
+      await body.dump()
+      if (statusCode !== 200) return `${step} ${statusCode}`
+    }
+    return null
+  }

@@ -40,6 +40,7 @@ export async function startServerUnderLoad(
         ...Object.fromEntries(roles.map((role) => [`${role.toUpperCase()}_PORT`, String(portOf[role])])),
         STS_MINT_RATE_LIMIT_PER_MIN: '100000000',
         COORDINATOR_RATE_LIMIT_PER_MIN: '0',
+        INVOCATION_RATE_LIMIT_PER_MIN: '0',
         API_V1_RATE_LIMIT_PER_MIN: '0',
         MAX_AGENTS_PER_ZONE: '100000',
         MAX_AGENTS_PER_APP: '100000',

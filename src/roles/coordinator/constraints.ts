@@ -28,8 +28,13 @@ const integerIn =
   (value) =>
     Number.isInteger(value) && (value as number) >= least && (value as number) <= most
 
-export const isUtcInstant: Check = (value) =>
-  typeof value === 'string' && isoUtc.test(value) && !Number.isNaN(Date.parse(value))
+/** A real instant in UTC: a 30th of February is none, although `Date` would take it. */
+export const isUtcInstant: Check = (value) => {
+  if (typeof value !== 'string' || !isoUtc.test(value)) return false
+  const time = new Date(value)
+  const written = value.slice(0, value.indexOf(':') + 3)
+  return !Number.isNaN(time.getTime()) && time.toISOString().startsWith(written)
+}
 
 const checks = {
   resources: (value) =>

@@ -63,12 +63,7 @@ export async function readTerms(deps: CoordinatorContext, request: DelegateReque
 
 /** Both members of the body merged, and the scopes the seed may carry there taken out: they never are a constraint. */
 function readConstraints(request: DelegateRequest): { scopes: readonly string[]; constraints: Constraints } {
-  const merged: Record<string, unknown> = {}
-  for (const given of request.constraints) {
-    if (given === null) continue
-    if (typeof given !== 'object' || Array.isArray(given)) throw refuse('invalid_delegation_constraint')
-    Object.assign(merged, given)
-  }
+  const merged = Object.fromEntries(request.constraints.flatMap(membersOf))
   const { scopes: carried, ...rest } = merged
   const takesScopes = request.seedForm && request.scopes === null && isTextList(carried)
   const parsed = parseConstraints(takesScopes ? rest : merged)
@@ -82,6 +77,12 @@ function readConstraints(request: DelegateRequest): { scopes: readonly string[];
     scopes: takesScopes ? carried : (request.scopes ?? []),
     constraints: ttl === null ? given : { ...given, ttl_seconds: ttl },
   }
+}
+
+function membersOf(given: unknown): [string, unknown][] {
+  if (given === null) return []
+  if (typeof given !== 'object' || Array.isArray(given)) throw refuse('invalid_delegation_constraint')
+  return Object.entries(given)
 }
 
 const isTextList = (value: unknown): value is string[] =>

@@ -18,11 +18,11 @@ import {
 import { requestContext } from '../../platform/http/request-context.ts'
 import { idPattern } from '../../platform/http/validate.ts'
 import { authenticate } from './authenticate.ts'
-import { refuseUnstorableBody } from './body-text.ts'
 import type { Caller } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { operatorMay } from './operator-routes.ts'
 import { globalLimit, invocationLimit } from './rate-limits.ts'
+import { refuseUnstorable } from './unstorable.ts'
 
 declare module 'hono' {
   interface ContextVariableMap {
@@ -113,7 +113,7 @@ export function mountAuthentication(app: Hono, context: CoordinatorContext): voi
   })
   app.use(invocationLimit(context))
   app.use(async (c, next) => {
-    await refuseUnstorableBody(c)
+    await refuseUnstorable(c)
     await next()
   })
 }

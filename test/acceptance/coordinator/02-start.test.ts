@@ -66,6 +66,13 @@ describe('start (coordinator §18 S)', () => {
     expect(await begin(json())).toMatchObject(refusal(400, 'invalid_body'))
   })
 
+  it('S4 a number beyond every double, with a key that is digested', async () => {
+    const text = `{"application_id":"${z.a}","metadata":{"n":1e400}}`
+    const reply = await z.call('POST', '/agents', { text, headers: { 'idempotency-key': 'large' } })
+    expect(reply).toMatchObject(refusal(400, 'invalid_body'))
+    expect(reply.body.details.issues[0].path).toEqual(['metadata', 'n'])
+  })
+
   it('S4 broken JSON, and JSON that nests to the limit of the body', async () => {
     expect(await z.call('POST', '/agents', { text: '{"application_id":' })).toMatchObject(
       refusal(400, 'invalid_body'),
@@ -260,7 +267,7 @@ describe('start (coordinator §18 S)', () => {
     const second = await z.call('GET', `/agents?limit=2&cursor=${first.body.next_cursor}`)
     expect(second.body.items[0].id < first.body.items[1].id).toBe(true)
     expect(await z.call('GET', '/agents?cursor=unknown')).toMatchObject(refusal(400, 'invalid_cursor'))
-    for (const query of ['limit=0', 'limit=501', 'status=gone', 'lifecycle=x']) {
+    for (const query of ['limit=0', 'limit=501', 'status=gone', 'lifecycle=x', 'label=%00']) {
       expect(await z.call('GET', `/agents?${query}`)).toMatchObject(refusal(400, 'invalid_query'))
     }
     const parent = await z.start()

@@ -74,6 +74,9 @@ describe('delegation (coordinator §18 D)', () => {
     expect(await z.tryDelegate(s1, s2, { expires_at: '2020-01-01T00:00:00Z' })).toMatchObject(
       refusal(400, 'delegation_expired'),
     )
+    for (const expires_at of ['2099-02-30T00:00:00Z', '2099-01-01T00:00:00+01:00', 'soon']) {
+      expect(await z.tryDelegate(s1, s2, { expires_at })).toMatchObject(refusal(400, 'invalid_body'))
+    }
     expect(await z.tryDelegate(s1, s1)).toMatchObject(refusal(400, 'self_delegation_denied'))
   })
 
@@ -93,6 +96,14 @@ describe('delegation (coordinator §18 D)', () => {
     const reply = await z.tryDelegate(s1, s2, { constraints })
     expect(reply).toMatchObject(refusal(400, code))
     expect(reply.body.details.issues[0].path).toEqual(['constraints', key])
+  })
+
+  it('D4 a member the language treats apart is unknown like any other', async () => {
+    const [s1, s2] = await pair()
+    const constraints = JSON.parse('{"__proto__":{"scopes":["read"]}}')
+    const reply = await z.tryDelegate(s1, s2, { constraints })
+    expect(reply).toMatchObject(refusal(400, 'invalid_delegation_constraint'))
+    expect(reply.body.details.issues[0].path).toEqual(['constraints', '__proto__'])
   })
 
   it('D4 constraints that are no object', async () => {

@@ -1,6 +1,7 @@
 /** Delegations as they arrive and as they are shown (coordinator §8.1, §8.2). */
 import * as v from 'valibot'
 import { pageSchema } from '../../../platform/http/list-envelope.ts'
+import { isUtcInstant } from '../constraints.ts'
 import {
   count,
   id,
@@ -29,7 +30,12 @@ export const delegateBody = v.pipe(
     constraints: v.optional(v.unknown(), null),
     constraints_json: v.optional(v.unknown(), null),
     expires_at: v.optional(
-      v.nullable(v.pipe(v.string(), v.isoTimestamp(), v.endsWith('Z', 'must be in UTC'))),
+      v.nullable(
+        v.pipe(
+          v.string(),
+          v.check((value: string) => isUtcInstant(value), 'must be an instant in UTC'),
+        ),
+      ),
       null,
     ),
     ttl_seconds: v.optional(v.nullable(ttlSeconds), null),

@@ -24,8 +24,9 @@ export interface ClaimedReceipt {
 }
 
 /**
- * Takes the key's lock (first in the lock order), forgets an expired receipt, and reads. The
- * statements go out together; each has its own snapshot, so the reads see what the lock waited for.
+ * Takes the key's lock (first in the lock order), forgets an expired receipt, and reads. The two
+ * statements go out together; the second has its own snapshot, so it sees what the lock waited for.
+ * Index (operation, zone_id, scope_id, key_digest).
  */
 export async function claimReceipt(
   tx: Tx,
@@ -36,29 +37,40 @@ export async function claimReceipt(
     operation = ${scope.operation}
     and zone_id = ${scope.zoneId}
     and scope_id = ${scope.scopeId}`
-  const [, deleted, [receipt], [counted]] = await Promise.all([
+  const digests = tx.sql(key.digests as Buffer[])
+  const [, [claimed]] = await Promise.all([
     tx.sql`select pg_advisory_xact_lock(hashtextextended(${key.lock}, 0))`,
-    tx.sql`
-      delete from coordinator_idempotency_receipts
-      where ${inScope}
-        and key_digest in ${tx.sql(key.digests as Buffer[])}
-        and expires_at <= statement_timestamp()`,
-    tx.sql<Receipt[]>`
-      select request_digest, resource_id, response_json
-      from coordinator_idempotency_receipts
-      where ${inScope}
-        and key_digest in ${tx.sql(key.digests as Buffer[])}`,
-    tx.sql<{ live: number }[]>`
-      select count(*)::int as live
-      from (
+    tx.sql<({ [Name in keyof Receipt]: Receipt[Name] | null } & { live: number; expired: number })[]>`
+      with forgotten as (
+        delete from coordinator_idempotency_receipts
+        where ${inScope}
+          and key_digest in ${digests}
+          and expires_at <= statement_timestamp()
+        returning 1
+      ),
+      counted as (
         select 1
         from coordinator_idempotency_receipts
         where ${inScope}
           and expires_at > statement_timestamp()
         limit ${key.most}
-      ) as receipts`,
+      )
+      select
+        receipt.request_digest,
+        receipt.resource_id,
+        receipt.response_json,
+        (select count(*)::int from counted) as live,
+        (select count(*)::int from forgotten) as expired
+      from (values (1)) as one
+      left join coordinator_idempotency_receipts as receipt
+        on ${inScope}
+        and key_digest in ${digests}
+        and expires_at > statement_timestamp()`,
   ])
-  return { receipt: receipt ?? null, live: counted?.live ?? 0, expired: deleted.count }
+  const { live = 0, expired = 0, request_digest, resource_id, response_json } = claimed ?? {}
+  const receipt =
+    request_digest && resource_id && response_json ? { request_digest, resource_id, response_json } : null
+  return { receipt, live, expired }
 }
 
 export async function insertReceipt(

@@ -1,6 +1,7 @@
 /**
  * What no operation can keep is refused at the border, before a statement fails on it: U+0000 and
- * unpaired surrogates (Postgres, and RFC 8785 §3.2.2.2 for digests), and nesting without end.
+ * unpaired surrogates (Postgres, and RFC 8785 §3.2.2.2 for digests), numbers beyond a double, and
+ * nesting without end.
  */
 import type { Context } from 'hono'
 import { readJson } from '../../platform/http/body.ts'
@@ -13,11 +14,13 @@ interface Problem {
 
 const deepest = 64
 
-/** Throws 400 `invalid_body` that names the member, or for a body that is not JSON. */
-export async function refuseUnstorableBody(c: Context): Promise<void> {
+/** Throws 400 `invalid_query` or `invalid_body` that names the member, or for a body that is not JSON. */
+export async function refuseUnstorable(c: Context): Promise<void> {
+  const inQuery = unstorable(c.req.query(), [])
+  if (inQuery !== null) throw errorOf('invalid_query', { body: { details: { issues: [inQuery] } } })
   const { present, value } = await readJson(c)
-  const issue = present ? unstorable(value, []) : null
-  if (issue !== null) throw errorOf('invalid_body', { body: { details: { issues: [issue] } } })
+  const inBody = present ? unstorable(value, []) : null
+  if (inBody !== null) throw errorOf('invalid_body', { body: { details: { issues: [inBody] } } })
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the rule is about a control character.
@@ -25,6 +28,8 @@ const unstorableText = /\u0000|\p{Surrogate}/u
 
 function unstorable(value: unknown, path: readonly string[]): Problem | null {
   if (typeof value === 'string') return unstorableText.test(value) ? badText(path) : null
+  if (typeof value === 'number')
+    return Number.isFinite(value) ? null : { path, message: 'is too large a number' }
   if (typeof value !== 'object' || value === null) return null
   if (path.length === deepest)
     return { path: path.slice(0, 1), message: `nests deeper than ${deepest} levels` }
