@@ -5,6 +5,8 @@ import type { Output } from './output.ts'
 
 export interface Invocation {
   readonly arguments: Arguments
+  /** The words after the command as they were typed. */
+  readonly words: readonly string[]
   readonly env: Environment
   readonly cwd: string
   readonly out: Output
@@ -23,6 +25,13 @@ export interface Command {
   /** Options with their explanations, one line each, and whatever else helps. */
   readonly details: readonly string[]
   readonly flags: Flags
+  /** Its words belong to another program: they are not read as options. */
+  readonly verbatim?: true
+  /** What `completion` offers as first word, and as value of a flag. */
+  readonly offers?: {
+    readonly words?: readonly string[]
+    readonly flags?: Readonly<Record<string, readonly string[]>>
+  }
   /** Modules are loaded when the command runs: `help` must not pay for the server. */
   readonly load: () => Promise<Run>
 }

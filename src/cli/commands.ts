@@ -109,6 +109,28 @@ const audit: Command = {
   load: async () => (await import('./audit/run.ts')).audit,
 }
 
+const run: Command = {
+  name: 'run',
+  group: 'RUNTIME',
+  summary: 'start a program with the credentials of its workload',
+  synopsis: '[--] <command> [arguments]',
+  details: [
+    'Asks the STS for the workload\u2019s bindings and starts the command with one variable for each,',
+    'and <NAME>_EXPIRES_AT where a credential expires. Nothing else of Caracal reaches the command.',
+    '',
+    'CARACAL_WORKLOAD_ID           required',
+    'CARACAL_WORKLOAD_SECRET       or CARACAL_WORKLOAD_SECRET_FILE (readable by its owner only)',
+    'CARACAL_STS_URL               default http://localhost:8080 in development',
+    '',
+    'Exit code of the command; 127 when it cannot start; 1 for anything before that.',
+    '',
+    'Example: CARACAL_WORKLOAD_ID=\u2026 CARACAL_WORKLOAD_SECRET_FILE=secret caracal run -- python agent.py',
+  ],
+  flags: {},
+  verbatim: true,
+  load: async () => (await import('./run/run.ts')).run,
+}
+
 const version: Command = {
   name: 'version',
   group: 'STACK',
@@ -119,4 +141,4 @@ const version: Command = {
   load: async () => (await import('./version.ts')).version,
 }
 
-export const commands: readonly Command[] = [serve, migrate, status, healthcheck, version, demo, audit]
+export const commands: readonly Command[] = [serve, migrate, status, healthcheck, version, demo, run, audit]

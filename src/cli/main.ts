@@ -50,13 +50,14 @@ async function invoke(
   terminal: Terminal,
   out: Output,
 ): Promise<number> {
-  const parsed = parseArguments(words, command.flags)
+  const parsed = parseArguments(command.verbatim ? [] : words, command.flags)
   const { env, removed } = commandEnvironment(terminal.env, terminal.cwd)
   for (const name of removed)
     out.status('warn', `${name} is ignored because an .env file of this directory sets it`)
   const run = await command.load()
   return run({
     arguments: parsed,
+    words,
     env,
     cwd: terminal.cwd,
     out: createOutput(env, terminal.stdout, terminal.stderr),
