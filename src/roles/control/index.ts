@@ -24,13 +24,6 @@ import { seedAdminTokens } from './seed-admin-tokens.ts'
 import { seedIam } from './seed-iam.ts'
 import { createZoneStandings } from './zone-standings.ts'
 
-export {
-  type AuditEventRow,
-  type AuditFilters,
-  auditEventsOfRequest,
-  searchAuditEvents,
-} from './store/audit-events.ts'
-
 export interface ControlDeps extends ControlPlatform {
   /** Policy status and simulation. `null` where no STS can be asked: activation then stays at `waiting_for_sts`. */
   readonly sts: Sts | null

@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { eventually } from '../../fixtures/eventually.ts'
 import { createStage, type Send, type Stage } from '../../roles/control/stage.ts'
+
+// Passwords cost tens of milliseconds of CPU each, and revocations take up to five seconds by design.
+vi.setConfig({ testTimeout: 60_000 })
 
 let stage: Stage
 beforeAll(async () => {

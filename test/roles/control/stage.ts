@@ -29,7 +29,7 @@ import { testKeys, testSettings } from '../../fixtures/settings.ts'
 
 export const adminToken = testKeys.CARACAL_ADMIN_TOKEN
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly headers: Headers
   // biome-ignore lint/suspicious/noExplicitAny: answers are looked into by tests of every shape
@@ -37,7 +37,7 @@ export interface Answer {
   readonly text: string
 }
 
-export interface SendOptions {
+interface SendOptions {
   readonly token?: string | null
   readonly headers?: Readonly<Record<string, string>>
   /** Sent as it is instead of as JSON. */
@@ -68,7 +68,7 @@ export interface StageOptions {
   readonly secrets?: (real: SecretStore) => SecretStore
 }
 
-export function clientOf(role: Pick<ControlRole, 'app'>): Send {
+function clientOf(role: Pick<ControlRole, 'app'>): Send {
   return async (method, path, body, options = {}) => {
     const headers: Record<string, string> = { ...options.headers }
     if (options.token !== null) headers.authorization = `Bearer ${options.token ?? adminToken}`
