@@ -165,7 +165,8 @@ export async function openScene(driver: 'redis' | 'postgres'): Promise<Scene> {
   }
 }
 
-function addressOf(target: ConnectionTarget): NetConnectOpts {
+/** Where a Postgres listens, for the door in front of it. */
+export function addressOf(target: ConnectionTarget): NetConnectOpts {
   if (typeof target === 'string') {
     const url = new URL(target)
     return { host: url.hostname, port: Number(url.port || 5432) }
