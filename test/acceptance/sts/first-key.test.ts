@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createWorld, token } from '../../roles/sts/world.ts'
+
+// The world, and with it the test store, starts inside the test.
+vi.setConfig({ testTimeout: 60_000 })
 
 test('concurrent first mints on two replicas make one signing key', async () => {
   await using world = await createWorld()

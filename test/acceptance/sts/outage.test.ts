@@ -1,7 +1,7 @@
 /** Fail closed (sts §13.4, check 58): what cannot be known denies, in one clear way, and evidence is never lost silently. */
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { eventually } from '../../fixtures/eventually.ts'
 import {
   createWorld,
@@ -12,6 +12,9 @@ import {
   token,
   type World,
 } from '../../roles/sts/world.ts'
+
+// Every test opens a world of its own, the first one the test store as well.
+vi.setConfig({ testTimeout: 60_000 })
 
 const outcome = (answer: TokenAnswer) => [answer.status, answer.body?.error]
 const away = [503, 'sts_unavailable']
