@@ -45,6 +45,12 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
     return found
   }
   const owned: AsyncDisposable[] = []
+  const inOrder: Role[] = []
+  const appOf = (name: RoleName): Hono => {
+    const role = inOrder.find((one) => one.name === name)
+    if (role === undefined) throw new Error(`role ${name} is not created yet`)
+    return role.app
+  }
   let sts: StsRole | null = null
   let remote: RemoteSts | null = null
   const remoteSts = async (role: RoleName): Promise<RemoteSts> => {
@@ -69,7 +75,14 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
     },
     async control() {
       const { createControl } = await import('../roles/control/index.ts')
-      return createControl({ ...platformOf('control'), sts: sts ?? (await remoteSts('control')) })
+      return createControl({
+        ...platformOf('control'),
+        sts: sts ?? (await remoteSts('control')),
+        // Looked up when it is asked: control is created first.
+        ...(roles.includes('coordinator')
+          ? { coordinator: (request) => appOf('coordinator').fetch(request) }
+          : {}),
+      })
     },
     async coordinator() {
       const { createCoordinator } = await import('../roles/coordinator/index.ts')
@@ -94,7 +107,6 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
   }
 
   // One after the other: `roles` comes in starting order, so the STS exists before those that ask it.
-  const inOrder: Role[] = []
   for (const role of roles) inOrder.push(await create[role]())
   for (const role of inOrder) registerProcessMetrics(role.name, platformOf(role.name), logger)
 

@@ -101,6 +101,7 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
       standing = false
       if (!reported) log.warn({ err: error, connection: name }, 'redis_connection_lost')
       reported = true
+      for (const wake of waiters) wake()
     })
     // Retries by itself for ever; it only rejects when the client is dropped.
     made.connect().catch(() => undefined)
@@ -120,20 +121,23 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
     }
   }
 
-  /** The client when it is ready, after a short wait for a connection that is just being made. */
+  /**
+   * The client when it is ready, after a short wait for a connection that is just being made. The
+   * first one has the whole dial time, as long as nothing has refused it.
+   */
   const ready = async (): Promise<RedisClient> => {
-    if (closed) throw new RedisAway('the connection is closed')
-    const current = client ?? open()
-    if (current.isReady) return current
-    const left = (everReady ? graceMs : firstGraceMs) - (performance.now() - awaySince)
-    if (left > 0) {
+    for (;;) {
+      if (closed) throw new RedisAway('the connection is closed')
+      const current = client ?? open()
+      if (current.isReady) return current
+      const firstGrace = reported ? firstGraceMs : settings.REDIS_DIAL_TIMEOUT
+      const left = (everReady ? graceMs : firstGrace) - (performance.now() - awaySince)
+      if (left <= 0) throw new RedisAway('Redis cannot be reached')
       const bell = createBell()
       waiters.add(bell.ring)
       await bell.wait(left)
       waiters.delete(bell.ring)
-      if (client?.isReady === true) return client
     }
-    throw new RedisAway('Redis cannot be reached')
   }
 
   open()
