@@ -4,7 +4,7 @@
  */
 import type { Tx } from '../../platform/db/port.ts'
 import type { ErrorCode } from '../../platform/http/errors/registry.ts'
-import { type Caller, mayInvokeFor } from './caller.ts'
+import { type Asked, type Caller, mayInvokeFor } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { type InvocationEvent, invocationChanged } from './events.ts'
 import { invocationFor } from './invocation-view.ts'
@@ -18,7 +18,6 @@ import {
   lockInvocation,
   startAttempt,
 } from './store/invocations.ts'
-import type { Asked } from './surface.ts'
 
 export interface AdvanceRequest extends Asked {
   readonly invocationId: string

@@ -9,6 +9,12 @@ export interface Caller {
   readonly authorityRecordId: string | null
 }
 
+/** Who asks, and under which request id. */
+export interface Asked {
+  readonly requestId: string
+  readonly caller: Caller
+}
+
 const admin = 'coordinator.admin'
 
 export const isAdmin = (caller: Caller): boolean => caller.scopes.has(admin)
@@ -16,7 +22,7 @@ export const isAdmin = (caller: Caller): boolean => caller.scopes.has(admin)
 const ownsOr = (caller: Caller, applicationId: string, grant: string): boolean =>
   caller.clientId === applicationId || caller.scopes.has(`${grant}:${applicationId}`)
 
-/** Admin alone is not enough to start a session in an application's name. */
+/** Start sessions and register services in an application's name; admin alone is not enough. */
 export const maySpawnFor = (caller: Caller, applicationId: string): boolean =>
   ownsOr(caller, applicationId, 'coordinator.spawn_for')
 
@@ -29,9 +35,6 @@ export const maySpawnUnder = (caller: Caller, parentApplicationId: string): bool
 
 export const mayDelegateFrom = (caller: Caller, issuerApplicationId: string): boolean =>
   ownsOr(caller, issuerApplicationId, 'coordinator.delegate_from')
-
-/** Register a service of the application and report its health. */
-export const mayServe = maySpawnFor
 
 /** Enqueue from the application, or start, cancel and complete what its services are asked. */
 export const mayInvokeFor = (caller: Caller, applicationId: string): boolean =>

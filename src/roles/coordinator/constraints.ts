@@ -51,7 +51,7 @@ const checks = {
 } satisfies Readonly<Record<string, Check>>
 
 type ConstraintKey = keyof typeof checks
-export type ConstraintError = 'invalid_delegation_constraint' | `invalid_${ConstraintKey}`
+type ConstraintError = 'invalid_delegation_constraint' | `invalid_${ConstraintKey}`
 
 const isConstraintKey = (key: string): key is ConstraintKey => Object.hasOwn(checks, key)
 

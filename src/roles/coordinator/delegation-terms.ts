@@ -1,10 +1,9 @@
 /** What a request for a delegation asks for (coordinator §8.2), before anything of the graph is looked at. */
-import { mayDelegateBroadly, mayDelegateFrom } from './caller.ts'
+import { type Asked, mayDelegateBroadly, mayDelegateFrom } from './caller.ts'
 import { type Constraints, parseConstraints } from './constraints.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { refuse } from './refusal.ts'
 import { findEndpoints } from './store/sessions.ts'
-import type { Asked } from './surface.ts'
 
 export interface DelegateRequest extends Asked {
   readonly sourceSessionId: string

@@ -6,10 +6,7 @@ import type { Counts } from './counts.ts'
 
 /** What the coordinator is handed. */
 export interface CoordinatorDeps
-  extends Pick<
-    Platform,
-    'settings' | 'db' | 'bus' | 'ephemera' | 'outbox' | 'keys' | 'hasher' | 'log' | 'metrics'
-  > {
+  extends Pick<Platform, 'settings' | 'db' | 'bus' | 'ephemera' | 'outbox' | 'keys' | 'log' | 'metrics'> {
   /** Public keys of zones: the STS itself in one process, its JWKS route otherwise. */
   readonly sts: Pick<Sts, 'zoneKeys'>
 }

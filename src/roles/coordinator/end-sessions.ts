@@ -11,7 +11,7 @@ import { type EndedTree, endSubtrees, type RevokedEdge } from './store/cascade.t
 import { raiseEpoch } from './store/epochs.ts'
 
 /** The platform's part of ending sessions; any role that ends them brings its own. */
-export type EndDeps = Pick<Platform, 'outbox' | 'keys'>
+type EndDeps = Pick<Platform, 'outbox' | 'keys'>
 
 /**
  * Ends `roots` and what hangs on them; empty when nothing was live. `revoked` are edges this

@@ -3,7 +3,7 @@
  * for as long as the row lives (§5.5): the unique constraint decides, not a receipt.
  */
 import { uuidv7 } from '../../platform/ids.ts'
-import { mayInvokeFor } from './caller.ts'
+import { type Asked, mayInvokeFor } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { invocationChanged } from './events.ts'
 import { requestDigest } from './idempotency.ts'
@@ -16,7 +16,6 @@ import {
   type NewInvocation,
   readEnqueueFacts,
 } from './store/invocations.ts'
-import type { Asked } from './surface.ts'
 
 export interface EnqueueRequest extends Asked, Omit<NewInvocation, 'id' | 'zoneId' | 'requestDigest'> {
   /** Counts the request once it is known to be new; throws 429. */

@@ -29,8 +29,7 @@ import { declareOn, mountAuthentication, mountGlobalLimit } from './surface.ts'
 import { createTotals } from './totals.ts'
 
 export type { CoordinatorDeps } from './deps.ts'
-export { type EndDeps, endSessions } from './end-sessions.ts'
-export type { EndedTree } from './store/cascade.ts'
+export { endSessions } from './end-sessions.ts'
 
 /** Verified session mandates to remember: an SDK uses one for minutes. */
 const rememberedMandates = 4096

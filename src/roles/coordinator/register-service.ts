@@ -1,7 +1,7 @@
 /** Agent services: where an application's agents can be reached, and how they are (coordinator §6). */
 import { isUniqueViolation } from '../../platform/db/unavailable.ts'
 import { uuidv7 } from '../../platform/ids.ts'
-import { isAdmin, mayServe } from './caller.ts'
+import { type Asked, isAdmin, maySpawnFor } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { refuse } from './refusal.ts'
 import { serviceView } from './service-view.ts'
@@ -17,14 +17,13 @@ import {
   upsertService,
 } from './store/services.ts'
 import { findSession, type SessionRow, touchSession } from './store/sessions.ts'
-import type { Asked } from './surface.ts'
 
 /** v1's form: any application of the caller. Registering again describes the same service anew. */
 export async function registerService(
   { db }: CoordinatorContext,
   { caller, applicationId, ...described }: Asked & ServiceDescription & { readonly applicationId: string },
 ): Promise<ServiceRow> {
-  if (!mayServe(caller, applicationId)) throw refuse('application_ownership_required')
+  if (!maySpawnFor(caller, applicationId)) throw refuse('application_ownership_required')
   const application = await findApplication(db, caller.zoneId, applicationId)
   if (application === null) throw refuse('application_not_found')
   return upsertService(db, {
@@ -122,7 +121,7 @@ async function findOwnAgent(
 ): Promise<SessionRow> {
   const agent = await findSession(db, caller.zoneId, agentId)
   if (agent === null) throw refuse('session_not_found')
-  if (!isAdmin(caller) && !mayServe(caller, agent.application_id)) {
+  if (!isAdmin(caller) && !maySpawnFor(caller, agent.application_id)) {
     throw refuse('application_ownership_required')
   }
   return agent

@@ -1,12 +1,11 @@
 /** Revokes a delegation and what was built on it (coordinator §8.6). */
-import { isAdmin, mayDelegateFrom } from './caller.ts'
+import { type Asked, isAdmin, mayDelegateFrom } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { endSessions } from './end-sessions.ts'
 import { refuse } from './refusal.ts'
 import { revokeReachable } from './store/cascade.ts'
 import { findEdgeForUpdate } from './store/edges.ts'
 import { lockZone } from './store/locks.ts'
-import type { Asked } from './surface.ts'
 
 export interface Revoked {
   readonly revoked_edges: number

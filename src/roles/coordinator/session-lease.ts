@@ -4,7 +4,7 @@
  * suspends it; both are committed before the caller hears of them.
  */
 import type { Tx } from '../../platform/db/port.ts'
-import { type Caller, mayManage } from './caller.ts'
+import { type Asked, type Caller, mayManage } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { endSessions } from './end-sessions.ts'
 import { refuse } from './refusal.ts'
@@ -13,7 +13,6 @@ import { iso } from './session-view.ts'
 import { type LeaseFacts, type LeaseRow, readLeaseFacts, renewLease } from './store/leases.ts'
 import { lockSpawn, lockZone } from './store/locks.ts'
 import { beatService, type ServiceHealth, type ServiceRow } from './store/services.ts'
-import type { Asked } from './surface.ts'
 import { suspendLapsed } from './suspend-session.ts'
 
 export interface LeaseRequest extends Asked {

@@ -18,7 +18,7 @@ import {
 import { requestContext } from '../../platform/http/request-context.ts'
 import { idPattern } from '../../platform/http/validate.ts'
 import { authenticate } from './authenticate.ts'
-import type { Caller } from './caller.ts'
+import type { Asked, Caller } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { operatorMay } from './operator-routes.ts'
 import { globalLimit, invocationLimit } from './rate-limits.ts'
@@ -31,15 +31,9 @@ declare module 'hono' {
   }
 }
 
-/** Who asks, and under which request id. */
-export interface Asked {
-  readonly requestId: string
-  readonly caller: Caller
-}
-
 type Input<Q, B> = OperationInput<Q, B> & Asked
 
-export type RouteDeclaration<
+type RouteDeclaration<
   Q extends GenericSchema | undefined = undefined,
   B extends GenericSchema | undefined = undefined,
 > = Pick<Operation<Q, B>, 'path' | 'operationId' | 'summary' | 'query' | 'body' | 'responses' | 'errors'> & {

@@ -1,6 +1,6 @@
 /** Suspend and resume (coordinator §4.7): reversible, so nothing here revokes anything. */
 import type { Tx } from '../../platform/db/port.ts'
-import { mayManage } from './caller.ts'
+import { type Asked, mayManage } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { type Origin, suspendedOrResumed } from './events.ts'
 import { refuse } from './refusal.ts'
@@ -8,7 +8,6 @@ import { sessionView } from './session-view.ts'
 import { lockSpawn } from './store/locks.ts'
 import { findSession, findSessionForUpdate } from './store/sessions.ts'
 import { lapsedServices, resumeSubtrees, suspendSubtrees } from './store/suspension.ts'
-import type { Asked } from './surface.ts'
 
 const heartbeatLost = 'service_heartbeat_lost'
 

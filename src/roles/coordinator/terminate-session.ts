@@ -1,11 +1,10 @@
 /** `DELETE …/agents/:id` (coordinator §4.7). */
-import { isAdmin, mayManage } from './caller.ts'
+import { type Asked, isAdmin, mayManage } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { endSessions } from './end-sessions.ts'
 import { refuse } from './refusal.ts'
 import { lockZone } from './store/locks.ts'
 import { findSessionForUpdate } from './store/sessions.ts'
-import type { Asked } from './surface.ts'
 
 export interface TerminateRequest extends Asked {
   readonly sessionId: string

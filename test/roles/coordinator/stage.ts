@@ -41,7 +41,7 @@ export interface CallOptions {
 }
 
 /** One process of the role. */
-export interface Instance {
+interface Instance {
   readonly role: Role
   readonly db: Database
   readonly outbox: RunningOutbox
@@ -113,7 +113,6 @@ export async function createStage(overrides: Partial<Settings> = {}): Promise<St
       db,
       outbox,
       keys,
-      hasher,
       log,
       metrics: createRegistry(),
       sts: {
