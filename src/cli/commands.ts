@@ -24,6 +24,7 @@ const serve: Command = {
     'port-gateway': 'text',
     'port-audit': 'text',
   },
+  offers: { flags: { role: ['all', 'sts', 'gateway', 'coordinator', 'audit', 'control'] } },
   load: async () => (await import('./serve.ts')).serve,
 }
 
@@ -131,6 +132,72 @@ const run: Command = {
   load: async () => (await import('./run/run.ts')).run,
 }
 
+const shell: Command = {
+  name: 'shell',
+  group: 'OPERATOR',
+  summary: 'the API by hand, with completion',
+  synopsis: '',
+  details: [
+    'Lines: /api [METHOD] <path> [json], /zone [id or slug], /status, /whoami, /login, /logout, /help, /quit.',
+    'Tab completes commands, methods, paths and zones. From a pipe it runs line by line and ends',
+    'with 1 at the first that fails.',
+    '',
+    'Example: echo "/api zones" | caracal shell',
+  ],
+  flags: {},
+  load: async () => (await import('./api/shell.ts')).shell,
+}
+
+const auth: Command = {
+  name: 'auth',
+  group: 'OPERATOR',
+  summary: 'log in to a server, and see as whom',
+  synopsis: 'login|status|logout [--server URL] [--token -] [--user NAME [--password-stdin]] [--json]',
+  details: [
+    '--server URL       default CARACAL_API_URL, else http://localhost:3000',
+    '--token -          read the admin token from stdin instead of a prompt',
+    '--user NAME        log in as a service account, with a password from a prompt',
+    '--password-stdin   read that password from stdin',
+    '--json             machine output of status',
+    '',
+    'Tokens are looked for in CARACAL_ADMIN_TOKEN, CARACAL_ADMIN_TOKEN_FILE, the saved login, and the',
+    'secrets of a server on this host.',
+    '',
+    'Example: caracal auth login --token - < admin-token',
+  ],
+  flags: { server: 'text', token: 'text', user: 'text', 'password-stdin': 'switch', json: 'switch' },
+  offers: { words: ['login', 'status', 'logout'] },
+  load: async () => (await import('./api/auth.ts')).auth,
+}
+
+const api: Command = {
+  name: 'api',
+  group: 'OPERATOR',
+  summary: 'one authenticated request of the API, for scripts',
+  synopsis: '[METHOD] <path> [json|@file|-]',
+  details: [
+    'A path without a leading / is of /v1. The body of the answer goes to stdout, its status to stderr.',
+    'Exit 0 for 2xx, 1 for any other answer, 2 when the server cannot be reached.',
+    '',
+    'Example: caracal api POST zones \'{"name":"Acme"}\'',
+  ],
+  flags: {},
+  verbatim: true,
+  offers: { words: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] },
+  load: async () => (await import('./api/api.ts')).api,
+}
+
+const completion: Command = {
+  name: 'completion',
+  group: 'OPERATOR',
+  summary: 'print a completion script for a shell',
+  synopsis: 'bash|zsh|fish|powershell',
+  details: ['Example: source <(caracal completion bash)'],
+  flags: {},
+  offers: { words: ['bash', 'zsh', 'fish', 'powershell'] },
+  load: async () => (await import('./completion.ts')).completion,
+}
+
 const version: Command = {
   name: 'version',
   group: 'STACK',
@@ -141,4 +208,17 @@ const version: Command = {
   load: async () => (await import('./version.ts')).version,
 }
 
-export const commands: readonly Command[] = [serve, migrate, status, healthcheck, version, demo, run, audit]
+export const commands: readonly Command[] = [
+  serve,
+  migrate,
+  status,
+  healthcheck,
+  version,
+  demo,
+  run,
+  audit,
+  shell,
+  auth,
+  api,
+  completion,
+]

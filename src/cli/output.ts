@@ -21,6 +21,8 @@ export interface OutputStream {
 export interface Output {
   /** One line on stdout, as it is apart from secrets. */
   line(text: string): void
+  /** On stdout exactly as it is: data that was asked for. */
+  raw(text: string): void
   /** One line on stderr. */
   errorLine(text: string): void
   /** A marked line: `fail` and `warn` on stderr, the others on stdout. */
@@ -44,6 +46,9 @@ export function createOutput(env: Environment, stdout: OutputStream, stderr: Out
     paint(stream, marks[mark].colour, wide ? marks[mark].wide : marks[mark].ascii)
   return {
     line: (text) => write(stdout, text),
+    raw(text) {
+      stdout.write(text)
+    },
     errorLine: (text) => write(stderr, text),
     status(mark, text) {
       const stream = mark === 'fail' || mark === 'warn' ? stderr : stdout

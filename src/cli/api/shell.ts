@@ -1,0 +1,198 @@
+/** `caracal shell`: the API by hand, with completion; from a pipe, line by line (sdk-cli-console §12.10). */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { configDirectory } from '../../sdk/config/directory.ts'
+import { UsageError } from '../arguments.ts'
+import type { Invocation } from '../command.ts'
+import { status as statusCommand } from '../status.ts'
+import { auth, whoAmI } from './auth.ts'
+import { type ApiKnowledge, completeLine, createApiKnowledge } from './complete.ts'
+import { findAccess } from './login-file.ts'
+import { parseApiLine, prettyBody, requestLine, sendApiLine, statusLine } from './request.ts'
+
+const help = [
+  '/api [METHOD] <path> [json]   call the API; a path without / is of /v1, {zone} is the selected zone',
+  '/zone [id or slug]            select a zone, or show which is selected',
+  '/status                       health of the services',
+  '/whoami                       whom the server takes you for',
+  '/login, /logout               as caracal auth',
+  '/help, /quit',
+].join('\n')
+
+interface Shell {
+  readonly invocation: Invocation
+  readonly known: ApiKnowledge
+  zone: string | undefined
+  quit: boolean
+}
+
+export async function shell(invocation: Invocation): Promise<number> {
+  const { env, cwd } = invocation
+  const known = createApiKnowledge(() => findAccess(env, cwd))
+  const state: Shell = { invocation, known, zone: undefined, quit: false }
+  return process.stdin.isTTY ? interactive(state) : piped(state)
+}
+
+/** Ends with 1 at the first line that fails. */
+async function piped(state: Shell): Promise<number> {
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line.trim() === '' || line.trimStart().startsWith('#')) continue
+    if (!(await runLine(state, line))) return 1
+    if (state.quit) break
+  }
+  return 0
+}
+
+function interactive(state: Shell): Promise<number> {
+  const { env, out } = state.invocation
+  const historyPath = join(configDirectory(env), 'history')
+  const lines = createInterface({
+    input: process.stdin,
+    output: process.stdout,
+    prompt: 'caracal> ',
+    history: existsSync(historyPath)
+      ? readFileSync(historyPath, 'utf8').split('\n').filter(Boolean).reverse()
+      : [],
+    historySize: 1000,
+    completer: (line: string, done: (error: null, result: [string[], string]) => void) => {
+      completeLine(line, state.known).then(
+        (result) => done(null, result),
+        () => done(null, [[], line]),
+      )
+    },
+  })
+  const kept: string[] = existsSync(historyPath)
+    ? readFileSync(historyPath, 'utf8').split('\n').filter(Boolean)
+    : []
+  return new Promise((resolve) => {
+    let turn: Promise<unknown> = Promise.resolve()
+    lines.on('line', (line) => {
+      if (line.trim() !== '' && !looksSecret(line)) kept.push(line)
+      turn = turn.then(async () => {
+        if (line.trim() !== '') await runLine(state, line)
+        if (state.quit) lines.close()
+        else lines.prompt()
+      })
+    })
+    lines.on('SIGINT', () => {
+      process.stdout.write('\n')
+      out.line('/quit leaves the shell')
+      lines.write(null, { ctrl: true, name: 'u' })
+      lines.prompt()
+    })
+    lines.on('close', () => {
+      void turn.then(() => {
+        keepHistory(historyPath, kept)
+        resolve(0)
+      })
+    })
+    lines.prompt()
+  })
+}
+
+/** Lines that carry a secret are not written down. */
+export function looksSecret(line: string): boolean {
+  return /secret|token|password|api_key/i.test(line)
+}
+
+function keepHistory(path: string, lines: readonly string[]): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    writeFileSync(path, `${lines.slice(-1000).join('\n')}\n`, { mode: 0o600 })
+  } catch {
+    // A shell without a memory is still a shell.
+  }
+}
+
+/** Whether the line did what it should. */
+async function runLine(state: Shell, line: string): Promise<boolean> {
+  const { out } = state.invocation
+  const [command = '', ...words] = line.trim().split(/\s+/)
+  try {
+    switch (command) {
+      case '/api':
+        return await callApi(state, line.trim().slice('/api'.length).trim())
+      case '/zone':
+        return await selectZone(state, words[0])
+      case '/status':
+        return (await statusCommand(withWords(state.invocation, []))) === 0
+      case '/whoami':
+        return await tellWho(state)
+      case '/login':
+      case '/logout':
+        state.known.forget()
+        return (await auth(withWords(state.invocation, [command.slice(1), ...words]))) === 0
+      case '/help':
+        out.line(help)
+        return true
+      case '/quit':
+      case '/q':
+      case 'quit':
+      case 'exit':
+        state.quit = true
+        return true
+      default:
+        out.status('fail', `unknown line: ${command} (try /help)`)
+        return false
+    }
+  } catch (error) {
+    out.status('fail', error instanceof Error ? error.message : String(error))
+    return false
+  }
+}
+
+async function callApi(state: Shell, text: string): Promise<boolean> {
+  const { env, cwd, out } = state.invocation
+  // The body keeps its spaces; only method and path are words.
+  const [, first = '', rest = ''] = /^(\S+)\s*(.*)$/s.exec(text) ?? []
+  const words = /^[A-Za-z]+$/.test(first) && rest !== '' ? [first, ...splitOnce(rest)] : splitOnce(text)
+  const line = parseApiLine(words, state.zone)
+  const access = findAccess(env, cwd)
+  if (access === null) throw new Error('not logged in: /login')
+  out.line(out.dim(requestLine(line)))
+  const answer = await sendApiLine(access, line).catch((error: unknown) => {
+    throw error instanceof UsageError ? error : new Error(`${access.server} cannot be reached`)
+  })
+  out.line(out.dim(statusLine(answer)))
+  if (answer.body !== '') out.raw(`${prettyBody(answer.body)}\n`)
+  return answer.status >= 200 && answer.status < 300
+}
+
+function splitOnce(text: string): string[] {
+  const [, path = '', body = ''] = /^(\S+)\s*(.*)$/s.exec(text) ?? []
+  return body === '' ? [path] : [path, body]
+}
+
+async function selectZone(state: Shell, wanted: string | undefined): Promise<boolean> {
+  const { out } = state.invocation
+  const zones = await state.known.zones()
+  if (wanted === undefined) {
+    for (const zone of zones)
+      out.line(`${zone.id === state.zone ? '*' : ' '} ${zone.id}  ${zone.slug}  ${zone.name}`)
+    return true
+  }
+  const zone = zones.find(({ id, slug }) => id === wanted || slug === wanted)
+  if (zone === undefined) {
+    out.status('fail', `there is no zone ${wanted}`)
+    return false
+  }
+  state.zone = zone.id
+  out.status('ok', `zone ${zone.id} ${zone.name}`)
+  return true
+}
+
+async function tellWho(state: Shell): Promise<boolean> {
+  const { env, cwd, out } = state.invocation
+  const access = findAccess(env, cwd)
+  if (access === null) throw new Error('not logged in: /login')
+  const known = await whoAmI(access.server, access.token)
+  out.line(
+    known.outcome === 'valid' ? `${known.name} at ${access.server}` : `${known.outcome} at ${access.server}`,
+  )
+  return known.outcome === 'valid'
+}
+
+function withWords(invocation: Invocation, positional: readonly string[]): Invocation {
+  return { ...invocation, words: positional, arguments: { values: {}, switches: new Set(), positional } }
+}
