@@ -5,10 +5,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Hono } from 'hono'
+import { type RoleName, roleNames } from '../config/roles.ts'
 import type { Job } from './jobs/job.ts'
 
-export const roleNames = ['sts', 'control', 'coordinator', 'audit', 'gateway'] as const
-export type RoleName = (typeof roleNames)[number]
+export { type RoleName, roleNames }
 
 /** Body and status of `/health` or `/ready`, in the wire form of the role (storage-and-operations §12). */
 export interface HealthReport {

@@ -35,15 +35,17 @@ function onPostgres(db: Database, log: Logger): Drivers {
 
 async function onRedis(url: string, settings: Settings, db: Database, log: Logger): Promise<Drivers> {
   // The client is large and most processes of a small deployment never need it.
-  const [{ createRedisBus }, { createRedisEphemera }] = await Promise.all([
+  const [{ createRedisBus }, { createRedisEphemera }, { warnOfEviction }] = await Promise.all([
     import('../platform/bus/redis.ts'),
     import('../platform/ephemera/redis.ts'),
+    import('../platform/ephemera/redis-eviction.ts'),
   ])
   const bus = createRedisBus({ url, log, settings })
   const ephemera = createRedisEphemera({ url, db, log, settings })
   const drivers: Drivers = { bus, ephemera, jobs: [], ...closing(bus, ephemera) }
   try {
     await untilAnswered(() => Promise.all([bus.ping(), ephemera.ping()]), settings.SHUTDOWN_GRACE_MS, log)
+    await warnOfEviction({ url, log, settings })
     return drivers
   } catch (error) {
     await drivers[Symbol.asyncDispose]()
