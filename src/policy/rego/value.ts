@@ -274,7 +274,23 @@ export function toJson(value: Value): unknown {
   if (value instanceof RegoSet) return value.sorted.map(toJson)
   const json: Record<string, unknown> = Object.create(null)
   for (const [key, member] of entriesOf(value as PlainObject | RegoObject)) {
-    json[typeof key === 'string' ? key : JSON.stringify(toJson(key))] = toJson(member)
+    json[keyText(key)] = toJson(member)
   }
   return json
+}
+
+/** A key of a JSON object: strings as they are, anything else its JSON text, members sorted by their keys. */
+function keyText(key: Value): string {
+  return typeof key === 'string' ? key : jsonText(key)
+}
+
+function jsonText(value: Value): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (value instanceof WideNumber) return JSON.stringify(value.toNumber())
+  if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`
+  if (value instanceof RegoSet) return `[${value.sorted.map(jsonText).join(',')}]`
+  const members = entriesOf(value as PlainObject | RegoObject)
+    .map(([key, member]) => [keyText(key), jsonText(member)] as const)
+    .sort(([a], [b]) => compareStrings(a, b))
+  return `{${members.map(([key, text]) => `${JSON.stringify(key)}:${text}`).join(',')}}`
 }
