@@ -52,7 +52,8 @@ describe.skipIf(found.path === null)('random modules', () => {
             tally.values += 1
           } else tally[ours.kind === 'failed' ? 'failed' : 'refused'] += 1
         }),
-        { numRuns: runs, ...seed },
+        // Shrinking asks the reference implementation thousands of times: only on request.
+        { numRuns: runs, endOnFailure: process.env.POLICY_DIFFERENTIAL_SHRINK !== 'true', ...seed },
       )
     },
     30_000 + runs * 100,
@@ -62,7 +63,7 @@ describe.skipIf(found.path === null)('random modules', () => {
 function isTypeError(answer: OpaAnswer): boolean {
   // A type error that only the whole query shows is reported without its code.
   if (answer.kind === 'failed') return answer.message.includes('compiler has errors')
-  return answer.kind === 'refused' && answer.codes.every((code) => code === 'rego_type_error')
+  return answer.kind === 'refused' && answer.codes.includes('rego_type_error')
 }
 
 test.runIf(found.path === null)('the random comparison is skipped', () => {
