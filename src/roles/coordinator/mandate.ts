@@ -42,8 +42,12 @@ export async function readMandate(
 }
 
 /** As `readMandate`, for session mandates only: gateway and resource mandates are no credential here. */
-export async function readSessionMandate(rules: MandateRules, token: string): Promise<Mandate | null> {
-  const mandate = await readMandate(rules, token)
+export async function readSessionMandate(
+  rules: MandateRules,
+  token: string,
+  zoneId: string | null = null,
+): Promise<Mandate | null> {
+  const mandate = await readMandate(rules, token, zoneId)
   return mandate?.claims.use === 'session' ? mandate : null
 }
 

@@ -12,6 +12,7 @@ import type { CoordinatorContext } from './deps.ts'
 import { edgeCreated, started } from './events.ts'
 import { type Claim, claimKey, unlessInactive } from './idempotency.ts'
 import { chooseInherited, mirrorOf } from './inherit.ts'
+import type { Mandate } from './mandate.ts'
 import { refuse } from './refusal.ts'
 import { type SessionIdentity, startedView } from './session-view.ts'
 import { withSpawnLease } from './spawn-lease.ts'
@@ -20,7 +21,7 @@ import { readEpoch } from './store/epochs.ts'
 import { lockSpawn, lockZone } from './store/locks.ts'
 import { insertSession, isSessionLive, type NewSession } from './store/sessions.ts'
 import { findParentForUpdate, type ParentRow, readStartFacts, type StartFacts } from './store/start-facts.ts'
-import { checkSubjectProof } from './subject-proof.ts'
+import { checkSubjectProof, readProof } from './subject-proof.ts'
 
 export interface StartRequest {
   readonly requestId: string
@@ -49,6 +50,7 @@ export async function startSession(deps: CoordinatorContext, request: StartReque
   const { zoneId, authorityRecordId } = request.caller
   const recordId = request.subjectSessionId ?? authorityRecordId
   if (recordId === null) throw refuse('subject_session_id_required')
+  const proof = await readProof(deps, request)
   return withSpawnLease(deps, zoneId, () =>
     deps.db.transaction(async (tx) => {
       const claim = await claimStart(deps, tx, request)
@@ -56,18 +58,24 @@ export async function startSession(deps: CoordinatorContext, request: StartReque
         const live = await isSessionLive(tx, zoneId, claim.receipt.resource_id)
         return { body: unlessInactive(claim.receipt, live, 'session'), replayed: true }
       }
-      const body = await insertStarted(deps, tx, request, recordId, claim)
+      const body = await insertStarted(deps, tx, request, { recordId, proof, claim })
       return { body, replayed: false }
     }),
   )
+}
+
+/** What a start stands on, known before its facts are read. */
+interface Basis {
+  readonly recordId: string
+  readonly proof: Mandate | null
+  readonly claim: Claim | null
 }
 
 async function insertStarted(
   deps: CoordinatorContext,
   tx: Tx,
   request: StartRequest,
-  recordId: string,
-  claim: Claim | null,
+  { recordId, proof, claim }: Basis,
 ): Promise<Record<string, unknown>> {
   const { settings } = deps
   const { zoneId } = request.caller
@@ -86,7 +94,7 @@ async function insertStarted(
   if (record === null) {
     throw refuse('session_not_found', { body: { detail: 'the subject authority record is not active' } })
   }
-  await checkSubjectProof(deps, request, recordId, record)
+  checkSubjectProof(deps, request, recordId, record, proof)
   checkCapacity(deps, facts)
   const depth = checkParent(deps, request, parent)
   const inherited = inherits ? chooseInherited(inbound, request.inheritParentEdgeId) : null

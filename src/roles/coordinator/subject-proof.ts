@@ -5,11 +5,11 @@
 import type { Settings } from '../../config/env.ts'
 import type { Claims } from '../../platform/jose/compact.ts'
 import type { Caller } from './caller.ts'
-import { type MandateRules, readSessionMandate } from './mandate.ts'
+import { type Mandate, type MandateRules, readSessionMandate } from './mandate.ts'
 import { refuse } from './refusal.ts'
 import type { AuthorityRecord } from './store/references.ts'
 
-export interface ProofDeps extends MandateRules {
+export interface ProofDeps {
   readonly settings: Pick<Settings, 'COORDINATOR_SUBJECT_PROOF'>
 }
 
@@ -26,26 +26,31 @@ const absentInUserMandate = [
   'target_session_id',
 ]
 
+/** The user's mandate, null for none that is valid. Called before any lock is held: it may have to fetch keys. */
+export async function readProof(
+  rules: MandateRules,
+  { caller, subjectToken }: ProofRequest,
+): Promise<Mandate | null> {
+  return subjectToken === null ? null : readSessionMandate(rules, subjectToken, caller.zoneId)
+}
+
 /** Throws 403 `subject_proof_application_mismatch` or 401 `invalid_subject_proof`. */
-export async function checkSubjectProof(
+export function checkSubjectProof(
   deps: ProofDeps,
   request: ProofRequest,
   recordId: string,
   record: AuthorityRecord,
-): Promise<void> {
+  proof: Mandate | null,
+): void {
   if (recordId === request.caller.authorityRecordId) return
   if (record.session_type === 'application') {
     if (record.subject_id === request.applicationId) return
     throw refuse('subject_proof_application_mismatch')
   }
-  if (request.subjectToken === null) {
-    if (deps.settings.COORDINATOR_SUBJECT_PROOF === 'if_present') return
-    throw refuse('invalid_subject_proof')
-  }
-  const mandate = await readSessionMandate(deps, request.subjectToken)
-  if (mandate === null || mandate.zoneId !== request.caller.zoneId) throw refuse('invalid_subject_proof')
-  if (mandate.claims.client_id !== request.applicationId) throw refuse('subject_proof_application_mismatch')
-  if (!isUserMandateFor(mandate.claims, recordId)) throw refuse('invalid_subject_proof')
+  if (request.subjectToken === null && deps.settings.COORDINATOR_SUBJECT_PROOF === 'if_present') return
+  if (proof === null) throw refuse('invalid_subject_proof')
+  if (proof.claims.client_id !== request.applicationId) throw refuse('subject_proof_application_mismatch')
+  if (!isUserMandateFor(proof.claims, recordId)) throw refuse('invalid_subject_proof')
 }
 
 function isUserMandateFor(claims: Claims, recordId: string): boolean {

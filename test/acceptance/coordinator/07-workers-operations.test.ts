@@ -235,6 +235,7 @@ describe('workers and operations (coordinator §18 W)', () => {
       status: 503,
       body: { error: 'postgres_unreachable', dependency: 'postgres' },
     })
+    expect((await peer.call('GET', '/metrics', { bearer: z.op })).status).toBe(200)
     await using redis = createRedisEphemera({
       url: 'redis://127.0.0.1:1',
       db: z.stage.store.db,
