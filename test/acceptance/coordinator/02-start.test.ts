@@ -154,6 +154,17 @@ describe('start (coordinator §18 S)', () => {
     )
   })
 
+  it('S8 the proof may be waived, but never forged', async () => {
+    await using lax = await openScene({ COORDINATOR_SUBJECT_PROOF: 'if_present' })
+    const record = await lax.userRecord()
+    const withProof = (subject_token?: string) =>
+      lax.call('POST', '/agents', {
+        json: { application_id: lax.a, subject_session_id: record, subject_token },
+      })
+    expect((await withProof()).status).toBe(201)
+    expect(await withProof('not.a.mandate')).toMatchObject(refusal(401, 'invalid_subject_proof'))
+  })
+
   it('S9 the eleventh child of a parent: session_children_limit_exceeded', async () => {
     const parent = await z.start()
     for (let child = 0; child < 10; child += 1) await z.start({ parent_id: parent })
