@@ -6,6 +6,7 @@
  *   --only a,b  sections by name
  */
 import { parseArgs } from 'node:util'
+import { type IngestMeasured, measureIngest } from './audit-ingest.ts'
 import { closedLoop, type Measured, type Operation } from './closed-loop.ts'
 import { bareProxyHop, signAndVerifyMicros } from './floors.ts'
 import {
@@ -70,12 +71,18 @@ await section('session', [1, 16], startAndTerminate)
 await section('delegate', [1, 16], async (at) => delegate(at, await sessionPairs(at)))
 await section('invoke', [1, 16], async (at) => enqueueAndComplete(at, await services(at)))
 
+const audit =
+  only === undefined || only.includes('audit') ? await measureIngest(values.quick ? 20_000 : 100_000) : null
+
 console.log('')
+if (audit !== null) reportIngest(audit)
 console.log(
   `start to ready ${Math.round(server.startMs)} ms · resident ${mb(idleBytes)} idle, ${mb(server.residentBytes())} after`,
 )
 console.log(`floor: one ES256 signature and verification ${floors.signAndVerifyMicros.toFixed(0)} µs`)
-console.log(JSON.stringify({ node: process.version, startMs: server.startMs, idleBytes, floors, rows }))
+console.log(
+  JSON.stringify({ node: process.version, startMs: server.startMs, idleBytes, floors, rows, audit }),
+)
 if (rows.some((row) => Object.keys(row.errors).length > 0)) process.exitCode = 1
 
 function header(): void {
@@ -96,6 +103,20 @@ function report(row: Row): void {
       `   ${errors.join('; ') || '-'}`,
     ].join(''),
   )
+}
+
+function reportIngest(one: IngestMeasured): void {
+  const rate = (perSecond: number) => `${perSecond.toFixed(0)}/s`
+  const micros = (value: number) => `${value.toFixed(0)} µs`
+  const ratio = (one.ingestedPerSecond / one.bareInsertsPerSecond).toFixed(2)
+  console.log(
+    `audit: one zone takes ${rate(one.ingestedPerSecond)}, ${ratio} of the bare insert (${rate(one.bareInsertsPerSecond)})`,
+  )
+  console.log(`  CPU for one event: ${micros(one.ingestMicros)} here, ${micros(one.storeMicros)} in Postgres`)
+  console.log(
+    `  producer: ${micros(one.emitMicros)} in emit, ${micros(one.producerMicros)} of CPU to accepted by the bus, ${rate(one.publishedPerSecond)}`,
+  )
+  console.log(`  verification: ${rate(one.verifiedPerSecond)}, ${one.findings} findings`)
 }
 
 function mb(bytes: number): string {

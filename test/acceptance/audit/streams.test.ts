@@ -30,7 +30,7 @@ it('exports a zone as NDJSON, every event once and in chain order', async () => 
     .split('\n')
     .map((line) => JSON.parse(line) as { chain_seq: number })
   expect(lines.map((line) => line.chain_seq)).toEqual(Array.from({ length: 1201 }, (_, n) => n + 1))
-  expect(lines[0]).toMatchObject({ zone_id: 'zone-e', prev_content_sha256: null, request_id: 'req-0' })
+  expect(lines[0]).toMatchObject({ zone_id: 'zone-e', prev_content_sha256: null })
 })
 
 it('exports CSV no spreadsheet runs', async () => {

@@ -1,7 +1,8 @@
 /**
  * Appends authentic events to their zones' chains. Round trips: one for the canonical JSON
- * of the whole batch, then per zone lock + read (2), one insert, commit. Many events share
- * one zone lock. Zones are taken in ascending order so that two replicas cannot deadlock.
+ * of the whole batch, then per zone lock and reads together, one insert, commit. Many events share
+ * one zone lock; a transaction takes one such lock only, so several zones go side by side and two
+ * replicas cannot deadlock.
  */
 import type { Database, Tx } from '../../../platform/db/port.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
@@ -21,6 +22,8 @@ import type { IncomingEvent } from './classify.ts'
 
 /** `stored` and `duplicate` may be acknowledged; `tampered` goes to the dead letters. */
 export type Appended = 'stored' | 'duplicate' | 'tampered'
+
+const zonesAtOnce = 4
 
 interface Prepared {
   readonly event: IncomingEvent
@@ -46,11 +49,19 @@ export async function appendEvents(
     byZone.set(event.zoneId, list)
   })
   const outcomes = new Map<IncomingEvent, Appended>()
-  for (const zoneId of [...byZone.keys()].sort()) {
-    const prepared = byZone.get(zoneId) ?? []
-    const appended = await db.transaction((tx) => appendToZone(tx, key, zoneId, prepared))
-    for (const [event, outcome] of appended) outcomes.set(event, outcome)
+  const waiting = [...byZone]
+  const work = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [zoneId, prepared] = next
+      const appended = await db.transaction((tx) => appendToZone(tx, key, zoneId, prepared))
+      for (const [event, outcome] of appended) outcomes.set(event, outcome)
+    }
   }
+  // All of them are awaited before one failure is told: no append goes on behind the caller's back.
+  const workers = await Promise.allSettled(
+    Array.from({ length: Math.min(zonesAtOnce, waiting.length) }, work),
+  )
+  for (const worker of workers) if (worker.status === 'rejected') throw worker.reason
   return outcomes
 }
 
@@ -60,8 +71,9 @@ async function appendToZone(
   zoneId: string,
   prepared: readonly Prepared[],
 ): Promise<Map<IncomingEvent, Appended>> {
-  await lockChain(tx, zoneId)
-  const [known, head] = await Promise.all([
+  // Sent together, run one after the other: what is read is read under the lock, each with its own snapshot.
+  const [, known, head] = await Promise.all([
+    lockChain(tx, zoneId),
     storedHashes(
       tx,
       prepared.map(({ form }) => keyOf(form)),

@@ -9,7 +9,7 @@ import type { Database } from '../../../platform/db/port.ts'
 import type { JobContext } from '../../../platform/jobs/job.ts'
 import { type ProcessDeps, processEntries } from './process.ts'
 
-const batchSize = 500
+const batchSize = 1_000
 const blockMs = 5_000
 const backOffMs = 1_000
 
@@ -34,6 +34,8 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
   const { group, log, name } = deps
   const stop = new AbortController()
   let healthy = false
+  /** Own entries first: they were in hand when this consumer, or its store, went away. */
+  let positionedOnce = false
 
   async function positioned(): Promise<void> {
     positionedOnce = true
@@ -41,12 +43,11 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
     await drain(() => group.reclaim({ consumer: name, minIdleMs: 0, count: batchSize, ownOnly: true }))
   }
 
-  /** Own entries first: they were in hand when this consumer, or its store, went away. */
-  let positionedOnce = false
-
   async function handle(entries: readonly ClaimedEntry[]): Promise<void> {
     if ((await processEntries(deps, entries)) === 'interrupted') positionedOnce = false
   }
+
+  const readNext = () => group.read({ consumer: name, count: batchSize, blockMs, signal: stop.signal })
 
   async function drain(next: () => Promise<ClaimedEntry[]>): Promise<void> {
     let last = ''
@@ -68,8 +69,16 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
         if (!positionedOnce) await positioned()
         ready = true
         healthy = true
-        const entries = await group.read({ consumer: name, count: batchSize, blockMs, signal: stop.signal })
-        if (entries.length > 0) await handle(entries)
+        for (let entries = await readNext(); entries.length > 0; ) {
+          // While there is a backlog, the next batch is fetched as this one is stored.
+          const next = entries.length === batchSize ? readNext() : null
+          next?.catch(() => undefined)
+          await handle(entries)
+          if (next === null) break
+          entries = await next
+          // What was fetched meanwhile is among the own entries that are read again.
+          if (!positionedOnce) break
+        }
       } catch (error) {
         if (stop.signal.aborted) return
         if (error instanceof GroupLost) {

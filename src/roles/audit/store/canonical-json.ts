@@ -10,17 +10,20 @@ export interface CanonicalJson {
 /**
  * Asks Postgres for its own spelling of the JSON members, one row for each text, in order.
  * It is never emulated: the hash must cover what a reader gets back. One round trip, no locks.
+ * The texts are JSON objects and travel as one array that is read once, member by member: parsing
+ * each of them for each member costs three times as much.
  */
 export async function canonicalJson(db: Queryable, texts: readonly string[]): Promise<CanonicalJson[]> {
   const rows = await db.sql<CanonicalJson[]>`
     select
-      nullif(event -> 'determining_policies_json', 'null'::jsonb)::text as "determiningPolicies",
-      nullif(event -> 'diagnostics_json', 'null'::jsonb)::text as "diagnostics",
-      nullif(event -> 'metadata_json', 'null'::jsonb)::text as "metadata"
-    from (
-      select value::jsonb as event, position
-      from unnest(${texts as string[]}::text[]) with ordinality as given(value, position)
-    ) as parsed
-    order by position`
+      nullif(determining_policies_json, 'null'::jsonb)::text as "determiningPolicies",
+      nullif(diagnostics_json, 'null'::jsonb)::text as "diagnostics",
+      nullif(metadata_json, 'null'::jsonb)::text as "metadata"
+    from rows from (
+      json_to_recordset(${`[${texts.join(',')}]`}::text::json) as (
+        determining_policies_json jsonb, diagnostics_json jsonb, metadata_json jsonb
+      )
+    ) with ordinality
+    order by ordinality`
   return [...rows]
 }
