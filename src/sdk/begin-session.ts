@@ -46,14 +46,15 @@ export async function beginSession(
   const idempotency = idempotencyOf(options.idempotencyKey)
   const ttlSeconds = lifecycle === 'service' ? undefined : (options.ttlSeconds ?? core.defaultTtlSeconds)
   if (ttlSeconds !== undefined) assertPositiveInteger(ttlSeconds, 'ttlSeconds')
-  const parent = currentContext()
+  const ambient = currentContext()
+  const { zoneId, applicationId } = await core.identity()
+  const parent = isForeign(ambient, zoneId, applicationId) ? undefined : ambient
   const parentId = parentOf(options.parentSessionId, parent)
   const trace: Trace = {
-    traceId: traceIdOf(options.traceId, parent),
-    traceFlags: parent?.traceFlags,
-    traceState: parent?.traceState,
+    traceId: traceIdOf(options.traceId, ambient),
+    traceFlags: ambient?.traceFlags,
+    traceState: ambient?.traceState,
   }
-  const { zoneId, applicationId } = await core.identity()
   const tokens = parent?.tokenSource ?? core.rootTokens
   const metadata = options.task === undefined ? options.metadata : { ...options.metadata, task: options.task }
 
@@ -121,7 +122,7 @@ export async function beginSession(
       parentDelegationId: edge === null ? undefined : parent?.delegationId,
       subjectAuthorityRecordId: options.subjectAuthorityRecordId ?? parent?.subjectAuthorityRecordId,
       ...trace,
-      baggage: parent?.baggage,
+      baggage: ambient?.baggage,
       hop: (parent?.hop ?? 0) + (edge === null ? 0 : 1),
       ownToken: true,
       tokenSource: tokens,
@@ -169,6 +170,11 @@ async function narrow(
       }),
   )
   return delegationId
+}
+
+/** Another application's client of this process is at work: its session is no parent of ours. */
+function isForeign(context: CaracalContext | undefined, zoneId: string, applicationId: string): boolean {
+  return context?.ownToken === true && (context.zoneId !== zoneId || context.applicationId !== applicationId)
 }
 
 function parentOf(given: string | undefined, context: CaracalContext | undefined): string | undefined {
