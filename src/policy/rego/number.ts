@@ -20,6 +20,20 @@ export class WideNumber {
   toNumber(): number {
     return Number(`${this.digits}e${this.exponent}`)
   }
+
+  /** All digits; a fraction from a million on, or below 0.0001, with an exponent. */
+  toString(): string {
+    const sign = this.digits < 0n ? '-' : ''
+    const digits = (this.digits < 0n ? -this.digits : this.digits).toString()
+    if (this.exponent >= 0) return `${sign}${digits}${'0'.repeat(this.exponent)}`
+    const power = digits.length - 1 + this.exponent
+    if (power < -4 || power >= 6) {
+      const fraction = digits.length > 1 ? `.${digits.slice(1)}` : ''
+      return `${sign}${digits.charAt(0)}${fraction}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`
+    }
+    const padded = digits.padStart(1 - this.exponent, '0')
+    return `${sign}${padded.slice(0, this.exponent)}.${padded.slice(this.exponent)}`
+  }
 }
 
 export type Numeric = number | WideNumber

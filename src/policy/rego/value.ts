@@ -286,7 +286,7 @@ function keyText(key: Value): string {
 
 function jsonText(value: Value): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  if (value instanceof WideNumber) return JSON.stringify(value.toNumber())
+  if (value instanceof WideNumber) return value.toString()
   if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`
   if (value instanceof RegoSet) return `[${value.sorted.map(jsonText).join(',')}]`
   const members = entriesOf(value as PlainObject | RegoObject)
