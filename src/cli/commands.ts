@@ -44,6 +44,48 @@ const migrate: Command = {
   load: async () => (await import('./migrate.ts')).migrate,
 }
 
+const up: Command = {
+  name: 'up',
+  group: 'STACK',
+  summary: 'start the server in the background and wait until it is ready',
+  synopsis: '',
+  details: [
+    'All roles, as caracal serve. Process id, log and the embedded store are kept below CARACAL_HOME',
+    '(such as ~/.local/share/caracal). With DATABASE_URL it migrates first.',
+    '',
+    'Example: caracal up && caracal status',
+  ],
+  flags: {},
+  load: async () => (await import('./background/up.ts')).up,
+}
+
+const down: Command = {
+  name: 'down',
+  group: 'STACK',
+  summary: 'end the server in the background',
+  synopsis: '',
+  details: ['Waits SHUTDOWN_GRACE_MS for its clean end. Data stays.'],
+  flags: {},
+  load: async () => (await import('./background/down.ts')).down,
+}
+
+const logs: Command = {
+  name: 'logs',
+  group: 'STACK',
+  summary: 'show the log of the server in the background',
+  synopsis: '[-f] [--lines n] [--role r]',
+  details: [
+    '-f                 go on as lines are written',
+    '--lines N          how many to begin with (100)',
+    '--role ROLE        only lines of this role',
+    '',
+    'Example: caracal logs -f --role gateway',
+  ],
+  flags: { f: 'switch', lines: 'text', role: 'text' },
+  offers: { flags: { role: ['sts', 'gateway', 'coordinator', 'audit', 'control'] } },
+  load: async () => (await import('./background/logs.ts')).logs,
+}
+
 const status: Command = {
   name: 'status',
   group: 'STACK',
@@ -209,6 +251,9 @@ const version: Command = {
 }
 
 export const commands: readonly Command[] = [
+  up,
+  down,
+  logs,
   serve,
   migrate,
   status,

@@ -11,14 +11,14 @@ import type { Exchanger } from './exchanger.ts'
 import { lifecycleTokens } from './lifecycle-tokens.ts'
 import { fingerprint } from './oauth/token-cache.ts'
 
-export interface AuthorityRequest {
+interface AuthorityRequest {
   readonly resourceId: string
   readonly scopes: readonly string[]
   readonly labels: readonly string[] | undefined
   readonly mandateTtlSeconds: number
 }
 
-export interface ApplicationAuthority {
+interface ApplicationAuthority {
   readonly zoneId: string
   readonly applicationId: string
   readonly sessionId: string

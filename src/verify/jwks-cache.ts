@@ -7,7 +7,7 @@ import { isSecureEnough } from '../sdk/config/urls.ts'
 import { withDeadline } from '../sdk/deadline.ts'
 import { jsonObject, readText } from '../sdk/read-body.ts'
 
-export type KeyLookup = ReturnType<typeof createLocalJWKSet>
+type KeyLookup = ReturnType<typeof createLocalJWKSet>
 
 export interface JwksCache {
   /** The zone's keys; `unknownKey` asks for newer ones than those that are cached. */

@@ -3,7 +3,7 @@ import { jsonObject, readText } from '../../sdk/read-body.ts'
 import type { Access } from './login-file.ts'
 import { httpMethods } from './request.ts'
 
-export const shellCommands = ['/api', '/help', '/login', '/logout', '/quit', '/status', '/whoami', '/zone']
+const shellCommands = ['/api', '/help', '/login', '/logout', '/quit', '/status', '/whoami', '/zone']
 
 export interface ApiKnowledge {
   /** Paths of the OpenAPI document. */
@@ -76,7 +76,7 @@ export async function completeLine(line: string, known: ApiKnowledge): Promise<[
 }
 
 /** The next segment of every known path that goes on from `typed`; `{names}` match what was typed for them. */
-export function pathCandidates(typed: string, paths: readonly string[]): string[] {
+function pathCandidates(typed: string, paths: readonly string[]): string[] {
   const relative = !typed.startsWith('/')
   const absolute = relative ? `/v1/${typed}` : typed
   const given = absolute.split('/')

@@ -95,7 +95,7 @@ export function mergeBindings(...lists: readonly (readonly ResourceBinding[])[])
   )
 }
 
-export function isAbsoluteUrl(text: string): boolean {
+function isAbsoluteUrl(text: string): boolean {
   try {
     return /^https?:$/.test(new URL(text).protocol)
   } catch {

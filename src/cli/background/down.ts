@@ -1,0 +1,30 @@
+/** `caracal down`: ends what `caracal up` started, and waits for its end. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { loadSettings } from '../../config/load.ts'
+import type { Invocation } from '../command.ts'
+import { backgroundFiles, isAlive, removePid, runningPid } from './process.ts'
+
+const slackMs = 2_000
+
+export async function down({ env, cwd, out }: Invocation): Promise<number> {
+  const files = backgroundFiles(env)
+  const pid = runningPid(files)
+  if (pid === null) {
+    removePid(files)
+    out.status('info', 'nothing is running')
+    return 0
+  }
+  const { SHUTDOWN_GRACE_MS: grace } = loadSettings(env, { roles: [], generateSecrets: false, cwd })
+  process.kill(pid, 'SIGTERM')
+  const deadline = performance.now() + grace + slackMs
+  while (isAlive(pid)) {
+    if (performance.now() > deadline) {
+      out.status('fail', `the server (pid ${pid}) did not end within ${grace} ms (SHUTDOWN_GRACE_MS)`)
+      return 1
+    }
+    await sleep(50)
+  }
+  removePid(files)
+  out.status('ok', 'stopped')
+  return 0
+}

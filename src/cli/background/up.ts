@@ -1,0 +1,124 @@
+/** `caracal up`: the server in the background, ready when the command returns (sdk-cli-console §12.2). */
+import { spawn } from 'node:child_process'
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { defaultPorts, type Environment } from '../../config/load.ts'
+import { roleNames } from '../../config/roles.ts'
+import { generatedSecrets } from '../../config/secrets.ts'
+import type { Invocation } from '../command.ts'
+import type { Output } from '../output.ts'
+import {
+  type BackgroundFiles,
+  backgroundFiles,
+  isAlive,
+  lastLines,
+  removePid,
+  runningPid,
+  writePid,
+} from './process.ts'
+
+const readyWithinMs = 120_000
+const tellEveryMs = 10_000
+
+export async function up({ env, cwd, out }: Invocation): Promise<number> {
+  const files = backgroundFiles(env)
+  const running = runningPid(files)
+  if (running !== null) {
+    out.status('info', `already running (pid ${running})`)
+    return waitUntilReady(running, env, files, out)
+  }
+  const environment = { ...env, CARACAL_DATA_DIR: files.data }
+  mkdirSync(files.home, { recursive: true, mode: 0o700 })
+  // The embedded store may run under another account, which must be able to pass through.
+  chmodSync(files.home, 0o711)
+  if (env.DATABASE_URL && (await migrate(environment, cwd)) !== 0) {
+    out.status('fail', 'the schema could not be brought to this release: caracal migrate says more')
+    return 1
+  }
+  const log = openSync(files.log, 'a', 0o600)
+  const child = spawn(process.execPath, [program(), 'serve', '--role', 'all'], {
+    cwd,
+    env: environment,
+    detached: true,
+    stdio: ['ignore', log, log],
+  })
+  closeSync(log)
+  const { pid } = child
+  if (pid === undefined) throw new Error('the server could not be started')
+  child.unref()
+  writePid(files, pid)
+  const code = await waitUntilReady(pid, env, files, out)
+  if (code === 0 && !env.DATABASE_URL && !env.CARACAL_ADMIN_TOKEN)
+    out.status(
+      'info',
+      `administrator token: ${files.data}/secrets/${generatedSecrets.CARACAL_ADMIN_TOKEN.file}`,
+    )
+  return code
+}
+
+function program(): string {
+  const path = process.argv[1]
+  if (path === undefined) throw new Error('this program does not know where it is')
+  return path
+}
+
+function migrate(env: Environment, cwd: string): Promise<number | null> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [program(), 'migrate'], { cwd, env, stdio: 'inherit' })
+    child.once('error', reject)
+    child.once('exit', resolve)
+  })
+}
+
+async function waitUntilReady(
+  pid: number,
+  env: Environment,
+  files: BackgroundFiles,
+  out: Output,
+): Promise<number> {
+  const began = performance.now()
+  let told = ''
+  let toldAt = 0
+  for (;;) {
+    if (!isAlive(pid)) {
+      removePid(files)
+      out.status('fail', 'the server ended while it started; its last lines:')
+      for (const line of lastLines(files, 5)) out.errorLine(`  ${line}`)
+      return 1
+    }
+    const waiting = await notReady(env)
+    if (waiting.length === 0) {
+      out.status('ok', `ready (pid ${pid}), log ${files.log}`)
+      return 0
+    }
+    const now = performance.now()
+    const text = `waiting for ${waiting.join(', ')}`
+    if (text !== told || now - toldAt > tellEveryMs) {
+      out.status('step', text)
+      told = text
+      toldAt = now
+    }
+    if (now - began > readyWithinMs) {
+      out.status('fail', `not ready after ${readyWithinMs / 1000} s: caracal logs says more`)
+      return 1
+    }
+    await sleep(told === '' ? 0 : 250)
+  }
+}
+
+async function notReady(env: Environment): Promise<string[]> {
+  const asked = await Promise.all(
+    roleNames.map(async (role) => {
+      const name = role.toUpperCase()
+      const port = env[`${name}_PORT`] || env[`CARACAL_${name}_PORT`] || defaultPorts[role]
+      try {
+        const response = await fetch(`http://localhost:${port}/ready`, { signal: AbortSignal.timeout(1500) })
+        await response.body?.cancel()
+        return response.ok ? null : role
+      } catch {
+        return role
+      }
+    }),
+  )
+  return asked.filter((role) => role !== null)
+}

@@ -1,0 +1,64 @@
+/** `caracal up`, `logs` and `down` as a person uses them. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, expect, it } from 'vitest'
+import { isAlive } from '../../src/cli/background/process.ts'
+import { roleNames } from '../../src/platform/role.ts'
+import { freePorts } from '../../src/server/free-ports.ts'
+import { runCaracal, startCaracal, workingDirectory } from './process.ts'
+
+let env: Record<string, string> = {}
+let cwd = ''
+const run = (...args: string[]) => runCaracal(args, { env, cwd })
+
+afterEach(() => run('down'))
+
+it('starts, tells, and ends', async () => {
+  cwd = workingDirectory()
+  const listeners = [...roleNames, 'console']
+  const ports = await freePorts(listeners.length)
+  const home = join(cwd, 'home')
+  env = {
+    CARACAL_HOME: home,
+    ...Object.fromEntries(listeners.map((name, at) => [`${name.toUpperCase()}_PORT`, String(ports[at])])),
+  }
+  expect((await run('logs')).code).toBe(1)
+  expect((await run('down')).code).toBe(0)
+
+  const up = await run('up')
+  expect(up.code, up.stderr).toBe(0)
+  expect(up.stdout).toContain('ready (pid')
+  const pid = Number(readFileSync(join(home, 'caracal.pid'), 'utf8'))
+  expect(isAlive(pid)).toBe(true)
+  const again = await run('up')
+  expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining(`already running (pid ${pid})`) })
+
+  // The operator's commands find the token of the server on this host by themselves.
+  env.CARACAL_API_URL = `http://localhost:${ports[listeners.indexOf('control')]}`
+  expect((await run('api', 'zones')).code).toBe(0)
+
+  const logs = await run('logs', '--lines', '500', '--role', 'gateway')
+  const lines = logs.stdout.trim().split('\n')
+  expect(lines.length).toBeGreaterThan(0)
+  for (const line of lines) expect(JSON.parse(line)).toMatchObject({ service: 'gateway' })
+  expect((await run('logs', '--lines', '1')).stdout.trim().split('\n')).toHaveLength(1)
+  const following = startCaracal(['logs', '-f', '--lines', '0'], { env, cwd })
+  const heard = new Promise((resolve) => following.child.stdout?.once('data', resolve))
+  await run('api', 'zones')
+
+  const down = await run('down')
+  expect(down, down.stderr).toMatchObject({ code: 0 })
+  await heard
+  following.child.kill('SIGINT')
+  expect((await following.finished).code).toBe(0)
+  expect(isAlive(pid)).toBe(false)
+  expect(existsSync(join(home, 'caracal.pid'))).toBe(false)
+}, 90_000)
+
+it('says why a server that cannot start does not', async () => {
+  cwd = workingDirectory()
+  env = { CARACAL_HOME: join(cwd, 'home'), CARACAL_MODE: 'nonsense' }
+  const up = await run('up')
+  expect(up.code).toBe(1)
+  expect(up.stderr).toContain('CARACAL_MODE')
+})
