@@ -11,7 +11,6 @@ import { pino } from 'pino'
 import { loadSettings } from '../../src/config/load.ts'
 import { createPostgresBus } from '../../src/platform/bus/postgres.ts'
 import { openDatabase } from '../../src/platform/db/client.ts'
-import { migrate } from '../../src/platform/db/migrate.ts'
 import type { Database } from '../../src/platform/db/port.ts'
 import { APP_ROLE } from '../../src/platform/db/session-role.ts'
 import { startEmbeddedPostgres } from '../../src/platform/embedded/start.ts'
@@ -72,6 +71,9 @@ export async function measureIngest(events: number): Promise<IngestMeasured> {
   const dataDir = await mkdtemp(join(tmpdir(), 'caracal-ingest-'))
   const log = pino({ level: 'error' })
   await using postgres = await startEmbeddedPostgres({ dataDir, log })
+  // The migrations lie beside the built package, not beside this build.
+  const built = new URL('../../../dist/platform/db/migrate.js', import.meta.url)
+  const { migrate } = (await import(built.href)) as typeof import('../../src/platform/db/migrate.ts')
   await migrate(postgres.connection, { log })
   const settings = loadSettings({ CARACAL_MODE: 'dev', CARACAL_DATA_DIR: dataDir, LOG_LEVEL: 'error' })
   const open = () =>

@@ -23,7 +23,7 @@ export interface DeadLetterView {
   readonly source_sig?: string
 }
 
-export interface ReplayCounts {
+interface ReplayCounts {
   readonly scanned: number
   readonly replayed: number
   readonly skipped: number
@@ -40,7 +40,7 @@ export interface DeadLetters {
 const replayableReason = /^(?:transient_exceeded_max_deliveries|pg_permanent_error):/
 
 /** True when the entry may be stored after all. */
-export function isReplayable(entry: StreamEntry): boolean {
+function isReplayable(entry: StreamEntry): boolean {
   return replayableReason.test(entry.fields.reason ?? '') && (entry.fields.src_data ?? '').trim() !== ''
 }
 

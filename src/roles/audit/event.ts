@@ -35,7 +35,7 @@ export interface AuditSink extends AsyncDisposable {
   stats(): Promise<AuditSinkStats>
 }
 
-export interface AuditSinkStats {
+interface AuditSinkStats {
   readonly emitted: number
   readonly dropped: number
   readonly persisted: number

@@ -1,10 +1,10 @@
 /** The door of the audit room. */
-export type { Accepted, AuditEvent, AuditSink, AuditSinkStats } from './event.ts'
+export type { Accepted, AuditEvent, AuditSink } from './event.ts'
 export { auditOutboxEvent } from './frame.ts'
-export { type AuditReceipts, createAuditReceipts, type ReceiptDeps } from './receipts/receipts.ts'
+export { type AuditReceipts, createAuditReceipts } from './receipts/receipts.ts'
 export { type ReceiptVerdict, verifyReceipt } from './receipts/verify-receipt.ts'
 export { type AuditDeps, createAudit } from './role.ts'
-export { type AuditSinkDeps, createAuditSink } from './sink.ts'
+export { createAuditSink } from './sink.ts'
 export type { ChainFinding, ChainReport } from './verify/findings.ts'
 export { verifyAdminChain } from './verify/verify-admin-chain.ts'
 export { verifyChain } from './verify/verify-chain.ts'

@@ -10,13 +10,13 @@ import { join } from 'node:path'
 /** A longer line cannot have been written by us and is skipped when read. */
 const maxLineBytes = 1024 * 1024
 
-export interface JournalFile {
+interface JournalFile {
   readonly path: string
   /** Event texts in the order they were written. */
   readonly lines: readonly string[]
 }
 
-export interface JournalStats {
+interface JournalStats {
   readonly files: number
   readonly bytes: number
   readonly oldestAgeSeconds: number

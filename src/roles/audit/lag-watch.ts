@@ -3,7 +3,7 @@ import type { Settings } from '../../config/env.ts'
 import type { Bus, WorkGroup } from '../../platform/bus/port.ts'
 import { auditDeadLetterStream } from './frame.ts'
 
-export interface Backlog {
+interface Backlog {
   /** Delivered and not acknowledged. */
   readonly pending: number
   readonly undelivered: number

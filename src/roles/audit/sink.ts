@@ -6,6 +6,7 @@
  *
  * One pipelined publish per event-loop tick, nothing is sent twice, nothing waits for a timer.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Bus } from '../../platform/bus/port.ts'
 import type { KeyRing } from '../../platform/keys.ts'
@@ -17,6 +18,8 @@ import { createJournal } from './journal.ts'
 
 const capacity = 10_000
 const batchSize = 1_000
+/** How long a final publish may take before what it carries goes to the journal instead. */
+const flushGraceMs = 3_000
 
 export interface AuditSinkDeps {
   readonly bus: Bus
@@ -44,6 +47,8 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
   let scheduled = false
   let draining: Promise<void> | null = null
   const inFlight = new Set<Promise<void>>()
+  /** Handed to the bus, which has not answered yet. */
+  const unanswered = new Set<Waiting>()
 
   function schedule(): void {
     if (scheduled) return
@@ -68,6 +73,7 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
   }
 
   async function send(batch: readonly Waiting[]): Promise<void> {
+    for (const item of batch) unanswered.add(item)
     const outcomes = await bus
       .publish(batch.map((item) => ({ stream: auditStream, fields: frame(item.id, item.data, keys.audit) })))
       .catch((error: unknown) => {
@@ -76,6 +82,8 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
       })
     const refused: Waiting[] = []
     batch.forEach((item, index) => {
+      // The journal has it by now: closing did not wait for the bus.
+      if (!unanswered.delete(item)) return
       if (outcomes[index]?.ok === true) item.settle('bus')
       else refused.push(item)
     })
@@ -172,7 +180,16 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
 
     async [Symbol.asyncDispose]() {
       flush()
-      await Promise.allSettled([...inFlight])
+      const patience = new AbortController()
+      await Promise.race([
+        Promise.allSettled([...inFlight]),
+        sleep(flushGraceMs, undefined, { signal: patience.signal }).catch(() => undefined),
+      ])
+      patience.abort()
+      // Sent perhaps, and written in any case: the ledger recognises a repeat.
+      const late = [...unanswered]
+      unanswered.clear()
+      if (late.length > 0) await persist(late)
     },
   }
   registerMetrics(

@@ -18,10 +18,10 @@ import { testSettings } from '../../fixtures/settings.ts'
 import { type CuttableProxy, createCuttableProxy } from '../../platform/bus/cuttable-proxy.ts'
 import { openRedisServer } from '../../platform/bus/redis-server.ts'
 
-export const secret = Buffer.from('0123456789abcdef'.repeat(4), 'hex')
+const secret = Buffer.from('0123456789abcdef'.repeat(4), 'hex')
 export const hmac = { current: secret, accepted: [secret] }
 const keys = { audit: hmac, streams: hmac, gatewaySts: hmac, idempotency: hmac }
-export const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
+const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
 export const stream = 'caracal.audit.events'
 export const deadLetterStream = 'caracal.audit.events.dlq'
 

@@ -130,6 +130,17 @@ describe('the replay journal', () => {
     expect(await readdir(join(directory, 'outage'))).toEqual([])
   })
 
+  it('closing does not wait for a bus that hangs: what it holds goes to the journal', async () => {
+    const hanging: Bus = { ...unreachable, publish: () => new Promise(() => undefined) }
+    const sink = sinkOn(hanging, 'hanging')
+    const outcomes = [event('zone-h'), event('zone-h')].map((one) => sink.emit(one))
+    await sink[Symbol.asyncDispose]()
+    expect(await Promise.all(outcomes)).toEqual(['journal', 'journal'])
+    await using back = sinkOn(bus, 'hanging')
+    await back.drainJournal()
+    await eventually(async () => (await stored('zone-h')) === 2)
+  })
+
   it('21.22 says that evidence is lost when neither bus nor disk takes it, and keeps saying so', async () => {
     const blocked = join(tmpdir(), `caracal-blocked-${process.pid}`)
     await writeFile(blocked, 'a file where the directory should be')

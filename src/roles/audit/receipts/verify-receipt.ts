@@ -13,7 +13,7 @@ import { keyThumbprint } from './key-thumbprint.ts'
 import { leafHash, rootFromPath } from './merkle.ts'
 import { headType, leafData, type Receipt, type ReceiptEvent, receiptFormat } from './receipt-format.ts'
 
-export type ReceiptProblem =
+type ReceiptProblem =
   | 'malformed'
   | 'not_canonical'
   | 'key_invalid'

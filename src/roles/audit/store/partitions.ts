@@ -4,7 +4,7 @@
  */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
 
-export const defaultPartition = 'audit_events_default'
+const defaultPartition = 'audit_events_default'
 
 /** Makes sure this month and the next `ahead` have their partitions; answers how many were made. */
 export async function ensureMonths({ sql }: Queryable, ahead: number): Promise<number> {

@@ -41,7 +41,7 @@ export interface LedgerEvent {
 }
 
 /** Column list of a `LedgerEvent`; `chainSeq` is exact up to 2^53. */
-export const ledgerColumns = ({ sql }: Queryable) => sql`
+const ledgerColumns = ({ sql }: Queryable) => sql`
   id, zone_id as "zoneId", event_type as "eventType", coalesce(request_id, '') as "requestId",
   coalesce(decision, '') as decision, coalesce(policy_set_id, '') as "policySetId",
   coalesce(policy_set_version_id, '') as "policySetVersionId", coalesce(manifest_sha, '') as "manifestSha",

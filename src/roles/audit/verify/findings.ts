@@ -1,6 +1,6 @@
 /** What a verification found. Nothing is repaired; a finding names the chain and the place. */
 
-export type FindingKind =
+type FindingKind =
   /** The row's content does not match its hash. */
   | 'content_mismatch'
   /** The row does not point to the one before it, or the head does not point to the last. */
