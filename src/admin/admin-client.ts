@@ -3,6 +3,8 @@ import { type Api, type ApiOptions, createApi, pathOf, type Query } from './http
 
 /** A document of the API as it is on the wire. */
 export type Row = Readonly<Record<string, unknown>> & { readonly id: string }
+/** A governed session in the list of the control API. */
+export type SessionRow = Readonly<Record<string, unknown>> & { readonly session_id: string }
 type Body = Readonly<Record<string, unknown>>
 
 export interface AdminClientOptions extends Omit<ApiOptions, 'baseUrl' | 'token'> {
@@ -198,7 +200,7 @@ function createGroups(options: AdminClientOptions) {
         api.get<Body>(inZone(zone, 'audit', 'by-request', requestId, 'explain')),
     },
     sessions: {
-      list: (zone: string, query?: Query) => api.list<Row>(inZone(zone, 'sessions'), query),
+      list: (zone: string, query?: Query) => api.list<SessionRow>(inZone(zone, 'sessions'), query),
       get: (zone: string, id: string) => operator(coordinator).get<Row>(atCoordinator(zone, 'agents', id)),
       children: (zone: string, id: string) =>
         operator(coordinator).list<Row>(atCoordinator(zone, 'agents', id, 'children')),

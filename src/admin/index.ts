@@ -4,6 +4,7 @@ export {
   type AdminClientOptions,
   type GrantFilter,
   type Row,
+  type SessionRow,
 } from './admin-client.ts'
 export {
   ControlClient,

@@ -86,6 +86,31 @@ const logs: Command = {
   load: async () => (await import('./background/logs.ts')).logs,
 }
 
+const purge: Command = {
+  name: 'purge',
+  group: 'STACK',
+  summary: 'remove chosen state of the server in the background',
+  synopsis: '[targets] [--safe] [--dry-run] [--yes]',
+  details: [
+    'stack              end it',
+    'logs               empty its log',
+    'config             SDK profile, credentials of guided setup, login',
+    'runtime            process id and environment file',
+    'volumes            the embedded store (destructive)',
+    'secrets            generated secrets; what they sealed becomes unreadable (destructive)',
+    'all, safe          everything; everything that is not destructive',
+    '',
+    '--safe             as the target safe',
+    '--dry-run          say what would happen',
+    '--yes, -y          do not ask',
+    '',
+    'Example: caracal purge safe --dry-run',
+  ],
+  flags: { safe: 'switch', 'dry-run': 'switch', yes: 'switch', y: 'switch' },
+  offers: { words: ['all', 'safe', 'stack', 'logs', 'config', 'runtime', 'volumes', 'secrets'] },
+  load: async () => (await import('./purge.ts')).purge,
+}
+
 const status: Command = {
   name: 'status',
   group: 'STACK',
@@ -254,6 +279,7 @@ export const commands: readonly Command[] = [
   up,
   down,
   logs,
+  purge,
   serve,
   migrate,
   status,

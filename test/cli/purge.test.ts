@@ -1,0 +1,89 @@
+/** sdk-cli-console §16, check 58: nothing goes that was not named and confirmed. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeEach, expect, it } from 'vitest'
+import { workingDirectory } from './process.ts'
+
+const bin = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+let home: string
+let config: string
+
+beforeEach(() => {
+  const cwd = workingDirectory()
+  home = join(cwd, 'home')
+  config = join(cwd, 'config')
+  for (const directory of [join(home, 'data', 'pg'), join(home, 'data', 'secrets'), join(config, 'runtime')])
+    mkdirSync(directory, { recursive: true })
+  writeFileSync(join(home, 'caracal.log'), 'lines')
+  writeFileSync(join(home, 'data', 'secrets', 'secretStoreKek'), 'x')
+  writeFileSync(join(config, 'auth.json'), '{}')
+})
+
+const purge = (args: string[], input = '', env: Record<string, string> = {}) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, 'purge', ...args], {
+    input,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, HOME: home, CARACAL_HOME: home, CARACAL_CONFIG_HOME: config, ...env },
+  })
+  return { code: status, stdout, stderr }
+}
+const everything = () =>
+  [join(home, 'data', 'pg'), join(home, 'data', 'secrets'), join(config, 'auth.json')].map((path) =>
+    existsSync(path),
+  )
+
+it('a dry run lists and changes nothing', () => {
+  const { code, stdout } = purge(['all', '--dry-run'])
+  expect(code).toBe(0)
+  for (const path of ['pg', 'secrets', 'auth.json', 'caracal.log']) expect(stdout).toContain(path)
+  expect(everything()).toEqual([true, true, true])
+})
+
+it('what cannot be got back needs the whole word', () => {
+  expect(purge(['volumes'], 'y\n').code).toBe(1)
+  expect(purge(['volumes'], '').code).toBe(1)
+  expect(everything()).toEqual([true, true, true])
+  expect(purge(['volumes'], 'yes\n').code).toBe(0)
+  expect(everything()).toEqual([false, true, true])
+})
+
+it('of the secrets directory only what was generated goes', () => {
+  const other = join(home, 'data', 'secrets', 'other')
+  writeFileSync(other, 'x')
+  expect(purge(['secrets'], 'yes\n').code).toBe(0)
+  expect([existsSync(other), existsSync(join(home, 'data', 'secrets', 'secretStoreKek'))]).toEqual([
+    true,
+    false,
+  ])
+})
+
+it('safe leaves store and secrets', () => {
+  expect(purge(['--safe'], 'y\n').code).toBe(0)
+  expect(everything()).toEqual([true, true, false])
+  expect(readFileSync(join(home, 'caracal.log'), 'utf8')).toBe('')
+})
+
+it('follows a store that is kept elsewhere, and leaves a database of your own alone', () => {
+  const away = join(workingDirectory(), 'embedded-x')
+  mkdirSync(join(away, 'pg'), { recursive: true })
+  expect(purge(['volumes', '-y']).code).toBe(0)
+  symlinkSync(join(away, 'pg'), join(home, 'data', 'pg'))
+  expect(purge(['volumes', '-y']).code).toBe(0)
+  expect(existsSync(away)).toBe(false)
+  // A link that somebody else made: only the cluster goes, never what lies beside it.
+  const own = join(workingDirectory(), 'mine')
+  mkdirSync(join(own, 'pg'), { recursive: true })
+  symlinkSync(join(own, 'pg'), join(home, 'data', 'pg'))
+  expect(purge(['volumes', '-y']).code).toBe(0)
+  expect([existsSync(own), existsSync(join(own, 'pg'))]).toEqual([true, false])
+  const refused = purge(['volumes', '-y'], '', { DATABASE_URL: 'postgres://x@localhost/x' })
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('your own') })
+})
+
+it('unknown targets and no targets are refused', () => {
+  expect(purge(['everything']).code).toBe(1)
+  expect(purge([]).code).toBe(1)
+  expect(purge(['images', '-y'])).toMatchObject({ code: 0, stdout: expect.stringContaining('skipped') })
+})
