@@ -111,7 +111,9 @@ function send(
       response.on('end', () => {
         const text = Buffer.concat(parts).toString('utf8')
         try {
-          resolve({ status: response.statusCode ?? 0, body: text === '' ? {} : JSON.parse(text) })
+          // Dividing zero by a negative number makes a negative zero there; here zero is zero.
+          const plain = text.replaceAll('"-0":', '"0":').replace(/([:[,])-0(?=[,\]}])/g, '$10')
+          resolve({ status: response.statusCode ?? 0, body: plain === '' ? {} : JSON.parse(plain) })
         } catch {
           resolve({ status: 500, body: { message: text } })
         }
