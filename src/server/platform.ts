@@ -23,6 +23,10 @@ import { agreeOnDrivers, assertDrivers, type Driver } from './deployment.ts'
 import { driverOf, openDrivers } from './drivers.ts'
 import { type Store, withStore } from './store.ts'
 
+type Plans = 'auto' | 'generic'
+
+const plansOf = (role: RoleName): Plans => (role === 'control' ? 'auto' : 'generic')
+
 export interface ProcessPlatform extends AsyncDisposable {
   readonly driver: Driver
   /** Work of the process rather than of one role: the outbox publisher and the drivers' housekeeping. */
@@ -43,40 +47,58 @@ export async function openPlatform(
     for (const one of opened.splice(0).reverse()) await one[Symbol.asyncDispose]()
   }
   try {
-    const pools = new Map<ConnectionTarget, Database>()
+    // Two kinds of pools for each store: lists with optional filters want a plan for their values, the
+    // statements of every other role are by key and must not be planned each time.
+    const pools: Readonly<Record<Plans, Map<ConnectionTarget, Database>>> = {
+      auto: new Map(),
+      generic: new Map(),
+    }
     for (const role of roles) {
       const target = store.target(role)
-      if (pools.has(target)) continue
+      const plans = plansOf(role)
+      if (pools[plans].has(target)) continue
       const db = await withStore(store.variable(role), settings.SHUTDOWN_GRACE_MS, log, () =>
         openDatabase({
           connection: target,
           applicationName: `caracal-${roles.length === 1 ? role : 'server'}`,
           settings,
           log,
+          plans,
           // The embedded store's login owns everything; the server works as an ordinary role.
           ...(store.embedded && typeof target !== 'string' ? { role: APP_ROLE } : {}),
         }),
       )
-      pools.set(target, db)
+      pools[plans].set(target, db)
       opened.push(db)
     }
     const databaseOf = (role: RoleName): Database => {
-      const db = pools.get(store.target(role))
+      const db = pools[plansOf(role)].get(store.target(role))
       if (db === undefined) throw new Error(`no pool for role ${role}`)
       return db
     }
-    const db = databaseOf(roles.find((role) => role === 'control') ?? roles[0] ?? 'control')
+    const firstOf = (...wanted: RoleName[]): Database =>
+      databaseOf(wanted.find((role) => roles.includes(role)) ?? roles[0] ?? 'control')
+    // Logins differ in what they may: control keeps the deployment's own rows, the dispatcher needs the
+    // whole outbox, markers and events are open to all.
+    const owner = firstOf('control')
+    const busy = firstOf('coordinator', 'sts', 'gateway', 'audit')
 
     // Asked before the bus is opened and recorded once it works: a start with a mistyped URL decides nothing.
-    await assertDrivers(db, driverOf(settings))
-    const drivers = await openDrivers(settings, db, log)
+    await assertDrivers(owner, driverOf(settings))
+    const drivers = await openDrivers(settings, busy, log)
     opened.push(drivers)
-    await agreeOnDrivers(db, driverOf(settings))
+    await agreeOnDrivers(owner, driverOf(settings))
     const keys = keyRing(settings)
-    const outbox = createOutbox({ db, bus: drivers.bus, keys, settings, log })
+    const outbox = createOutbox({
+      db: firstOf('coordinator', 'control'),
+      bus: drivers.bus,
+      keys,
+      settings,
+      log,
+    })
     opened.push(outbox)
     const cipher = openCipher(settings)
-    const credentialKey = cipher === null ? null : await openCredentialKey(db, cipher)
+    const credentialKey = cipher === null ? null : await openCredentialKey(owner, cipher)
     const hasher = createCredentialHasher({
       credentialKey,
       concurrency: settings.STS_SECRET_VERIFY_CONCURRENCY,

@@ -29,6 +29,8 @@ export interface OpenDatabaseOptions {
   readonly log: Pick<Logger, 'warn' | 'error' | 'debug'>
   /** Used when `DB_STATEMENT_TIMEOUT_MS` is not set: 15 s for control, 10 s for the others. */
   readonly defaultStatementTimeoutMs?: number
+  /** How prepared statements are planned; see `SessionParameters.plans`. */
+  readonly plans?: 'auto' | 'generic'
   /** Run as this role from the start (the embedded store: `caracal_app`). Absent: decided by what the login is. */
   readonly role?: string
 }
@@ -41,6 +43,7 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Databa
     statementTimeoutMs: settings.DB_STATEMENT_TIMEOUT_MS ?? options.defaultStatementTimeoutMs ?? 10_000,
     idleInTransactionTimeoutMs: settings.DB_IDLE_IN_TX_TIMEOUT_MS,
     role: options.role ?? null,
+    plans: options.plans ?? 'auto',
   }
   const pool = {
     max: settings.DB_POOL_MAX,

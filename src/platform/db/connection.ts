@@ -26,6 +26,11 @@ export interface SessionParameters {
   readonly idleInTransactionTimeoutMs: number
   /** Database role to run as, for a login that may become it. */
   readonly role?: string | null
+  /**
+   * `generic`: a prepared statement is planned once for each connection, not for its values. Right for
+   * statements by key, whose planning costs several times their execution. Default: Postgres decides.
+   */
+  readonly plans?: 'auto' | 'generic'
 }
 
 export interface PoolParameters {
@@ -70,6 +75,7 @@ export function connect(target: ConnectionTarget, session: SessionParameters, po
     random_page_cost: '1.1',
   }
   if (session.role) connection.role = session.role
+  if (session.plans === 'generic') connection.plan_cache_mode = 'force_generic_plan'
   const common = {
     connect_timeout: Math.max(1, Math.ceil(pool.connectTimeoutMs / 1000)),
     max_pipeline: 100,
