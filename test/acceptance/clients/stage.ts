@@ -11,14 +11,14 @@ import { roleNames } from '../../../src/platform/role.ts'
 import { freePorts } from '../../../src/server/free-ports.ts'
 import { startServer } from '../../../src/server/start.ts'
 
-export interface Seen {
+interface Seen {
   readonly method: string
   readonly url: string
   readonly headers: IncomingMessage['headers']
   readonly body: string
 }
 
-export interface Upstream {
+interface Upstream {
   readonly url: string
   readonly seen: Seen[]
   /** Answers instead of the echo while set. */
@@ -27,7 +27,7 @@ export interface Upstream {
 }
 
 /** Echoes what it gets as JSON. */
-export async function startUpstream(): Promise<Upstream> {
+async function startUpstream(): Promise<Upstream> {
   const seen: Seen[] = []
   const server = createServer((request, response) => {
     let body = ''
@@ -162,7 +162,7 @@ export async function createWorld(stage: Stage, options: WorldOptions = {}): Pro
   }
 }
 
-export function grants(
+function grants(
   applicationId: string,
   scopesByResource: Readonly<Record<string, readonly string[]>>,
 ): string {
