@@ -70,7 +70,7 @@ export async function setUp(
 }
 
 /** The whole policy of the demo: data, default deny around it. */
-export function policyFor(applicationId: string): string {
+function policyFor(applicationId: string): string {
   const grants = { [resource]: { application: 'agent', roles: { [applicationId]: [readScope, writeScope] } } }
   return [
     '# caracal:data-document',

@@ -12,7 +12,7 @@ export const trimMark = '\u0001trimmed'
 const batchSize = 5000
 
 /** Deletes everything of `stream` up to and including `bound`. */
-export async function trimThrough(sql: Sql, stream: string, bound: Position): Promise<void> {
+async function trimThrough(sql: Sql, stream: string, bound: Position): Promise<void> {
   const id = { xid: bound.xid.toString(), seq: bound.seq.toString() }
   const [present] = await sql`
     select 1 from bus_event

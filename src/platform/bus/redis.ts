@@ -24,7 +24,7 @@ const publishTimeoutMs = 5000
 const pingTimeoutMs = 1000
 
 /** What callers of the bus see of an error of the connection. */
-export function asBusError(error: unknown): Error {
+function asBusError(error: unknown): Error {
   if (error instanceof RedisAway) return new BusUnavailable('Redis cannot be reached', { cause: error })
   if (error instanceof ErrorReply && /^(NOGROUP|UNBLOCKED)\b/.test(error.message)) {
     return new GroupLost(error.message, { cause: error })

@@ -9,7 +9,7 @@ import type postgres from 'postgres'
 import { type ConnectionTarget, connect } from './connection.ts'
 import { isUnavailable } from './unavailable.ts'
 
-export const MIGRATION_ADVISORY_LOCK_KEY = '4732518903281471'
+const MIGRATION_ADVISORY_LOCK_KEY = '4732518903281471'
 
 /** The same place seen from `src` and from `dist`. */
 const migrationsDirectory = new URL('../../../drizzle/', import.meta.url)

@@ -70,8 +70,6 @@ export function violatedConstraint(error: unknown): string | null {
 
 export const isUniqueViolation = (error: unknown): boolean => sqlState(error) === '23505'
 
-export const isForeignKeyViolation = (error: unknown): boolean => sqlState(error) === '23503'
-
 /** Two transactions stood in each other's way; running one again will do. */
 export function isSerializationFailure(error: unknown): boolean {
   const state = sqlState(error)

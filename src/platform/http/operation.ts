@@ -63,7 +63,7 @@ export interface Operation<
 }
 
 /** Hono form of a declared path: `{id}` becomes `:id`. */
-export function honoPath(path: string): string {
+function honoPath(path: string): string {
   return path.replace(/\{(\w+)\}/g, ':$1')
 }
 

@@ -68,7 +68,7 @@ function describe(issue: AnyIssue): string {
 const config = { message: describe } as const
 
 /** Issues as they may be shown: unknown members are named, values are not. */
-export function publicIssues(issues: readonly AnyIssue[]): PublicIssue[] {
+function publicIssues(issues: readonly AnyIssue[]): PublicIssue[] {
   return issues.map((issue) => ({
     path: issue.path?.map((item) => String(item.key)) ?? [],
     message: issue.message,

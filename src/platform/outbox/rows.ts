@@ -190,34 +190,6 @@ export async function countDead(db: Pick<Queryable, 'sql'>, producer?: Producer)
   return row?.n ?? 0
 }
 
-/** Age in seconds of the oldest row that still waits, 0 without one. */
-export async function oldestPendingSeconds(db: Pick<Queryable, 'sql'>): Promise<number> {
-  const [row] = await db.sql<{ age: number | null }[]>`
-    select extract(epoch from now() - created_at)::float8 as age
-    from caracal_outbox
-    where status = 'pending'
-    order by created_at, id
-    limit 1`
-  return Math.max(0, row?.age ?? 0)
-}
-
-/**
- * Makes a dead row pending again with a fresh budget (audit-and-events §10.3). False when there is
- * no such dead row of this producer whose payload names `zoneId`.
- */
-export async function requeueDead(
-  db: Pick<Queryable, 'sql'>,
-  row: { readonly id: string; readonly producer: Producer; readonly zoneId: string },
-): Promise<boolean> {
-  const updated = await db.sql`
-    update caracal_outbox
-    set status = 'pending', attempts = 0, available_at = now(),
-        locked_until = null, locked_by = null, updated_at = now()
-    where id = ${row.id} and producer = ${row.producer} and status = 'dead'
-      and payload_json ->> 'zone_id' = ${row.zoneId}`
-  return updated.count > 0
-}
-
 export interface OutboxState {
   readonly topic: string
   readonly payload: Readonly<Record<string, unknown>>

@@ -8,9 +8,9 @@ import type { Ephemera } from '../../platform/ephemera/port.ts'
 import type { HmacKey } from '../../platform/keys.ts'
 import { accessDenied, unavailable } from './refusal.ts'
 
-export const timestampHeader = 'x-caracal-gateway-timestamp'
-export const nonceHeader = 'x-caracal-gateway-request'
-export const signatureHeader = 'x-caracal-gateway-signature'
+const timestampHeader = 'x-caracal-gateway-timestamp'
+const nonceHeader = 'x-caracal-gateway-request'
+const signatureHeader = 'x-caracal-gateway-signature'
 
 const maxSkewSeconds = 60
 const nonceLifetimeMs = 2 * maxSkewSeconds * 1000

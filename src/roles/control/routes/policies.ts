@@ -1,6 +1,11 @@
 /** Policies: versioned authority documents (control-api §7.10, §7.11). */
 import * as v from 'valibot'
-import { POLICY_SCHEMA_VERSION, policyTemplates, validateDocument } from '../../../policy/index.ts'
+import {
+  OUTPUT_CONTRACT,
+  POLICY_SCHEMA_VERSION,
+  policyTemplates,
+  validateDocument,
+} from '../../../policy/index.ts'
 import { reading, writing } from '../control.ts'
 import { found, notFound } from '../not-found.ts'
 import { addPolicyVersion, createPolicy } from '../policy-versions.ts'
@@ -92,12 +97,7 @@ export const policyRoutes = [
         valid: true,
         schema_version: POLICY_SCHEMA_VERSION,
         input_schema_version: POLICY_SCHEMA_VERSION,
-        output_contract: {
-          package: 'caracal.authz',
-          rule: 'result',
-          decision: ['allow', 'deny'],
-          evaluation_status: ['complete'],
-        },
+        output_contract: OUTPUT_CONTRACT,
         preview: checked.preview,
         warnings: checked.warnings,
       })
