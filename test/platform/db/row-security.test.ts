@@ -19,11 +19,14 @@ const zoneTables = [
   'agent_sessions',
   'api_keys',
   'applications',
+  'audit_chain_cuts',
   'audit_chain_heads',
   'audit_dead_letters',
   'audit_events',
   'audit_ingest_alerts',
   'audit_tamper_checkpoints',
+  'audit_tree_blocks',
+  'audit_tree_heads',
   'authority_records',
   'coordinator_idempotency_receipts',
   'delegated_grants',
@@ -55,7 +58,15 @@ const throughParent: Record<string, string> = {
   zones: 't.id',
 }
 const zoneOf = (table: string) => throughParent[table] ?? 't.zone_id'
-const neverChanged = ['admin_audit_events', 'audit_events', 'policy_versions', 'policy_set_versions']
+const neverChanged = [
+  'admin_audit_events',
+  'audit_chain_cuts',
+  'audit_events',
+  'audit_tree_blocks',
+  'audit_tree_heads',
+  'policy_versions',
+  'policy_set_versions',
+]
 
 let database: TestDatabase
 let db: Database

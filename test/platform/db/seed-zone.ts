@@ -60,6 +60,9 @@ export async function seedZone(sql: postgres.Sql, zone: string): Promise<SeededZ
     await tx`insert into audit_chain_heads (zone_id, chain_seq, content_sha256) values (${zone}, 1, 'h')`
     await tx`insert into audit_ingest_alerts (event_id, zone_id, kind) values ('e', ${zone}, 'k')`
     await tx`insert into audit_dead_letters (id, reason, zone_id, received_at) values (${id('dead')}, 'r', ${zone}, now())`
+    await tx`insert into audit_chain_cuts (zone_id, from_seq, to_seq, last_sha256, cut_at, cut_hmac) values (${zone}, 1, 1, 'h', now(), 'm')`
+    await tx`insert into audit_tree_blocks (zone_id, block, leaves, root) values (${zone}, 0, ''::bytea, ''::bytea)`
+    await tx`insert into audit_tree_heads (zone_id, tree_size, root_sha256, chain_sha256, statement, signed_at) values (${zone}, 1, 'r', 'c', 's', now())`
     await tx`insert into audit_tamper_checkpoints (zone_id, verified_seq, verified_sha256, verified_at) values (${zone}, 1, 'h', now())`
   })
   return { id: zone }
