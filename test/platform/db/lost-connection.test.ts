@@ -160,7 +160,7 @@ test('statements, transactions and reserved connections under load come back by 
   expect(outcome.unavailable).toBeGreaterThan(0)
   await eventually(() => db.pool().acquired === 0)
   await db.transaction((tx) => tx.sql`select 1`)
-})
+}, 60_000)
 
 describe('the life of a lease', () => {
   test('a statement after the end of its transaction is refused', async () => {
