@@ -162,7 +162,7 @@ describe('outbox (audit-and-events §10)', () => {
     expect(await countDead(db)).toBe(1)
     expect(await countDead(db, 'coordinator')).toBe(1)
     expect(await countDead(db, 'control')).toBe(0)
-    await db.sql`update caracal_outbox set status = 'pending', attempts = 0 where id = ${id}`
+    await db.sql`update caracal_outbox set status = 'pending', attempts = 0, available_at = now(), locked_until = null where id = ${id}`
     await outbox.dispatcher.tick(signal)
     expect(await readRow(db, id)).toMatchObject({ status: 'published', attempts: 1 })
   })
