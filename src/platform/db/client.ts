@@ -65,11 +65,12 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Databa
     await login.end({ timeout: 1 })
   }
 
-  const { sql, inFlight, transact } = connect(options.connection, { ...session, role }, pool)
+  const { sql, hot, inFlight, transact } = connect(options.connection, { ...session, role }, pool)
   const onCallbackError = (error: unknown) => log.error({ err: error }, 'on_commit_callback_failed')
 
   return {
     sql,
+    hot,
     orm: ormOver(sql),
     transaction: (work, transactionOptions = {}) =>
       runTransaction(transact, work, transactionOptions, onCallbackError),

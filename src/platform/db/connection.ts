@@ -61,6 +61,17 @@ const types = {
   },
 }
 
+/**
+ * Every statement of the hot line finds its rows by key. Without statistics, or for a list whose length
+ * the planner cannot know, it would rather read a table whole, and keep to that plan as the table grows.
+ */
+const byKey = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+}
+
 /** A pool that opens connections on demand. Nothing is read from the environment. */
 export function connect(target: ConnectionTarget, session: SessionParameters, pool: PoolParameters): Pool {
   const connection: Record<string, string> = {
@@ -108,6 +119,13 @@ export function connect(target: ConnectionTarget, session: SessionParameters, po
   // Half of the connections are for statements, which share them; half are for transactions.
   const held = Math.max(1, Math.floor(pool.max / 2))
   return createPool(
+    open({
+      max: 1,
+      idle_timeout: 0,
+      connection: { ...connection, ...byKey } as postgres.Options<
+        Record<string, postgres.PostgresType>
+      >['connection'],
+    } as postgres.Options<Record<string, postgres.PostgresType>>),
     open({ max: Math.max(1, pool.max - held), idle_timeout: Math.ceil(pool.idleTimeoutMs / 1000) }),
     createLeasePool({
       max: held,

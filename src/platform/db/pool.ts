@@ -1,6 +1,6 @@
 /**
- * The driver's pool for single statements, leases (`lease.ts`) behind `begin` and `reserve`, and a
- * count of what is in flight for the metrics.
+ * The driver's pool for single statements, one line for hot ones, leases (`lease.ts`) behind `begin` and
+ * `reserve`, and a count of what is in flight for the metrics.
  */
 import type postgres from 'postgres'
 import type { LeasePool } from './lease.ts'
@@ -9,13 +9,14 @@ import { type TransactionWork, transact } from './transaction.ts'
 
 export interface Pool {
   readonly sql: postgres.Sql
+  readonly hot: postgres.Sql
   /** Statements, transactions and reserved connections not settled yet; may exceed the pool's size when work queues. */
   inFlight(): number
   /** One transaction opened by the statement `begin`. */
   readonly transact: <T>(begin: string, work: TransactionWork<T>) => Promise<T>
 }
 
-export function createPool(client: postgres.Sql, leases: LeasePool): Pool {
+export function createPool(line: postgres.Sql, client: postgres.Sql, leases: LeasePool): Pool {
   let inFlight = 0
 
   function watch<T>(value: T): T {
@@ -76,6 +77,10 @@ export function createPool(client: postgres.Sql, leases: LeasePool): Pool {
     }
   }
 
+  const hot = Object.assign(
+    ((...parameters: Parameters<postgres.Sql>) => watch(line(...parameters))) as postgres.Sql,
+    line,
+  )
   const sql = Object.assign(
     ((...parameters: Parameters<postgres.Sql>) => watch(client(...parameters))) as postgres.Sql,
     client,
@@ -84,9 +89,13 @@ export function createPool(client: postgres.Sql, leases: LeasePool): Pool {
       reserve,
       unsafe: (...parameters: Parameters<postgres.Sql['unsafe']>) => watch(client.unsafe(...parameters)),
       end: async (options: { timeout?: number } = {}) => {
-        await Promise.all([client.end(options), leases.end({ timeout: options.timeout ?? 5 })])
+        await Promise.all([
+          line.end(options),
+          client.end(options),
+          leases.end({ timeout: options.timeout ?? 5 }),
+        ])
       },
     },
   )
-  return { sql, inFlight: () => inFlight, transact: transactCounted }
+  return { sql, hot, inFlight: () => inFlight, transact: transactCounted }
 }

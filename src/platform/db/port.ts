@@ -31,6 +31,11 @@ export interface TransactionOptions {
 export interface Database extends Queryable, AsyncDisposable {
   readonly sql: Sql
   readonly orm: Orm
+  /**
+   * For the short statements of a hot path, by key: those of one event-loop turn leave in one packet
+   * on one connection and run there one after the other. Never for what waits for a lock or runs long.
+   */
+  readonly hot: Sql
   /** Runs `work` in one transaction; SQLSTATE 40001 and 40P01 are retried up to 3 times (storage-and-operations §2). */
   transaction<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions): Promise<T>
   /** Rejects when the store does not answer within `timeoutMs` (default 2000). */

@@ -68,10 +68,14 @@ export async function transact<T>(leases: LeasePool, begin: string, work: Transa
   const lease = await leases.take()
   const control = lease.sql()
   try {
-    await control.unsafe(begin)
+    // Leaves in one packet with the first statements of the work. It fails only with the connection, and
+    // then so do they; a failed `set_config` behind it aborts the transaction they are in.
+    const begun = control.unsafe(begin).execute()
+    begun.catch(() => undefined)
     let value: T
     try {
       value = await Promise.race([inScope(lease, work), lease.lost])
+      await begun
     } catch (error) {
       if (!lease.isLost()) await control.unsafe('rollback').catch(() => lease.discard())
       throw error

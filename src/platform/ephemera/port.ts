@@ -36,8 +36,8 @@ export interface Ephemera extends AsyncDisposable {
   delete(key: string): Promise<void>
   /** Releases a lease only if it still holds `value`. */
   deleteIfEquals(key: string, value: string): Promise<boolean>
-  /** Fixed window: adds one and starts the window's clock on the first, atomically. */
-  increment(key: string, windowMs: number): Promise<Counter>
+  /** Fixed window: adds `by` (default 1) and starts the window's clock on the first, atomically; answers the sum. */
+  increment(key: string, windowMs: number, by?: number): Promise<Counter>
   readonly replay: ReplayMemory
 }
 

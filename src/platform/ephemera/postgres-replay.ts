@@ -32,7 +32,7 @@ interface Claimed {
 }
 
 export function createPostgresReplay(db: Database, log: Logger): ReplayMemory {
-  const { sql } = db
+  const { hot: sql } = db
   /**
    * Keys this process saw claimed. A hit saves the write of a replay; the sentinel
    * is still read, because after a loss the answer is another one.

@@ -34,7 +34,7 @@ interface Write {
 }
 
 export function createPostgresEphemera({ db, log }: PostgresEphemeraOptions): PostgresEphemera {
-  const { sql } = db
+  const { hot: sql } = db
 
   const columns = (writes: readonly Write[]) => ({
     keys: writes.map((write) => write.key),
@@ -99,12 +99,12 @@ export function createPostgresEphemera({ db, log }: PostgresEphemeraOptions): Po
     },
   })
 
-  const counters = createCoalescer<{ key: string; windowMs: number }, Counter>({
+  const counters = createCoalescer<{ key: string; windowMs: number; by: number }, Counter>({
     maxItems: maxBatch,
     flush: async (calls) => {
       const sums = new Map<string, { n: number; windowMs: number }>()
-      for (const { key, windowMs } of calls) {
-        sums.set(key, { n: (sums.get(key)?.n ?? 0) + 1, windowMs: sums.get(key)?.windowMs ?? windowMs })
+      for (const { key, windowMs, by } of calls) {
+        sums.set(key, { n: (sums.get(key)?.n ?? 0) + by, windowMs: sums.get(key)?.windowMs ?? windowMs })
       }
       const keys = [...sums.keys()]
       const rows = await askStore(
@@ -124,10 +124,10 @@ export function createPostgresEphemera({ db, log }: PostgresEphemeraOptions): Po
       const after = new Map(rows.map((row) => [row.key, row]))
       // Callers of one key in one batch get consecutive counts, in call order.
       const left = new Map([...sums].map(([key, sum]) => [key, sum.n]))
-      return calls.map(({ key }) => {
+      return calls.map(({ key, by }) => {
         const row = after.get(key)
         if (row === undefined) throw new Error('counter row missing')
-        const behind = (left.get(key) ?? 1) - 1
+        const behind = (left.get(key) ?? by) - by
         left.set(key, behind)
         return { count: Number(row.counter) - behind, remainingMs: Math.max(0, Math.round(row.remaining)) }
       })
@@ -185,7 +185,7 @@ export function createPostgresEphemera({ db, log }: PostgresEphemeraOptions): Po
       )
       return deleted.count > 0
     },
-    increment: (key, windowMs) => counters.add({ key, windowMs }),
+    increment: (key, windowMs, by = 1) => counters.add({ key, windowMs, by }),
 
     async [Symbol.asyncDispose]() {
       await Promise.all([claims.idle(), sets.idle(), gets.idle(), counters.idle()])

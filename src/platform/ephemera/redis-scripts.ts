@@ -14,9 +14,9 @@ function script(source: string): Script {
 
 /** Counts one call; the first of a window (or a key that has no end) starts the window's clock. */
 export const incrementInWindow = script(`
-local count = redis.call('INCR', KEYS[1])
+local count = redis.call('INCRBY', KEYS[1], ARGV[2])
 local left = redis.call('PTTL', KEYS[1])
-if count == 1 or left < 0 then
+if left < 0 then
   redis.call('PEXPIRE', KEYS[1], ARGV[1])
   left = tonumber(ARGV[1])
 end

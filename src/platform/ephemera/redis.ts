@@ -55,9 +55,9 @@ export function createRedisEphemera({ url, db, log, settings }: RedisEphemeraOpt
     async deleteIfEquals(key, value) {
       return (await ask((client) => evaluate(client, compareAndDelete, [key], [value]))) === 1
     },
-    async increment(key, windowMs) {
+    async increment(key, windowMs, by = 1) {
       const reply = (await ask((client) =>
-        evaluate(client, incrementInWindow, [key], [String(wholeMs(windowMs))]),
+        evaluate(client, incrementInWindow, [key], [String(wholeMs(windowMs)), String(by)]),
       )) as [number, number]
       return { count: reply[0], remainingMs: Math.max(0, reply[1]) }
     },

@@ -89,6 +89,16 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
       expect((await two.increment(k, 5_000_000)).count).toBe(2)
     })
 
+    test('a counter grows by blocks that do not overlap', async () => {
+      const k = key()
+      const sizes = [3, 1, 5, 2, 4]
+      const counts = await Promise.all(sizes.map((by, n) => (n % 2 ? one : two).increment(k, 10_000, by)))
+      const used = counts.flatMap(({ count }, n) =>
+        Array.from({ length: sizes[n] ?? 0 }, (_, back) => count - back),
+      )
+      expect(used.sort((a, b) => a - b)).toEqual(Array.from({ length: 15 }, (_, n) => n + 1))
+    })
+
     test('a memory just born is established once and agreed on', async () => {
       await Promise.all([one.replay.establish(signal), two.replay.establish(signal)])
       const now = Math.floor((await store.now()) / 1000)
