@@ -3,6 +3,7 @@ import type { CredentialHasher } from '../../platform/crypto/port.ts'
 import type { Database } from '../../platform/db/port.ts'
 import type { Ephemera } from '../../platform/ephemera/port.ts'
 import type { Approvals } from './approvals/approvals.ts'
+import type { AuthFailureLimit } from './checks/limit-auth-failures.ts'
 import type { ApplicationDefinition, ResourceDefinition, VersionedCache } from './definitions.ts'
 import type { Evidence } from './evidence.ts'
 import type { Exchange } from './exchange-state.ts'
@@ -28,6 +29,7 @@ export interface ExchangeDeps {
   readonly keys: SigningKeys
   readonly bundles: PolicyBundles
   readonly mintLimit: MintLimit
+  readonly authFailures: AuthFailureLimit
   readonly credentials: ProviderCredentials
   readonly approvals: Approvals
   readonly issuerKeys: IssuerKeys

@@ -15,6 +15,7 @@ import type { AuditSink } from '../audit/index.ts'
 import { createApprovals } from './approvals/approvals.ts'
 import { createDecideAsSubject } from './approvals/decide-as-subject.ts'
 import { createDecisionWait } from './approvals/decision-wait.ts'
+import { createAuthFailureLimit } from './checks/limit-auth-failures.ts'
 import { createVersionedCache } from './definitions.ts'
 import { followInvalidations } from './events.ts'
 import { createEvidence } from './evidence.ts'
@@ -127,6 +128,7 @@ export function createSts(deps: StsDeps): StsRole {
     keys,
     bundles,
     mintLimit,
+    authFailures: createAuthFailureLimit(ephemera),
     credentials,
     approvals,
     issuerKeys: createIssuerKeys(egress),

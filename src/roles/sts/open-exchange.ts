@@ -6,7 +6,6 @@
  */
 import { parseCompact } from '../../platform/jose/compact.ts'
 import { authenticateClient, locateControlZone } from './checks/authenticate-client.ts'
-import { refuseBlocked } from './checks/limit-auth-failures.ts'
 import type {
   ApplicationDefinition,
   DeclaredOperation,
@@ -27,7 +26,7 @@ export async function openExchange(
   signal?: AbortSignal,
 ): Promise<Exchange> {
   if (request.applicationId === '') throw invalidClient('application_id is empty')
-  const notBlocked = request.gateway === null ? refuseBlocked(deps.ephemera, request.applicationId) : null
+  const notBlocked = request.gateway === null ? deps.authFailures.refuseBlocked(request.applicationId) : null
   const reading = readState(request, deps)
   // Both are on their way; the block is judged first, and neither may end up unhandled.
   const [blocked, read] = await Promise.allSettled([notBlocked, reading])

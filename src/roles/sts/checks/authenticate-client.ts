@@ -10,7 +10,6 @@ import type { ExchangeDeps } from '../exchange-deps.ts'
 import type { ExchangeRequest } from '../exchange-state.ts'
 import { invalidClient, zoneInvalid } from '../refusal.ts'
 import { findApplicationAnywhere } from '../store/applications.ts'
-import { countFailure } from './limit-auth-failures.ts'
 
 /**
  * The zone of a request that names none: only a control key asking for control scopes
@@ -65,6 +64,6 @@ export async function authenticateClient(
 }
 
 async function failed(request: ExchangeRequest, deps: ExchangeDeps, detail: string): Promise<never> {
-  await countFailure(deps.ephemera, request.applicationId)
+  await deps.authFailures.countFailure(request.applicationId)
   throw invalidClient(detail)
 }

@@ -4,13 +4,14 @@
  *
  * A record that rests on a delegation or on a presented record is inserted only
  * if all of that is still alive. The transaction first takes `delegation:<zone>`
- * in shared mode, in a statement of its own: graph changes and revocations hold
+ * in shared mode, in a statement before: graph changes and revocations hold
  * the lock exclusively, so the next statement sees everything they committed and
- * nothing can change until this commit. Mints do not block each other. Batches
- * with a lock hold one zone only: a long graph change of one zone delays nobody else.
+ * nothing can change until this commit. Mints do not block each other. A batch
+ * takes the locks of its zones only where it need not wait; what is left waits in
+ * a lane of its zone: a long graph change of one zone delays nobody else.
  *
- * begin, lock, insert and commit leave in one packet on one reserved connection:
- * one round trip. Locks: `delegation:<zone>` shared, then rows of authority_records.
+ * Lock and insert are two statements of one function, `sts_issue_records`: one round trip.
+ * Locks: `delegation:<zone>` shared, then rows of authority_records.
  */
 import { createCoalescer } from '../../../platform/bus/coalesce.ts'
 import type { Database, Queryable } from '../../../platform/db/port.ts'
@@ -48,6 +49,9 @@ export type Issued = 'inserted' | 'basis_dead' | 'refused'
 /** Inserts one record; `basis: null` needs no lock. Rejects with the driver's error. */
 export type IssueRecord = (record: NewRecord, basis: LiveBasis | null) => Promise<Issued>
 
+/** `busy`: somebody changes the graph of the zone; the attempt inserted nothing and must be made again. */
+type Attempted = Issued | 'busy'
+
 interface Item {
   readonly record: NewRecord
   readonly basis: LiveBasis | null
@@ -58,12 +62,22 @@ const maxItems = 128
 export function createRecordIssuer(db: Database): IssueRecord {
   const free = createCoalescer<Item, Issued>({
     maxItems,
-    flush: (items) => oneBadItemAside(items, (some) => insertRecords(db, some)),
+    flush: (items) => oneBadItemAside(items, (some) => insertRecords({ sql: db.hot }, some)),
+  })
+  const guarded = createCoalescer<Item, Attempted>({
+    maxItems,
+    flush: (items) => oneBadItemAside(items, (some) => insertWhereFree(db, some)),
   })
   const lanes = new Map<string, { waiting: number; add: (item: Item) => Promise<Issued> }>()
 
-  /** One lane per zone, for as long as somebody waits in it. */
   async function issueGuarded(item: Item): Promise<Issued> {
+    if (lanes.has(item.record.zoneId)) return await waitInLane(item)
+    const attempted = await guarded.add(item)
+    return attempted === 'busy' ? await waitInLane(item) : attempted
+  }
+
+  /** One lane per zone, for as long as somebody waits in it. */
+  async function waitInLane(item: Item): Promise<Issued> {
     const zoneId = item.record.zoneId
     let lane = lanes.get(zoneId)
     if (lane === undefined) {
@@ -87,19 +101,19 @@ export function createRecordIssuer(db: Database): IssueRecord {
 }
 
 /** An integrity violation (SQLSTATE class 23) is the fault of one item: the others are tried without it. */
-async function oneBadItemAside(
+async function oneBadItemAside<R extends Attempted>(
   items: readonly Item[],
-  insert: (items: readonly Item[]) => Promise<Issued[]>,
-): Promise<Issued[]> {
+  insert: (items: readonly Item[]) => Promise<R[]>,
+): Promise<(R | 'refused')[]> {
   try {
     return await insert(items)
   } catch (error) {
     if (items.length === 1 || sqlState(error)?.startsWith('23') !== true) throw error
-    const outcomes: Issued[] = []
+    const outcomes: (R | 'refused')[] = []
     for (const item of items) {
       outcomes.push(
         await insert([item]).then(
-          ([only]) => only as Issued,
+          ([only]) => only as R,
           () => 'refused' as const,
         ),
       )
@@ -108,25 +122,25 @@ async function oneBadItemAside(
   }
 }
 
+/** The items of zones whose graph is being changed are answered `busy`. */
+async function insertWhereFree(db: Database, items: readonly Item[]): Promise<Attempted[]> {
+  return outcomes(items, await insertStatement(db.hot, items))
+}
+
 /**
- * The four statements are sent in this order and in one go; the driver would otherwise
- * send each when somebody first waits for it, which is not the order they stand in.
+ * Waits for the lock of the zone. The statements are sent in this order and in one go; the driver would
+ * otherwise send each when somebody first waits for it, which is not the order they stand in.
  */
 async function insertUnderLock(db: Database, zoneId: string, items: readonly Item[]): Promise<Issued[]> {
   const connection = await db.sql.reserve()
   try {
-    const insert = insertStatement({ sql: connection }, items)
-    const statements = [
-      connection`begin`,
-      lockStatement({ sql: connection }, zoneId),
-      insert,
-      connection`commit`,
-    ]
+    const insert = insertStatement(connection, items)
+    const statements = [connection`begin`, lockStatement(connection, zoneId), insert, connection`commit`]
     for (const statement of statements) statement.execute()
     for (const outcome of await Promise.allSettled(statements)) {
       if (outcome.status === 'rejected') throw outcome.reason
     }
-    return outcomes(items, await insert)
+    return settled(outcomes(items, await insert))
   } finally {
     connection.release()
   }
@@ -134,28 +148,25 @@ async function insertUnderLock(db: Database, zoneId: string, items: readonly Ite
 
 /** Held until the transaction ends; graph changes and revocations wait for it. */
 export async function lockDelegationShared(db: Pick<Queryable, 'sql'>, zoneId: string): Promise<void> {
-  await lockStatement(db, zoneId)
+  await lockStatement(db.sql, zoneId)
 }
 
-function lockStatement(db: Pick<Queryable, 'sql'>, zoneId: string) {
-  return db.sql`select pg_advisory_xact_lock_shared(hashtext(${`delegation:${zoneId}`}))`
+function lockStatement(sql: Queryable['sql'], zoneId: string) {
+  return sql`select pg_advisory_xact_lock_shared(hashtext(${`delegation:${zoneId}`}))`
 }
 
-/** Inserts what rests on nothing dead; the caller holds the lock. */
+/** Inserts what rests on nothing dead; the caller holds the locks. */
 export async function insertRecords(db: Pick<Queryable, 'sql'>, items: readonly Item[]): Promise<Issued[]> {
-  return outcomes(items, await insertStatement(db, items))
+  return settled(outcomes(items, await insertStatement(db.sql, items)))
 }
 
-function outcomes(items: readonly Item[], inserted: readonly { readonly id: string }[]): Issued[] {
-  const alive = new Set(inserted.map((row) => row.id))
-  return items.map(({ record }) => (alive.has(record.id) ? 'inserted' : 'basis_dead'))
+interface Judged {
+  readonly n: number
+  readonly outcome: Attempted
 }
 
-/**
- * `statement_timestamp()` is taken after the
- * lock was granted, `now()` would be the time before waiting for it.
- */
-function insertStatement(db: Pick<Queryable, 'sql'>, items: readonly Item[]) {
+/** The rules stand in the function of the migration, next to the tables they read. */
+function insertStatement(sql: Queryable['sql'], items: readonly Item[]) {
   const rows = JSON.stringify(
     items.map(({ record, basis }, n) => ({
       n,
@@ -164,77 +175,24 @@ function insertStatement(db: Pick<Queryable, 'sql'>, items: readonly Item[]) {
       type: record.sessionType,
       subject: record.subjectId,
       parent: record.parentId,
-      at: record.authenticatedAt / 1000,
+      since: record.authenticatedAt / 1000,
       until: record.expiresAt / 1000,
       claims: record.claims,
+      guarded: basis !== null,
       records: basis?.records ?? [],
       edges: basis?.edges ?? [],
       sessions: basis?.sessions ?? [],
     })),
   )
-  return db.sql<{ id: string }[]>`
-    with item as materialized (
-      select n, id, zone, type, subject, parent, at, until, claims, records, edges, sessions
-      from json_to_recordset(${rows}::text::json)
-        as r(n int, id text, zone text, type text, subject text, parent text, at float8, until float8,
-             claims jsonb, records json, edges json, sessions json)
-    ),
-    dead as (
-      select i.n
-      from item i
-      cross join lateral json_array_elements_text(i.records) as named(id)
-      where not exists (
-        select 1
-        from authority_records a
-        where a.id = named.id
-          and a.zone_id = i.zone
-          and a.status = 'active'
-          and a.expires_at > statement_timestamp())
-      union
-      select i.n
-      from item i
-      cross join lateral json_to_recordset(i.edges)
-        as named(id text, parent text, version int, source text, target text)
-      where not exists (
-        select 1
-        from delegation_edges e
-        where e.id = named.id
-          and e.zone_id = i.zone
-          and e.status = 'active'
-          and e.revoked_at is null
-          and e.expires_at > statement_timestamp()
-          and e.edge_version = named.version
-          and e.parent_edge_id is not distinct from named.parent
-          and e.source_agent_id = named.source
-          and e.target_agent_id = named.target)
-      union
-      select i.n
-      from item i
-      cross join lateral json_array_elements_text(i.sessions) as named(id)
-      where not exists (
-        select 1
-        from agent_sessions s
-        left join authority_records a on a.id = s.session_sid and a.zone_id = s.zone_id
-        where s.id = named.id
-          and s.zone_id = i.zone
-          and s.status = 'active'
-          and case s.lifecycle
-                when 'service' then s.heartbeat_deadline_at > statement_timestamp()
-                else s.ttl_seconds > 0
-                  and s.spawned_at + make_interval(secs => s.ttl_seconds) > statement_timestamp()
-              end
-          and case a.session_type
-                when 'user' then a.status = 'active' and a.expires_at > statement_timestamp()
-                when 'application' then a.status <> 'revoked'
-                else false
-              end)
-    )
-    insert into authority_records
-      (id, zone_id, session_type, subject_id, parent_id, status, expires_at, authenticated_at,
-       claims_json, created_at)
-    select i.id, i.zone, i.type, i.subject, i.parent, 'active', to_timestamp(i.until), to_timestamp(i.at),
-           i.claims, to_timestamp(i.at)
-    from item i
-    where not exists (select 1 from dead d where d.n = i.n)
-    returning id`
+  return sql<Judged[]>`select n, outcome from sts_issue_records(${rows}::text::json)`
+}
+
+function outcomes(items: readonly Item[], judged: readonly Judged[]): Attempted[] {
+  const byItem = new Map(judged.map(({ n, outcome }) => [n, outcome]))
+  return items.map((_, n) => byItem.get(n) ?? 'refused')
+}
+
+/** Under its lock no item can be `busy`. */
+function settled(attempted: readonly Attempted[]): Issued[] {
+  return attempted.map((outcome) => (outcome === 'busy' ? 'refused' : outcome))
 }

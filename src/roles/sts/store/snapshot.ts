@@ -117,11 +117,11 @@ export interface Snapshot {
 export type ReadSnapshot = (query: SnapshotQuery) => Promise<Snapshot>
 
 /** Batches of one turn, at most two statements in flight. Rejects with the driver's error. */
-export function createSnapshotReader(db: Pick<Database, 'sql'>): ReadSnapshot {
+export function createSnapshotReader(db: Pick<Database, 'hot'>): ReadSnapshot {
   const batches = createCoalescer<SnapshotQuery, Snapshot>({
     maxItems: 64,
     flush: async (queries) => {
-      const facts = gatherFacts(await readFacts(db, queries))
+      const facts = gatherFacts(await readFacts({ sql: db.hot }, queries))
       return queries.map((query) => assemble(query, facts))
     },
   })
