@@ -1,8 +1,8 @@
 /**
  * Appends authentic events to their zones' chains. Round trips: one for the canonical JSON
- * of the whole batch, then per zone lock and reads together, one insert, commit. Many events share
- * one zone lock; a transaction takes one such lock only, so several zones go side by side and two
- * replicas cannot deadlock.
+ * of the whole batch, then one transaction for all its zones: locks and reads together, one insert,
+ * commit. Many events share one zone lock, many zones one commit; the locks are taken in one order,
+ * so two replicas cannot deadlock.
  */
 import type { Database, Tx } from '../../../platform/db/port.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
@@ -12,8 +12,8 @@ import { type CanonicalJson, canonicalJson } from '../store/canonical-json.ts'
 import {
   appendLinks,
   type ChainedRow,
-  chainHead,
-  lockChain,
+  chainHeads,
+  lockChains,
   type StoredKey,
   storedHashes,
   storedKey,
@@ -23,15 +23,13 @@ import type { IncomingEvent } from './classify.ts'
 /** `stored` and `duplicate` may be acknowledged; `tampered` goes to the dead letters. */
 export type Appended = 'stored' | 'duplicate' | 'tampered'
 
-const zonesAtOnce = 4
-
 interface Prepared {
   readonly event: IncomingEvent
   readonly form: StoredForm
   readonly hash: string
 }
 
-/** Stores every event once; the answer has one element for each, in order. Rejects without storing anything of the failing zone. */
+/** Stores every event once and answers what became of each. Rejects without storing anything. */
 export async function appendEvents(
   db: Database,
   key: HmacKey,
@@ -41,49 +39,30 @@ export async function appendEvents(
     db,
     events.map((event) => event.json),
   )
-  const byZone = new Map<string, Prepared[]>()
-  events.forEach((event, index) => {
+  const prepared = events.map((event, index): Prepared => {
     const form = storedForm(event, json[index])
-    const list = byZone.get(event.zoneId) ?? []
-    list.push({ event, form, hash: contentHash(form) })
-    byZone.set(event.zoneId, list)
+    return { event, form, hash: contentHash(form) }
   })
-  const outcomes = new Map<IncomingEvent, Appended>()
-  const waiting = [...byZone]
-  const work = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const [zoneId, prepared] = next
-      const appended = await db.transaction((tx) => appendToZone(tx, key, zoneId, prepared))
-      for (const [event, outcome] of appended) outcomes.set(event, outcome)
-    }
-  }
-  // All of them are awaited before one failure is told: no append goes on behind the caller's back.
-  const workers = await Promise.allSettled(
-    Array.from({ length: Math.min(zonesAtOnce, waiting.length) }, work),
-  )
-  for (const worker of workers) if (worker.status === 'rejected') throw worker.reason
-  return outcomes
+  return await db.transaction((tx) => append(tx, key, prepared))
 }
 
-async function appendToZone(
+async function append(
   tx: Tx,
   key: HmacKey,
-  zoneId: string,
   prepared: readonly Prepared[],
 ): Promise<Map<IncomingEvent, Appended>> {
-  // Sent together, run one after the other: what is read is read under the lock, each with its own snapshot.
-  const [, known, head] = await Promise.all([
-    lockChain(tx, zoneId),
+  const zones = [...new Set(prepared.map(({ form }) => form.zoneId))]
+  // Sent together, run one after the other: what is read is read under the locks, each with its own snapshot.
+  const [, known, heads] = await Promise.all([
+    lockChains(tx, zones),
     storedHashes(
       tx,
       prepared.map(({ form }) => keyOf(form)),
     ),
-    chainHead(tx, zoneId),
+    chainHeads(tx, zones),
   ])
   const outcomes = new Map<IncomingEvent, Appended>()
   const rows: ChainedRow[] = []
-  let sequence = head?.chainSeq ?? 0
-  let previous = head?.contentSha256 ?? null
   for (const { event, form, hash } of prepared) {
     const stored = known.get(storedKey(keyOf(form)))
     if (stored !== undefined) {
@@ -92,12 +71,13 @@ async function appendToZone(
       continue
     }
     known.set(storedKey(keyOf(form)), hash)
-    sequence += 1
-    rows.push(link(event, form, hash, previous, sequence, key))
-    previous = hash
+    const head = heads.get(form.zoneId)
+    const next = { chainSeq: (head?.chainSeq ?? 0) + 1, contentSha256: hash }
+    rows.push(link(event, form, hash, head?.contentSha256 ?? null, next.chainSeq, key))
+    heads.set(form.zoneId, next)
     outcomes.set(event, 'stored')
   }
-  await appendLinks(tx, zoneId, rows)
+  await appendLinks(tx, rows)
   return outcomes
 }
 

@@ -11,6 +11,11 @@ import { type ProcessDeps, processEntries } from './process.ts'
 
 const batchSize = 1_000
 const blockMs = 5_000
+/**
+ * After a batch that was not full the next one may gather for this long: a trickle of events then
+ * costs a few transactions a second instead of one for each event.
+ */
+const gatherMs = 40
 const backOffMs = 1_000
 
 export interface Consumer extends AsyncDisposable {
@@ -63,13 +68,18 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
   async function loop(): Promise<void> {
     /** Has read before: what fails now is not the bus. */
     let ready = false
+    /** The store answered a moment ago. */
+    let reachable = false
     while (!stop.signal.aborted) {
       try {
-        await deps.db.ping()
+        if (!reachable) await deps.db.ping()
+        reachable = false
         if (!positionedOnce) await positioned()
         ready = true
         healthy = true
-        for (let entries = await readNext(); entries.length > 0; ) {
+        let entries = await readNext()
+        const idle = entries.length === 0
+        while (entries.length > 0) {
           // While there is a backlog, the next batch is fetched as this one is stored.
           const next = entries.length === batchSize ? readNext() : null
           next?.catch(() => undefined)
@@ -79,6 +89,8 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
           // What was fetched meanwhile is among the own entries that are read again.
           if (!positionedOnce) break
         }
+        reachable = !idle && positionedOnce
+        if (reachable) await sleep(gatherMs, undefined, { signal: stop.signal }).catch(() => undefined)
       } catch (error) {
         if (stop.signal.aborted) return
         if (error instanceof GroupLost) {

@@ -38,18 +38,27 @@ export interface StoredKey {
   readonly occurredAt: string
 }
 
-/** Blocks until this transaction is the only writer of the zone's chain. */
-export async function lockChain(tx: Tx, zoneId: string): Promise<void> {
-  await tx.sql`select pg_advisory_xact_lock(hashtextextended(${`audit:${zoneId}`}, 0))`
+/** Blocks until this transaction is the only writer of these zones' chains; taken in one order, so two callers cannot deadlock. */
+export async function lockChains(tx: Tx, zoneIds: readonly string[]): Promise<void> {
+  await tx.sql`
+    select pg_advisory_xact_lock(hashtextextended('audit:' || zone, 0))
+    from (
+      select zone
+      from unnest(${zoneIds as string[]}::text[]) as wanted(zone)
+      order by zone collate "C"
+      offset 0
+    ) ordered`
 }
 
-/** The newest link, or null for an empty chain. Only under `lockChain`. */
-export async function chainHead(tx: Tx, zoneId: string): Promise<ChainHead | null> {
-  const [row] = await tx.sql<{ chain_seq: string; content_sha256: string }[]>`
-    select chain_seq::text, content_sha256
+/** The newest link of each chain that is not empty. Only under `lockChains`. */
+export async function chainHeads(tx: Tx, zoneIds: readonly string[]): Promise<Map<string, ChainHead>> {
+  const rows = await tx.sql<{ zone_id: string; chain_seq: string; content_sha256: string }[]>`
+    select zone_id, chain_seq::text, content_sha256
     from audit_chain_heads
-    where zone_id = ${zoneId}`
-  return row === undefined ? null : { chainSeq: Number(row.chain_seq), contentSha256: row.content_sha256 }
+    where zone_id = any(${zoneIds as string[]}::text[])`
+  return new Map(
+    rows.map((row) => [row.zone_id, { chainSeq: Number(row.chain_seq), contentSha256: row.content_sha256 }]),
+  )
 }
 
 /** How `storedHashes` names an event. */
@@ -71,10 +80,13 @@ export async function storedHashes(tx: Tx, keys: readonly StoredKey[]): Promise<
   return new Map(rows.map((row) => [storedKey(row), row.content_sha256]))
 }
 
-/** Inserts the links and moves the head to the last of them, in one statement. Only under `lockChain`. */
-export async function appendLinks(tx: Tx, zoneId: string, rows: readonly ChainedRow[]): Promise<void> {
-  const last = rows.at(-1)
-  if (last === undefined) return
+/**
+ * Inserts the links, of each zone in the order of its chain, and moves each head to the last of them,
+ * in one statement. Only under `lockChains`.
+ */
+export async function appendLinks(tx: Tx, rows: readonly ChainedRow[]): Promise<void> {
+  if (rows.length === 0) return
+  const last = new Map(rows.map((row) => [row.zone_id, row]))
   await tx.sql`
     with appended as (
       insert into audit_events (
@@ -95,7 +107,12 @@ export async function appendLinks(tx: Tx, zoneId: string, rows: readonly Chained
       )
     )
     insert into audit_chain_heads (zone_id, chain_seq, content_sha256, updated_at)
-    values (${zoneId}, ${last.chain_seq}, ${last.content_sha256}, clock_timestamp())
+    select zone_id, chain_seq, content_sha256, clock_timestamp()
+    from unnest(
+      ${[...last.keys()]}::text[],
+      ${[...last.values()].map((row) => row.chain_seq)}::bigint[],
+      ${[...last.values()].map((row) => row.content_sha256)}::text[]
+    ) as head(zone_id, chain_seq, content_sha256)
     on conflict (zone_id) do update
     set chain_seq = excluded.chain_seq,
         content_sha256 = excluded.content_sha256,
