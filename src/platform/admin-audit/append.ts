@@ -16,53 +16,129 @@ interface Head {
   readonly occurred_at: string
 }
 
+/** Writes one link inside the caller's transaction; see `appendAdminActions`. */
+export function appendAdminAction(tx: Tx, key: HmacKey, action: AdminAction): Promise<void> {
+  return appendAdminActions(tx, key, [action])
+}
+
 /**
- * Writes one link inside the caller's transaction. Two round trips besides the transaction's own:
- * lock and head go out together, each statement with its own snapshot. Uses the index
+ * Writes one link for each action, in order, inside the caller's transaction. The chains are locked in
+ * one order, so callers cannot deadlock. Two round trips besides the transaction's own, for however many
+ * actions: locks and heads go out together, each statement with its own snapshot. Uses the index
  * `(zone_id, chain_seq desc nulls last)`.
  */
-export async function appendAdminAction(tx: Tx, key: HmacKey, unsafe: AdminAction): Promise<void> {
-  const action = storableAction(unsafe)
-  const { zoneId } = action
-  const lockName = zoneId === null ? 'admin-audit::global' : `admin-audit:${zoneId}`
-  const payload = action.payload === null ? null : JSON.stringify(action.payload)
-
-  const [, [head]] = await Promise.all([
-    tx.sql`select pg_advisory_xact_lock(hashtextextended(${lockName}, 0))`,
-    tx.sql<Head[]>`
-      select link.content_sha256,
-             link.chain_seq::text as chain_seq,
-             ${payload}::jsonb::text as payload_text,
-             to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as occurred_at
-      from (values (1)) as one
-      left join lateral (
-        select content_sha256, chain_seq
-        from admin_audit_events
-        where ${zoneId === null ? tx.sql`zone_id is null` : tx.sql`zone_id = ${zoneId}`}
-        order by chain_seq desc nulls last
-        limit 1
-      ) as link on true`,
+export async function appendAdminActions(
+  tx: Tx,
+  key: HmacKey,
+  unsafe: readonly AdminAction[],
+): Promise<void> {
+  const actions = unsafe.map(storableAction)
+  const payloads = actions.map(({ payload }) => (payload === null ? null : JSON.stringify(payload)))
+  const [, heads] = await Promise.all([
+    lockChains(tx, [...new Set(actions.map(({ zoneId }) => zoneId))]),
+    readHeads(
+      tx,
+      actions.map(({ zoneId }) => zoneId),
+      payloads,
+    ),
   ])
-  if (!head) throw new Error('the head of the administrative chain could not be read')
-
-  const id = uuidv7()
-  const previous = head.content_sha256
-  const content = adminContentSha256({
-    ...action,
-    id,
-    occurredAt: head.occurred_at,
-    payloadText: head.payload_text,
+  const chains = new Map<string | null, { readonly content: string | null; readonly seq: bigint }>()
+  const links = actions.map((action, index) => {
+    const head = heads[index]
+    if (head === undefined) throw new Error('the head of the administrative chain could not be read')
+    const { content: previous, seq } = chains.get(action.zoneId) ?? {
+      content: head.content_sha256,
+      seq: BigInt(head.chain_seq ?? 0),
+    }
+    const id = uuidv7()
+    const content = adminContentSha256({
+      ...action,
+      id,
+      occurredAt: head.occurred_at,
+      payloadText: head.payload_text,
+    })
+    chains.set(action.zoneId, { content, seq: seq + 1n })
+    return {
+      id,
+      request_id: action.requestId,
+      actor_id: action.actor?.id ?? null,
+      actor_name: action.actor?.name ?? null,
+      actor_scope: action.actor?.scope ?? null,
+      action: action.action,
+      method: action.method,
+      path: action.path,
+      zone_id: action.zoneId,
+      entity_type: action.entityType,
+      entity_id: action.entityId,
+      status_code: action.statusCode,
+      payload: payloads[index] ?? null,
+      occurred_at: head.occurred_at,
+      content_sha256: content,
+      prev_content_sha256: previous,
+      chain_hmac: adminChainHmac(key.current, content, previous),
+      chain_seq: (seq + 1n).toString(),
+    }
   })
   await tx.sql`
     insert into admin_audit_events (
       id, request_id, actor_id, actor_name, actor_scope, action, method, path, zone_id,
       entity_type, entity_id, status_code, payload_json, occurred_at,
       content_sha256, prev_content_sha256, chain_hmac, chain_seq
-    ) values (
-      ${id}, ${action.requestId}, ${action.actor?.id ?? null}, ${action.actor?.name ?? null},
-      ${action.actor?.scope ?? null}, ${action.action}, ${action.method}, ${action.path}, ${zoneId},
-      ${action.entityType}, ${action.entityId}, ${action.statusCode}, ${payload}::jsonb,
-      ${head.occurred_at}::timestamptz, ${content}, ${previous},
-      ${adminChainHmac(key.current, content, previous)}, ${(BigInt(head.chain_seq ?? 0) + 1n).toString()}::bigint
+    )
+    select
+      id, request_id, actor_id, actor_name, actor_scope, action, method, path, zone_id,
+      entity_type, entity_id, status_code, payload::jsonb, occurred_at,
+      content_sha256, prev_content_sha256, chain_hmac, chain_seq
+    from json_to_recordset(${JSON.stringify(links)}::text::json) as link(
+      id text, request_id text, actor_id text, actor_name text, actor_scope text, action text, method text,
+      path text, zone_id text, entity_type text, entity_id text, status_code int, payload text,
+      occurred_at timestamptz, content_sha256 text, prev_content_sha256 text, chain_hmac text,
+      chain_seq bigint
     )`
+}
+
+async function lockChains(tx: Tx, zones: readonly (string | null)[]): Promise<void> {
+  const names = zones.map((zone) => (zone === null ? 'admin-audit::global' : `admin-audit:${zone}`))
+  await tx.sql`
+    select pg_advisory_xact_lock(hashtextextended(name, 0))
+    from (
+      select name
+      from unnest(${names}::text[]) as wanted(name)
+      order by name collate "C"
+      offset 0
+    ) ordered`
+}
+
+/** One row for each action, in order: the head of its chain, its payload as it will be stored, and the time. */
+async function readHeads(
+  tx: Tx,
+  zones: readonly (string | null)[],
+  payloads: readonly (string | null)[],
+): Promise<Head[]> {
+  return await tx.sql<Head[]>`
+    select link.content_sha256,
+           link.chain_seq::text as chain_seq,
+           wanted.payload::jsonb::text as payload_text,
+           to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as occurred_at
+    from unnest(${zones as (string | null)[]}::text[], ${payloads as (string | null)[]}::text[])
+      with ordinality as wanted(zone, payload, n)
+    left join lateral (
+      (
+        select content_sha256, chain_seq
+        from admin_audit_events
+        where zone_id = wanted.zone
+        order by chain_seq desc nulls last
+        limit 1
+      )
+      union all
+      (
+        select content_sha256, chain_seq
+        from admin_audit_events
+        where wanted.zone is null
+          and zone_id is null
+        order by chain_seq desc nulls last
+        limit 1
+      )
+    ) as link on true
+    order by wanted.n`
 }

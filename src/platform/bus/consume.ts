@@ -62,6 +62,8 @@ const failureWindowMs = 24 * 60 * 60 * 1000
 const defaultReclaimMs = 30_000
 const reclaimPage = 25
 const errorPauseMs = 1000
+/** After a batch that was not full the next one gathers for this long. */
+const gatherMs = 10
 const deadLetterLength = 10_000
 
 export function createConsumer(options: ConsumerOptions): Consumer {
@@ -174,6 +176,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     })
     healthy = true
     await process(entries)
+    if (entries.length > 0 && entries.length < options.batchSize) await pause.wait(gatherMs, closing.signal)
   }
 
   const loop = async (): Promise<void> => {

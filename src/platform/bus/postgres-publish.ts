@@ -20,8 +20,8 @@ export interface PostgresPublisher {
 }
 
 export interface PublisherHooks {
-  /** Called before a batch is sent with its streams: each will come back as one notification. */
-  readonly onSend: (streams: readonly string[]) => void
+  /** Called before a batch is sent with its streams; answers those to notify about now, each of which comes back. */
+  readonly onSend: (streams: readonly string[]) => readonly string[]
   /** Called after a batch was committed. */
   readonly onCommitted: (streams: readonly string[]) => void
 }
@@ -33,22 +33,22 @@ interface InsertedRow {
 
 export function createPublisher(sql: Sql, hooks: PublisherHooks): PostgresPublisher {
   const insert = async (entries: readonly OutgoingEntry[]): Promise<string[]> => {
-    const streams = entries.map((entry) => entry.stream)
-    const payloads = entries.map((entry) => JSON.stringify(entry.fields))
-    const distinct = [...new Set(streams)]
-    hooks.onSend(distinct)
+    const distinct = [...new Set(entries.map((entry) => entry.stream))]
+    const notified = hooks.onSend(distinct)
+    // One JSON text: an array parameter would escape every quote of every entry a second time.
+    const batch = JSON.stringify(entries.map((entry) => [entry.stream, entry.fields]))
     // Identity values follow the ordinality of the batch; all rows share the transaction's xid.
     const [row] = await sql<InsertedRow[]>`
       with put as (
         insert into bus_event (stream, payload)
-        select e.stream, e.payload::jsonb
-        from unnest(${streams}::text[], ${payloads}::text[]) with ordinality as e(stream, payload, n)
+        select e.entry->>0, e.entry->1
+        from jsonb_array_elements(${batch}::text::jsonb) with ordinality as e(entry, n)
         order by e.n
         returning seq
       )
       select pg_current_xact_id()::text as xid,
              (select array_agg(seq::text order by seq) from put) as seqs,
-             (select count(pg_notify(${notifyChannel}, s)) from unnest(${distinct}::text[]) as s) as notified`
+             (select count(pg_notify(${notifyChannel}, s)) from unnest(${notified as string[]}::text[]) as s) as notified`
     if (row === undefined) throw new Error('bus insert answered no row')
     hooks.onCommitted(distinct)
     const xid = BigInt(row.xid)

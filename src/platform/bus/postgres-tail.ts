@@ -21,6 +21,8 @@ interface EventRow {
   readonly id: string
   readonly payload: Fields
   readonly settled: boolean
+  /** How far the stream was trimmed. */
+  readonly trimmed: string | null
 }
 
 interface Cursor {
@@ -55,7 +57,10 @@ export async function openTail(db: Database, wake: Wake, log: Logger, options: T
 
   const read = (cursor: Cursor) => sql<EventRow[]>`
     select e.xid::text || '-' || e.seq::text as id, e.payload,
-           e.xid < greatest(pg_snapshot_xmin(pg_current_snapshot()), ${horizon}::xid8) as settled
+           e.xid < greatest(pg_snapshot_xmin(pg_current_snapshot()), ${horizon}::xid8) as settled,
+           (select m.xid::text || '-' || m.seq::text
+            from bus_cursor m
+            where m.stream = ${cursor.stream} and m.grp = ${trimMark}) as trimmed
     from bus_event e
     where e.stream = ${cursor.stream}
       and (e.xid, e.seq) > (${cursor.position.xid.toString()}::xid8, ${cursor.position.seq.toString()}::bigint)
@@ -73,16 +78,12 @@ export async function openTail(db: Database, wake: Wake, log: Logger, options: T
   }
 
   /** True when rows above the position were trimmed away before they were read. */
-  const passedByTrim = async (cursor: Cursor): Promise<boolean> => {
-    const [mark] = await sql<{ id: string }[]>`
-      select xid::text || '-' || seq::text as id
-      from bus_cursor
-      where stream = ${cursor.stream} and grp = ${trimMark}`
-    if (mark === undefined || mark.id === cursor.gapSeen) return false
-    const trimmed = parseId(mark.id)
+  const passedByTrim = (cursor: Cursor, mark: string | null): boolean => {
+    if (mark === null || mark === cursor.gapSeen) return false
+    const trimmed = parseId(mark)
     const { position } = cursor
     const passed = trimmed.xid > position.xid || (trimmed.xid === position.xid && trimmed.seq > position.seq)
-    if (passed) cursor.gapSeen = mark.id
+    if (passed) cursor.gapSeen = mark
     return passed
   }
 
@@ -95,7 +96,8 @@ export async function openTail(db: Database, wake: Wake, log: Logger, options: T
       throw error
     })
     const settled = rows.filter((row) => row.settled)
-    if (settled.length > 0 && (await passedByTrim(cursor))) await report(options.onGap, 'bus_gap_failed')
+    if (settled.length > 0 && passedByTrim(cursor, settled[0]?.trimmed ?? null))
+      await report(options.onGap, 'bus_gap_failed')
     if (rows.length === pageSize || settled.length < rows.length) cursor.dirty = true
     if (settled.length > 0) {
       const entries: StreamEntry[] = settled.map((row) => ({

@@ -25,9 +25,15 @@ export interface Wake extends AsyncDisposable {
   watch(watcher: Watcher): () => void
   /** A publish of this process committed. */
   signal(streams: readonly string[]): void
-  /** A publish of this process is about to send one notification per stream. */
-  expect(streams: readonly string[]): void
+  /**
+   * A publish of this process is about to be sent: the streams it shall notify about. Within
+   * `notifyGapMs` of the last notification of a stream none goes along; one follows for all of them.
+   */
+  announce(streams: readonly string[]): readonly string[]
 }
+
+/** Other processes hear of a stream that is written to all the time this often, not at every commit. */
+const notifyGapMs = 20
 
 interface HeadRow {
   readonly n: number
@@ -39,6 +45,9 @@ export function createWake(db: Database, log: Logger, pollMs: number): Wake {
   const watchers = new Map<string, Set<Watcher>>()
   const heads = new Map<string, string>()
   const expected = new Map<string, number>()
+  const notifiedAt = new Map<string, number>()
+  const owed = new Set<string>()
+  let owing: NodeJS.Timeout | undefined
   let listening: Promise<AsyncDisposable | null> | null = null
   let heard = false
   let timer: NodeJS.Timeout | undefined
@@ -106,6 +115,34 @@ export function createWake(db: Database, log: Logger, pollMs: number): Wake {
     }
   }
 
+  const expectBack = (streams: readonly string[]): void => {
+    if (!heard) return
+    for (const stream of streams) expected.set(stream, (expected.get(stream) ?? 0) + 1)
+  }
+
+  /** The publish that was not announced has committed by then, or its reader finds it at the next poll. */
+  const owe = (stream: string): void => {
+    owed.add(stream)
+    owing ??= setTimeout(() => {
+      owing = undefined
+      void notifyOwed()
+    }, notifyGapMs)
+  }
+
+  const notifyOwed = async (): Promise<void> => {
+    if (owed.size === 0) return
+    const streams = [...owed]
+    owed.clear()
+    const now = performance.now()
+    for (const stream of streams) notifiedAt.set(stream, now)
+    expectBack(streams)
+    await db.hot`
+      select count(pg_notify(${notifyChannel}, s)) as notified
+      from unnest(${streams}::text[]) as s`.catch((error: unknown) => {
+      log.debug({ err: error }, 'bus_notify_failed')
+    })
+  }
+
   const schedule = (): void => {
     if (closed || timer !== undefined || watchers.size === 0) return
     timer = setTimeout(() => {
@@ -145,13 +182,19 @@ export function createWake(db: Database, log: Logger, pollMs: number): Wake {
     signal(streams) {
       for (const stream of streams) wakeAll(stream)
     },
-    expect(streams) {
-      if (!heard) return
-      for (const stream of streams) expected.set(stream, (expected.get(stream) ?? 0) + 1)
+    announce(streams) {
+      const now = performance.now()
+      const due = streams.filter((stream) => now - (notifiedAt.get(stream) ?? -notifyGapMs) >= notifyGapMs)
+      for (const stream of due) notifiedAt.set(stream, now)
+      for (const stream of streams) if (!due.includes(stream)) owe(stream)
+      expectBack(due)
+      return due
     },
     async [Symbol.asyncDispose]() {
       closed = true
       clearTimeout(timer)
+      clearTimeout(owing)
+      await notifyOwed()
       await polling
       await (await listening)?.[Symbol.asyncDispose]()
     },

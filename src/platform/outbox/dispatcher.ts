@@ -5,6 +5,7 @@
  *
  * A store that cannot be asked never costs a row an attempt.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Bus, OutgoingEntry } from '../bus/port.ts'
 import { signEntry } from '../bus/signature.ts'
@@ -33,6 +34,8 @@ export interface Dispatcher {
 }
 
 const publishTimeoutMs = 5000
+/** Rounds start this far apart at least: commits in quick succession share one. The first goes at once. */
+const roundGapMs = 10
 /** One trip to the bus; the lease is looked at between trips. */
 const chunkSize = 100
 
@@ -45,6 +48,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { db, bus, log, worker } = options
   let running: Promise<void> | null = null
   let again = false
+  let startedAt = Number.NEGATIVE_INFINITY
+  /** The bus took what was last sent: it need not be asked first. */
+  let busUp = false
 
   const toEntry = (row: OutboxRow): OutgoingEntry => {
     const fields = { ...flattenPayload(row.payload), outbox_id: row.id, dedupe_key: row.dedupeKey }
@@ -58,6 +64,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   /** Publishes one chunk and records the outcome; false when the bus went away. */
   const publishChunk = async (rows: readonly OutboxRow[]): Promise<boolean> => {
     const outcomes = await bus.publish(rows.map(toEntry))
+    busUp = outcomes.every((outcome) => outcome.ok || outcome.reason === 'rejected')
     const published: string[] = []
     const failed: { id: string; error: string }[] = []
     const released: string[] = []
@@ -81,7 +88,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const round = async (signal: AbortSignal): Promise<boolean> => {
     if (!(await anyDue(db))) return false
     try {
-      await bus.ping()
+      if (!busUp) await bus.ping()
     } catch {
       return false
     }
@@ -108,11 +115,15 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   const run = async (signal: AbortSignal): Promise<void> => {
-    let more = true
-    while (!signal.aborted && (more || again)) {
+    let more = false
+    do {
+      const early = roundGapMs - (performance.now() - startedAt)
+      if (!more && early > 0) await sleep(early, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted) return
       again = false
+      startedAt = performance.now()
       more = await round(signal)
-    }
+    } while (more || again)
   }
 
   return {

@@ -3,9 +3,9 @@
  * commits, the records of the next one gather. Every caller still waits for its own commit, and a
  * record that cannot be written takes no other one with it.
  *
- * Round trips of a group over different zones: begin, locks and heads, inserts, commit.
+ * Round trips of a group: begin, locks and heads, insert, commit.
  */
-import { appendAdminAction } from '../../platform/admin-audit/append.ts'
+import { appendAdminActions } from '../../platform/admin-audit/append.ts'
 import type { AdminAudit } from '../../platform/admin-audit/gate.ts'
 import type { AdminAction } from '../../platform/admin-audit/record.ts'
 import type { CoordinatorDeps } from './deps.ts'
@@ -23,21 +23,8 @@ export function groupRecords({ db, keys, log }: Pick<CoordinatorDeps, 'db' | 'ke
   let waiting: Waiting[] = []
   let writing: Promise<void> | null = null
 
-  /** Chains are locked in ascending order of their zones; one chain grows link by link. */
   const append = (actions: readonly AdminAction[]): Promise<void> =>
-    db.transaction(async (tx) => {
-      const chains = new Map<string, AdminAction[]>()
-      for (const action of actions) {
-        const chain = action.zoneId ?? ''
-        chains.set(chain, [...(chains.get(chain) ?? []), action])
-      }
-      const inOrder = [...chains.entries()].sort(([a], [b]) => (a < b ? -1 : 1))
-      await Promise.all(
-        inOrder.map(async ([, chain]) => {
-          for (const action of chain) await appendAdminAction(tx, keys.audit, action)
-        }),
-      )
-    })
+    db.transaction((tx) => appendAdminActions(tx, keys.audit, actions))
 
   async function write(group: readonly Waiting[]): Promise<void> {
     try {
