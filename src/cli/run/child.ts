@@ -33,14 +33,17 @@ export function runChild(
 ): Promise<number> {
   const [command = '', ...args] = argv
   return new Promise((resolve) => {
+    // Before the child exists: a signal while it is being started must not end us and leave it behind.
+    const forward = (signal: NodeJS.Signals): void => {
+      child.kill(signal)
+    }
+    for (const signal of forwarded) process.on(signal, forward)
     const child = spawn(command, args, {
       env: environment,
       stdio: 'inherit',
       shell: false,
       windowsHide: true,
     })
-    const forward = (signal: NodeJS.Signals) => child.kill(signal)
-    for (const signal of forwarded) process.on(signal, forward)
     const finish = (code: number) => {
       for (const signal of forwarded) process.off(signal, forward)
       resolve(code)
