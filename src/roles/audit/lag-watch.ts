@@ -1,6 +1,6 @@
 /** What the role observes of its own backlog every 30 s, for readiness and metrics (audit-and-events §7.1). */
 import type { Settings } from '../../config/env.ts'
-import type { Bus, WorkGroup } from '../../platform/bus/port.ts'
+import { type Bus, GroupLost, type GroupStats, type WorkGroup } from '../../platform/bus/port.ts'
 import { auditDeadLetterStream } from './frame.ts'
 
 interface Backlog {
@@ -32,6 +32,12 @@ const nothing: Backlog = {
   oldestDeadLetterSeconds: 0,
 }
 
+/** A group that is gone, or not made yet, is made by its consumer and has nothing pending until then. */
+function nothingYet(error: unknown): Pick<GroupStats, 'pending' | 'undelivered' | 'oldestPendingMs'> {
+  if (!(error instanceof GroupLost)) throw error
+  return { pending: 0, undelivered: 0, oldestPendingMs: 0 }
+}
+
 export function createLagWatch(bus: Bus, group: WorkGroup): LagWatch {
   let latest = nothing
   const passed = (observed: number, limit: number) => limit > 0 && observed > limit
@@ -39,7 +45,7 @@ export function createLagWatch(bus: Bus, group: WorkGroup): LagWatch {
     latest: () => latest,
     async poll() {
       const [stats, deadLetters, [oldest]] = await Promise.all([
-        group.stats(),
+        group.stats().catch(nothingYet),
         bus.length(auditDeadLetterStream),
         bus.range(auditDeadLetterStream, '-', 1),
       ])
