@@ -65,7 +65,13 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Databa
     await login.end({ timeout: 1 })
   }
 
-  const { sql, hot, inFlight, transact } = connect(options.connection, { ...session, role }, pool)
+  const {
+    sql,
+    hot,
+    session: ownSession,
+    inFlight,
+    transact,
+  } = connect(options.connection, { ...session, role }, pool)
   const onCallbackError = (error: unknown) => log.error({ err: error }, 'on_commit_callback_failed')
 
   return {
@@ -74,6 +80,7 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Databa
     orm: ormOver(sql),
     transaction: (work, transactionOptions = {}) =>
       runTransaction(transact, work, transactionOptions, onCallbackError),
+    session: ownSession,
     ping: (timeoutMs = 2000) => ping(sql, timeoutMs),
     listen: (channel, onNotify, onReconnect) => listen(sql, channel, onNotify, onReconnect),
     pool: () => ({ acquired: Math.min(inFlight(), pool.max), max: pool.max }),

@@ -116,22 +116,28 @@ export function connect(target: ConnectionTarget, session: SessionParameters, po
     return client
   }
 
+  const leasePool = (max: number, idleTimeoutMs: number) =>
+    createLeasePool({
+      max,
+      idleTimeoutMs,
+      // The driver must not close by itself what may be in a transaction or hold a lock.
+      open: (onclose) => open({ max: 1, idle_timeout: 0, max_lifetime: null, onclose }),
+    })
   // Half of the connections are for statements, which share them; half are for transactions.
   const held = Math.max(1, Math.floor(pool.max / 2))
-  return createPool(
-    open({
+  return createPool({
+    hot: open({
       max: 1,
       idle_timeout: 0,
       connection: { ...connection, ...byKey } as postgres.Options<
         Record<string, postgres.PostgresType>
       >['connection'],
     } as postgres.Options<Record<string, postgres.PostgresType>>),
-    open({ max: Math.max(1, pool.max - held), idle_timeout: Math.ceil(pool.idleTimeoutMs / 1000) }),
-    createLeasePool({
-      max: held,
-      idleTimeoutMs: pool.idleTimeoutMs,
-      // The driver must not close by itself what may be in a transaction.
-      open: (onclose) => open({ max: 1, idle_timeout: 0, max_lifetime: null, onclose }),
+    statements: open({
+      max: Math.max(1, pool.max - held - 1),
+      idle_timeout: Math.ceil(pool.idleTimeoutMs / 1000),
     }),
-  )
+    leases: leasePool(held, pool.idleTimeoutMs),
+    sessions: leasePool(Number.POSITIVE_INFINITY, 0),
+  })
 }

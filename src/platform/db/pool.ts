@@ -4,19 +4,30 @@
  */
 import type postgres from 'postgres'
 import type { LeasePool } from './lease.ts'
+import type { OwnSession } from './port.ts'
 import { asStatement, onSettled } from './statement.ts'
 import { type TransactionWork, transact } from './transaction.ts'
 
 export interface Pool {
   readonly sql: postgres.Sql
   readonly hot: postgres.Sql
+  readonly session: () => Promise<OwnSession>
   /** Statements, transactions and reserved connections not settled yet; may exceed the pool's size when work queues. */
   inFlight(): number
   /** One transaction opened by the statement `begin`. */
   readonly transact: <T>(begin: string, work: TransactionWork<T>) => Promise<T>
 }
 
-export function createPool(line: postgres.Sql, client: postgres.Sql, leases: LeasePool): Pool {
+export interface PoolLines {
+  readonly hot: postgres.Sql
+  readonly statements: postgres.Sql
+  /** For transactions and `reserve`. */
+  readonly leases: LeasePool
+  /** For sessions of their own; unbounded. */
+  readonly sessions: LeasePool
+}
+
+export function createPool({ hot: line, statements: client, leases, sessions }: PoolLines): Pool {
   let inFlight = 0
 
   function watch<T>(value: T): T {
@@ -77,6 +88,11 @@ export function createPool(line: postgres.Sql, client: postgres.Sql, leases: Lea
     }
   }
 
+  async function session(): Promise<OwnSession> {
+    const lease = await sessions.take()
+    return { sql: lease.sql(), lost: lease.lost, [Symbol.dispose]: () => lease.discard() }
+  }
+
   const hot = Object.assign(
     ((...parameters: Parameters<postgres.Sql>) => watch(line(...parameters))) as postgres.Sql,
     line,
@@ -93,9 +109,10 @@ export function createPool(line: postgres.Sql, client: postgres.Sql, leases: Lea
           line.end(options),
           client.end(options),
           leases.end({ timeout: options.timeout ?? 5 }),
+          sessions.end({ timeout: 0 }),
         ])
       },
     },
   )
-  return { sql, hot, inFlight: () => inFlight, transact: transactCounted }
+  return { sql, hot, session, inFlight: () => inFlight, transact: transactCounted }
 }

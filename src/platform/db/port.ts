@@ -28,6 +28,13 @@ export interface TransactionOptions {
   readonly zone?: string
 }
 
+/** A connection outside the pool, for locks that a session holds on to. Disposing ends it, and with it its locks. */
+export interface OwnSession extends Disposable {
+  readonly sql: Sql
+  /** Rejects when the connection is lost. */
+  readonly lost: Promise<never>
+}
+
 export interface Database extends Queryable, AsyncDisposable {
   readonly sql: Sql
   readonly orm: Orm
@@ -38,6 +45,7 @@ export interface Database extends Queryable, AsyncDisposable {
   readonly hot: Sql
   /** Runs `work` in one transaction; SQLSTATE 40001 and 40P01 are retried up to 3 times (storage-and-operations §2). */
   transaction<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions): Promise<T>
+  session(): Promise<OwnSession>
   /** Rejects when the store does not answer within `timeoutMs` (default 2000). */
   ping(timeoutMs?: number): Promise<void>
   /** LISTEN on a connection of its own, resubscribed after a drop (`onReconnect` tells: read again what may have been missed). */

@@ -5,8 +5,7 @@
  */
 
 import type { Logger } from 'pino'
-import type postgres from 'postgres'
-import type { Database, Queryable, Tx } from '../db/port.ts'
+import type { Database, OwnSession, Queryable, Tx } from '../db/port.ts'
 import type { Job, JobContext } from './job.ts'
 
 /**
@@ -67,13 +66,13 @@ export interface LeaderLeaseOptions {
 }
 
 interface Held {
-  readonly connection: postgres.ReservedSql
+  readonly session: OwnSession
   readonly pid: number
 }
 
 /**
- * Session-level lease on a connection of its own. A probe that fails or is answered by another
- * session steps down at once. Does not work through a transaction-mode pooler.
+ * Session-level lease on a connection of its own. A lost session and a probe that fails step down
+ * at once. Does not work through a transaction-mode pooler.
  */
 export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
   const { db, log, name, key } = options
@@ -123,43 +122,40 @@ export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
       if (await stillLocked(current)) return true
     } catch (error) {
       log.warn({ err: error, lease: name }, 'leader_probe_failed')
-      await release(current)
-      return false
     }
-    // The session is gone; the driver took its connection back when it closed.
-    change(null)
+    release(current)
     return false
   }
 
-  /** Steps down at once, then gives lock and connection back if the session still lives. */
-  const release = async (current: Held): Promise<void> => {
+  /** Steps down at once; the session's end gives the lock back. */
+  const release = ({ session }: Held): void => {
     change(null)
-    try {
-      if (!(await stillLocked(current))) return
-      await bounded(current.connection`select pg_advisory_unlock(${key}::bigint)`)
-      current.connection.release()
-    } catch (error) {
-      // Without an answer the session's end releases the lock; until then nobody leads.
-      log.warn({ err: error, lease: name }, 'leader_release_failed')
-    }
+    session[Symbol.dispose]()
   }
 
   const acquire = async (): Promise<boolean> => {
-    const connection = await bounded(db.sql.reserve())
-    const [row] = await bounded(
-      connection<{ pid: number; locked: boolean }[]>`
-        select pg_backend_pid() as pid, pg_try_advisory_lock(${key}::bigint) as locked`,
-    )
-    if (row?.locked !== true) {
-      connection.release()
+    const opening = db.session()
+    let session: OwnSession | null = null
+    try {
+      session = await bounded(opening)
+      const [row] = await bounded(
+        session.sql<{ pid: number; locked: boolean }[]>`
+          select pg_backend_pid() as pid, pg_try_advisory_lock(${key}::bigint) as locked`,
+      )
+      if (row?.locked === true && !closed) {
+        const next: Held = { session, pid: row.pid }
+        session.lost.catch(() => {
+          if (held === next) change(null)
+        })
+        session = null
+        change(next)
+        return true
+      }
       return false
+    } finally {
+      if (session !== null) session[Symbol.dispose]()
+      else if (held === null) opening.then((late) => late[Symbol.dispose]()).catch(() => undefined)
     }
-    if (closed) {
-      await release({ connection, pid: row.pid })
-      return false
-    }
-    change({ connection, pid: row.pid })
-    return true
   }
 
   const contend = (): Promise<boolean> => {
@@ -191,7 +187,7 @@ export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
     async [Symbol.asyncDispose]() {
       closed = true
       await contending?.catch(() => undefined)
-      if (held !== null) await release(held)
+      if (held !== null) release(held)
     },
   }
 }

@@ -160,7 +160,43 @@ test('statements, transactions and reserved connections under load come back by 
   expect(outcome.unavailable).toBeGreaterThan(0)
   await eventually(() => db.pool().acquired === 0)
   await db.transaction((tx) => tx.sql`select 1`)
-}, 60_000)
+}, 20_000)
+
+test('a session of its own is beside the pool, holds its lock until it is disposed, and tells of its loss', async () => {
+  const key = 7_331
+  const free = async () => {
+    const [row] =
+      await database.admin`select pg_try_advisory_lock(${key}) as locked, pg_advisory_unlock(${key})`
+    return row?.locked === true
+  }
+  const session = await db.session()
+  expect(db.pool().acquired).toBe(0)
+  await session.sql`select pg_advisory_lock(${key})`
+  expect(await free()).toBe(false)
+  session[Symbol.dispose]()
+  await eventually(free)
+
+  const lost = await db.session()
+  await lost.sql`select 1`
+  await dropAll()
+  expect(isUnavailable(await caught(lost.lost))).toBe(true)
+  expect(isUnavailable(await caught(lost.sql`select 1`))).toBe(true)
+})
+
+test('the hot line runs the statements of a turn in order on one connection, and comes back after a loss', async () => {
+  const answers = await Promise.all(
+    [1, 2, 3].map(
+      (n) => db.hot<{ n: number; pid: number }[]>`select ${n}::int as n, pg_backend_pid() as pid`,
+    ),
+  )
+  expect(answers.map(([row]) => row?.n)).toEqual([1, 2, 3])
+  expect(new Set(answers.map(([row]) => row?.pid)).size).toBe(1)
+  const underWay = caught(db.hot`select pg_sleep(5)`)
+  await sleep(50)
+  await dropAll()
+  expect(isUnavailable(await underWay)).toBe(true)
+  await eventually(async () => (await db.hot`select 1 as one`)[0]?.one === 1)
+})
 
 describe('the life of a lease', () => {
   test('a statement after the end of its transaction is refused', async () => {
