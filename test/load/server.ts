@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 export interface ServerUnderLoad extends AsyncDisposable {
   readonly urls: Readonly<Record<'control' | 'coordinator' | 'sts' | 'gateway' | 'audit', string>>
   readonly adminToken: string
+  readonly dataDir: string
   /** Milliseconds from spawn to ready. */
   readonly startMs: number
   cpuSeconds(): number
@@ -58,6 +59,7 @@ export async function startServerUnderLoad(
   return {
     urls,
     startMs,
+    dataDir,
     adminToken: (await readFile(tokenFile, 'utf8')).trim(),
     cpuSeconds: () => cpuSecondsOf(child.pid ?? 0),
     residentBytes: () => residentBytesOf(child.pid ?? 0),
