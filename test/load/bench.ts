@@ -5,14 +5,17 @@
  *   --quick     shorter rounds
  *   --only a,b  sections by name
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type IngestMeasured, measureIngest } from './audit-ingest.ts'
 import { closedLoop, type Measured, type Operation } from './closed-loop.ts'
 import { bareProxyHop, signAndVerifyMicros } from './floors.ts'
+import { coldCalls, revocations } from './moments.ts'
 import {
   delegate,
   enqueueAndComplete,
   governed,
+  listPages,
   mint,
   mintOnce,
   services,
@@ -34,6 +37,7 @@ const rows: Row[] = []
 
 await using server = await startServerUnderLoad()
 const idleBytes = server.residentBytes()
+const idleCpu = await idleCpuShare()
 await using scene = await setScene(server, 16)
 
 async function section(name: string, workerCounts: readonly number[], prepare: Prepare): Promise<void> {
@@ -44,7 +48,21 @@ async function section(name: string, workerCounts: readonly number[], prepare: P
   }
 }
 
+/** `revoke to refused` is asked for as `--only revoke`. */
+async function moment(name: string, measure: () => Promise<Measured>): Promise<void> {
+  if (only !== undefined && !only.includes(name.split(' ')[0] ?? '')) return
+  report({ section: name, ...(await measure()) })
+}
+
 type Prepare = (scene: Scene, workers: number) => Operation | Promise<Operation>
+
+/** Share of one core that a server with nothing to do takes. */
+async function idleCpuShare(): Promise<number> {
+  await sleep(2000)
+  const before = server.cpuSeconds()
+  await sleep(3000)
+  return (server.cpuSeconds() - before) / 3
+}
 
 /** More mandates than the section can spend; minting is not part of what is measured. */
 async function stock(count: number): Promise<string[]> {
@@ -69,6 +87,9 @@ await section('gateway', [1, 16], async (at, workers) =>
 await section('governed', [1, 4, 16, 64], governed)
 await section('session', [1, 16], startAndTerminate)
 await section('delegate', [1, 16], async (at) => delegate(at, await sessionPairs(at)))
+await moment('cold', () => coldCalls(server, scene, values.quick ? 15 : 40))
+await moment('revoke to refused', () => revocations(server, scene, values.quick ? 30 : 100))
+await section('list', [1, 16], (at) => listPages(at, server.adminToken))
 await section('invoke', [1, 16], async (at) => enqueueAndComplete(at, await services(at)))
 
 const audit =
@@ -77,11 +98,11 @@ const audit =
 console.log('')
 if (audit !== null) reportIngest(audit)
 console.log(
-  `start to ready ${Math.round(server.startMs)} ms · resident ${mb(idleBytes)} idle, ${mb(server.residentBytes())} after`,
+  `start to ready ${Math.round(server.startMs)} ms · idle ${mb(idleBytes)} and ${(idleCpu * 100).toFixed(1)} % of a core · resident ${mb(server.residentBytes())} after`,
 )
 console.log(`floor: one ES256 signature and verification ${floors.signAndVerifyMicros.toFixed(0)} µs`)
 console.log(
-  JSON.stringify({ node: process.version, startMs: server.startMs, idleBytes, floors, rows, audit }),
+  JSON.stringify({ node: process.version, startMs: server.startMs, idleBytes, idleCpu, floors, rows, audit }),
 )
 if (rows.some((row) => Object.keys(row.errors).length > 0)) process.exitCode = 1
 

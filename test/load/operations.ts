@@ -168,3 +168,17 @@ export const enqueueAndComplete =
     }
     return null
   }
+
+/** An operator's page of applications, then of resources. */
+export const listPages =
+  (scene: Scene, adminToken: string): Operation =>
+  async (worker, round) => {
+    const { identity } = actorOf(scene, worker)
+    const { statusCode, body } = await scene.control.request({
+      method: 'GET',
+      path: `/v1/zones/${identity.zoneId}/${round % 2 ? 'applications' : 'resources'}?limit=50`,
+      headers: { authorization: `Bearer ${adminToken}` },
+    })
+    await body.dump()
+    return statusCode === 200 ? null : `list ${statusCode}`
+  }

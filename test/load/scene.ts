@@ -21,6 +21,7 @@ export interface Scene extends AsyncDisposable {
   readonly sts: Pool
   readonly gateway: Pool
   readonly coordinator: Pool
+  readonly control: Pool
   readonly upstreamUrl: string
 }
 
@@ -34,14 +35,16 @@ export async function setScene(server: ServerUnderLoad, count: number): Promise<
   const sts = pool(server.urls.sts)
   const gateway = pool(server.urls.gateway)
   const coordinator = pool(server.urls.coordinator)
+  const control = pool(server.urls.control)
   return {
     actors,
     sts,
     gateway,
     coordinator,
+    control,
     upstreamUrl,
     async [Symbol.asyncDispose]() {
-      await Promise.all([sts.close(), gateway.close(), coordinator.close()])
+      await Promise.all([sts.close(), gateway.close(), coordinator.close(), control.close()])
       upstream.closeAllConnections()
       upstream.close()
     },
