@@ -136,7 +136,7 @@ export function createWake(db: Database, log: Logger, pollMs: number): Wake {
     const now = performance.now()
     for (const stream of streams) notifiedAt.set(stream, now)
     expectBack(streams)
-    await db.hot`
+    await db.hotWrites`
       select count(pg_notify(${notifyChannel}, s)) as notified
       from unnest(${streams}::text[]) as s`.catch((error: unknown) => {
       log.debug({ err: error }, 'bus_notify_failed')

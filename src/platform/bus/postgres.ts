@@ -37,7 +37,7 @@ const trimIntervalMs = 30_000
 export function createPostgresBus({ db, log, pollMs = 1000 }: PostgresBusOptions): PostgresBus {
   const { sql } = db
   const wake = createWake(db, log, pollMs)
-  const publisher = createPublisher(db.hot, { onSend: wake.announce, onCommitted: wake.signal })
+  const publisher = createPublisher(db.hotWrites, { onSend: wake.announce, onCommitted: wake.signal })
   const groups = new Set<ReturnType<typeof openGroup>>()
   const tails = new Set<AsyncDisposable>()
   /** Streams that grew since the last trim, with the length they should have. */

@@ -68,6 +68,7 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Databa
   const {
     sql,
     hot,
+    hotWrites,
     session: ownSession,
     inFlight,
     transact,
@@ -77,6 +78,7 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Databa
   return {
     sql,
     hot,
+    hotWrites,
     orm: ormOver(sql),
     transaction: (work, transactionOptions = {}) =>
       runTransaction(transact, work, transactionOptions, onCallbackError),

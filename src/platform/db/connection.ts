@@ -62,7 +62,7 @@ const types = {
 }
 
 /**
- * Every statement of the hot line finds its rows by key. Without statistics, or for a list whose length
+ * Every statement of a hot line finds its rows by key. Without statistics, or for a list whose length
  * the planner cannot know, it would rather read a table whole, and keep to that plan as the table grows.
  */
 const byKey = {
@@ -123,18 +123,21 @@ export function connect(target: ConnectionTarget, session: SessionParameters, po
       // The driver must not close by itself what may be in a transaction or hold a lock.
       open: (onclose) => open({ max: 1, idle_timeout: 0, max_lifetime: null, onclose }),
     })
-  // Half of the connections are for statements, which share them; half are for transactions.
-  const held = Math.max(1, Math.floor(pool.max / 2))
-  return createPool({
-    hot: open({
+  const hotLine = () =>
+    open({
       max: 1,
       idle_timeout: 0,
       connection: { ...connection, ...byKey } as postgres.Options<
         Record<string, postgres.PostgresType>
       >['connection'],
-    } as postgres.Options<Record<string, postgres.PostgresType>>),
+    } as postgres.Options<Record<string, postgres.PostgresType>>)
+  // Half of the connections are for statements, which share them; half are for transactions.
+  const held = Math.max(1, Math.floor(pool.max / 2))
+  return createPool({
+    hot: hotLine(),
+    hotWrites: hotLine(),
     statements: open({
-      max: Math.max(1, pool.max - held - 1),
+      max: Math.max(1, pool.max - held - 2),
       idle_timeout: Math.ceil(pool.idleTimeoutMs / 1000),
     }),
     leases: leasePool(held, pool.idleTimeoutMs),

@@ -1,5 +1,5 @@
 /**
- * The driver's pool for single statements, one line for hot ones, leases (`lease.ts`) behind `begin` and
+ * The driver's pool for single statements, two lines for hot ones, leases (`lease.ts`) behind `begin` and
  * `reserve`, and a count of what is in flight for the metrics.
  */
 import type postgres from 'postgres'
@@ -11,6 +11,7 @@ import { type TransactionWork, transact } from './transaction.ts'
 export interface Pool {
   readonly sql: postgres.Sql
   readonly hot: postgres.Sql
+  readonly hotWrites: postgres.Sql
   readonly session: () => Promise<OwnSession>
   /** Statements, transactions and reserved connections not settled yet; may exceed the pool's size when work queues. */
   inFlight(): number
@@ -20,6 +21,7 @@ export interface Pool {
 
 export interface PoolLines {
   readonly hot: postgres.Sql
+  readonly hotWrites: postgres.Sql
   readonly statements: postgres.Sql
   /** For transactions and `reserve`. */
   readonly leases: LeasePool
@@ -27,7 +29,8 @@ export interface PoolLines {
   readonly sessions: LeasePool
 }
 
-export function createPool({ hot: line, statements: client, leases, sessions }: PoolLines): Pool {
+export function createPool(lines: PoolLines): Pool {
+  const { statements: client, leases, sessions } = lines
   let inFlight = 0
 
   function watch<T>(value: T): T {
@@ -93,10 +96,13 @@ export function createPool({ hot: line, statements: client, leases, sessions }: 
     return { sql: lease.sql(), lost: lease.lost, [Symbol.dispose]: () => lease.discard() }
   }
 
-  const hot = Object.assign(
-    ((...parameters: Parameters<postgres.Sql>) => watch(line(...parameters))) as postgres.Sql,
-    line,
-  )
+  const watched = (line: postgres.Sql): postgres.Sql =>
+    Object.assign(
+      ((...parameters: Parameters<postgres.Sql>) => watch(line(...parameters))) as postgres.Sql,
+      line,
+    )
+  const hot = watched(lines.hot)
+  const hotWrites = watched(lines.hotWrites)
   const sql = Object.assign(
     ((...parameters: Parameters<postgres.Sql>) => watch(client(...parameters))) as postgres.Sql,
     client,
@@ -106,7 +112,8 @@ export function createPool({ hot: line, statements: client, leases, sessions }: 
       unsafe: (...parameters: Parameters<postgres.Sql['unsafe']>) => watch(client.unsafe(...parameters)),
       end: async (options: { timeout?: number } = {}) => {
         await Promise.all([
-          line.end(options),
+          lines.hot.end(options),
+          lines.hotWrites.end(options),
           client.end(options),
           leases.end({ timeout: options.timeout ?? 5 }),
           sessions.end({ timeout: 0 }),
@@ -114,5 +121,5 @@ export function createPool({ hot: line, statements: client, leases, sessions }: 
       },
     },
   )
-  return { sql, hot, session, inFlight: () => inFlight, transact: transactCounted }
+  return { sql, hot, hotWrites, session, inFlight: () => inFlight, transact: transactCounted }
 }

@@ -43,6 +43,8 @@ export interface Database extends Queryable, AsyncDisposable {
    * on one connection and run there one after the other. Never for what waits for a lock or runs long.
    */
   readonly hot: Sql
+  /** As `hot`, for those that wait for the disk at their commit: nobody else waits behind them. */
+  readonly hotWrites: Sql
   /** Runs `work` in one transaction; SQLSTATE 40001 and 40P01 are retried up to 3 times (storage-and-operations §2). */
   transaction<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions): Promise<T>
   session(): Promise<OwnSession>

@@ -62,7 +62,7 @@ const maxItems = 128
 export function createRecordIssuer(db: Database): IssueRecord {
   const free = createCoalescer<Item, Issued>({
     maxItems,
-    flush: (items) => oneBadItemAside(items, (some) => insertRecords({ sql: db.hot }, some)),
+    flush: (items) => oneBadItemAside(items, (some) => insertRecords({ sql: db.hotWrites }, some)),
   })
   const guarded = createCoalescer<Item, Attempted>({
     maxItems,
@@ -124,7 +124,7 @@ async function oneBadItemAside<R extends Attempted>(
 
 /** The items of zones whose graph is being changed are answered `busy`. */
 async function insertWhereFree(db: Database, items: readonly Item[]): Promise<Attempted[]> {
-  return outcomes(items, await insertStatement(db.hot, items))
+  return outcomes(items, await insertStatement(db.hotWrites, items))
 }
 
 /**
