@@ -163,7 +163,7 @@ async function revoke(stage: Stage, authority: Authority): Promise<string> {
 
 async function evidence(stage: Stage, deniedRequest: string): Promise<void> {
   const { story, setup } = stage
-  const events = await eventsOf(stage, 10)
+  const events = await eventsOf(stage)
   const counted = new Map<string, number>()
   for (const event of events) {
     const label = `${event.event_type} ${event.decision} ${event.evaluation_status}`
@@ -193,14 +193,25 @@ interface EventRow {
 }
 
 /** Reads the zone's trail once it holds what the scenes did: ingest runs a moment behind the answers. */
-async function eventsOf(stage: Stage, atLeast: number): Promise<readonly EventRow[]> {
+/** What the story must have left behind. */
+const recorded = [
+  ['token_exchange', 'allow'],
+  ['gateway_resource_request', 'allow'],
+  ['token_exchange', 'deny'],
+  ['replay_detected', 'deny'],
+] as const
+
+/** Evidence of a refusal is not waited for by its answer: it may be stored a moment later. */
+async function eventsOf(stage: Stage): Promise<readonly EventRow[]> {
   const deadline = performance.now() + 10_000
   for (;;) {
     const answer = await mustCall(`${stage.control.url}/v1/zones/${stage.setup.zoneId}/audit?limit=200`, {
       bearer: stage.control.adminToken,
     })
     const events = answer.body.items as readonly EventRow[]
-    const settled = events.length >= atLeast && events.some((event) => event.event_type === 'replay_detected')
+    const settled = recorded.every(([type, decision]) =>
+      events.some((event) => event.event_type === type && event.decision === decision),
+    )
     if (settled || performance.now() > deadline) return events
     await sleep(50)
   }
