@@ -111,6 +111,28 @@ const purge: Command = {
   load: async () => (await import('./purge.ts')).purge,
 }
 
+export const allowlist: Command = {
+  name: 'allowlist',
+  group: 'STACK',
+  summary: 'say who may use the console',
+  synopsis: 'add|remove|lock|unlock <e-mail or @domain> | list [--json]',
+  details: [
+    'add                admit, also after remove',
+    'remove             no longer admit, and forget the account',
+    'lock, unlock       shut out for a while, and let back in',
+    'list               who is on the list (--json: machine output)',
+    '',
+    'An e-mail address goes before its @domain. Once anybody is on the list, nobody else is admitted. A',
+    'running server follows at once. The list is operatorAllowlist.json below the allowlist directory in',
+    'the secrets directory of the server on this host (CARACAL_SECRETS_DIR).',
+    '',
+    'Example: caracal allowlist add @example.com',
+  ],
+  flags: { json: 'switch' },
+  offers: { words: ['add', 'remove', 'lock', 'unlock', 'list'] },
+  load: async () => (await import('./allowlist.ts')).allowlist,
+}
+
 const status: Command = {
   name: 'status',
   group: 'STACK',
@@ -280,6 +302,7 @@ export const commands: readonly Command[] = [
   down,
   logs,
   purge,
+  allowlist,
   serve,
   migrate,
   status,

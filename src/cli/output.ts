@@ -80,11 +80,13 @@ const secretShapes: readonly (readonly [RegExp, string])[] = [
 ]
 
 const secretNames = /(?:SECRET|TOKEN|PASSWORD|KEK|HMAC_KEY|BEARER)/
+/** Where secrets are kept, which is no secret. */
+const placeNames = /_(?:FILE|DIR|BACKEND)$/
 
 /** Replaces everything that looks like a secret, and every secret that the environment holds. */
 function createScrubber(env: Environment): (text: string) => string {
   const values = Object.entries(env)
-    .filter(([name, value]) => secretNames.test(name) && !name.endsWith('_FILE') && (value?.length ?? 0) >= 8)
+    .filter(([name, value]) => secretNames.test(name) && !placeNames.test(name) && (value?.length ?? 0) >= 8)
     .map(([, value]) => value ?? '')
   return (text) => {
     let clean = text
