@@ -111,6 +111,26 @@ const purge: Command = {
   load: async () => (await import('./purge.ts')).purge,
 }
 
+const secrets: Command = {
+  name: 'secrets',
+  group: 'STACK',
+  summary: 'move sealed secrets under a new key',
+  synopsis: 'reseal [--dry-run] [--json] | migrate <backend> [--json]',
+  details: [
+    'reseal             seal everything under SECRET_STORE_KEK that SECRET_STORE_KEK_PREVIOUS still seals',
+    '  --dry-run        open everything, change nothing',
+    'migrate BACKEND    copy sealed secrets to another backend; this release has builtin only',
+    '--json             machine output',
+    '',
+    'To change the key: give every server the new SECRET_STORE_KEK and the old one as',
+    'SECRET_STORE_KEK_PREVIOUS, run reseal with the same two (servers may run meanwhile), and take the old',
+    'one away once it ended with 0. Uses MIGRATION_DATABASE_URL, else DATABASE_URL, else the embedded store.',
+  ],
+  flags: { 'dry-run': 'switch', json: 'switch' },
+  offers: { words: ['reseal', 'migrate'] },
+  load: async () => (await import('./secrets/run.ts')).secrets,
+}
+
 export const allowlist: Command = {
   name: 'allowlist',
   group: 'STACK',
@@ -303,6 +323,7 @@ export const commands: readonly Command[] = [
   logs,
   purge,
   allowlist,
+  secrets,
   serve,
   migrate,
   status,

@@ -5,15 +5,17 @@ import { caracalHome, secretsDirectory } from '../config/home.ts'
 import type { Environment } from '../config/load.ts'
 
 /**
- * The secrets directory that a server with this environment uses: with a database of your own it follows
- * from the mode; with the embedded store it is that of the working directory when a server ran there,
- * else that of `caracal up`.
+ * The data directory of the embedded store that a command means: the one that is named, else that of the
+ * working directory when a server ran there, else that of `caracal up`.
  */
-export function managedSecretsDirectory(env: Environment, cwd: string): string {
+export function embeddedDataDirectory(env: Environment, cwd: string): string {
   const here = resolve(cwd, env.CARACAL_DATA_DIR || '.caracal')
-  const embedded = !env.DATABASE_URL
-  const dev = env.CARACAL_MODE ? env.CARACAL_MODE.toLowerCase() === 'dev' : embedded
-  const background = join(caracalHome(env), 'data')
-  const dataDir = env.CARACAL_DATA_DIR || existsSync(join(here, 'secrets')) ? here : background
-  return secretsDirectory(env, { dev, embedded: embedded && dev, dataDir })
+  return env.CARACAL_DATA_DIR || existsSync(join(here, 'secrets')) ? here : join(caracalHome(env), 'data')
+}
+
+/** The secrets directory that a server with this environment uses. */
+export function managedSecretsDirectory(env: Environment, cwd: string): string {
+  const store = !env.DATABASE_URL
+  const dev = env.CARACAL_MODE ? env.CARACAL_MODE.toLowerCase() === 'dev' : store
+  return secretsDirectory(env, { dev, embedded: store && dev, dataDir: embeddedDataDirectory(env, cwd) })
 }

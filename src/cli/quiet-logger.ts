@@ -6,8 +6,10 @@ import { createLogger } from '../platform/observe/logger.ts'
 export function quietLogger(tell: (message: string) => void): Logger {
   const destination = new Writable({
     write(chunk: Buffer, _encoding, done) {
-      const { msg } = JSON.parse(chunk.toString()) as { msg?: string }
-      if (msg !== undefined) tell(msg)
+      const { msg, warning } = JSON.parse(chunk.toString()) as { msg?: string; warning?: string }
+      // The message is a name for machines; some lines carry a sentence too.
+      const text = warning ?? msg
+      if (text !== undefined) tell(text)
       done()
     },
   })

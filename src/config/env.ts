@@ -4,6 +4,7 @@
  * table and the reference in the documentation is generated from it
  * (storage-and-operations §10).
  */
+
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -24,6 +25,7 @@ import {
   type Variable,
 } from './kinds.ts'
 import type { RoleName } from './roles.ts'
+import { secretBackends } from './secret-backends.ts'
 
 const published = (situation: Situation): boolean => situation.mode !== 'dev'
 const has = (situation: Situation, ...roles: readonly RoleName[]): boolean =>
@@ -304,18 +306,11 @@ export const variables = {
     roles: ['sts', 'control'],
     doc: 'Opens what was sealed before a rotation.',
   }),
-  CARACAL_SECRET_BACKEND: choice(
-    [
-      'builtin',
-      'vault',
-      'infisical',
-      'azurekeyvault',
-      'awssecretsmanager',
-      'gcpsecretmanager',
-      'custom',
-    ] as const,
-    { default: 'builtin', roles: ['sts', 'control'], doc: 'Where sealed secrets are kept.' },
-  ),
+  CARACAL_SECRET_BACKEND: choice(secretBackends, {
+    default: 'builtin',
+    roles: ['sts', 'control'],
+    doc: 'Where sealed secrets are kept.',
+  }),
   CARACAL_VAULT_ADDR: httpUrl({ roles: ['sts', 'control'], doc: 'Address of Vault.' }),
   CARACAL_VAULT_TOKEN: text({ secret: true, roles: ['sts', 'control'], doc: 'Token for Vault.' }),
   CARACAL_VAULT_MOUNT: text({ default: 'secret', roles: ['sts', 'control'], doc: 'KV v2 mount of Vault.' }),

@@ -56,6 +56,8 @@ export function parseRoles(text: string): RoleName[] {
 export interface LoadOptions {
   /** Roles of this process; `[]` for commands that only need the store. Default: `CARACAL_ROLE`, else all. */
   readonly roles?: readonly RoleName[]
+  /** Variables to read although no role of this process asks for them. */
+  readonly besides?: readonly (keyof Settings)[]
   /** Whether dev mode makes missing secrets (default) or leaves them unset. */
   readonly generateSecrets?: boolean
   /** Base of relative paths; default the working directory. */
@@ -105,7 +107,10 @@ export function loadSettings(env: Environment, options: LoadOptions = {}): Setti
 
   const settings: Record<string, unknown> = {}
   for (const [name, variable] of Object.entries(table)) {
-    const relevant = variable.roles === undefined || variable.roles.some((role) => roles.includes(role))
+    const relevant =
+      variable.roles === undefined ||
+      variable.roles.some((role) => roles.includes(role)) ||
+      options.besides?.some((one) => one === name) === true
     const found = relevant ? lookup(name, variable) : null
     if (found === null) {
       settings[name] = (relevant ? generate?.make(name) : null) ?? variable.initial(situation)

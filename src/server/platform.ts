@@ -4,6 +4,7 @@
  */
 import type { Settings } from '../config/env.ts'
 import { ConfigError } from '../config/load.ts'
+import { missingBackend } from '../config/secret-backends.ts'
 import { createCredentialHasher, loadCredentialKey } from '../platform/crypto/credentials.ts'
 import { createEnvelopeCipher, EnvelopeError } from '../platform/crypto/envelope.ts'
 import { keyRing } from '../platform/crypto/key-ring.ts'
@@ -133,9 +134,7 @@ export async function openPlatform(
 function openCipher(settings: Settings): EnvelopeCipher | null {
   if (settings.SECRET_STORE_KEK === null) return null
   if (settings.CARACAL_SECRET_BACKEND !== 'builtin')
-    throw new ConfigError([
-      `CARACAL_SECRET_BACKEND ${settings.CARACAL_SECRET_BACKEND} is not part of this release: use builtin`,
-    ])
+    throw new ConfigError([missingBackend(settings.CARACAL_SECRET_BACKEND)])
   const previous = settings.SECRET_STORE_KEK_PREVIOUS
   return createEnvelopeCipher({
     kek: Buffer.from(settings.SECRET_STORE_KEK, 'hex'),

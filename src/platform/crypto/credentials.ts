@@ -13,7 +13,7 @@ import type { Database, Queryable } from '../db/port.ts'
 import { createDerivationQueue, type ScryptParameters } from './derivation-queue.ts'
 import type { CredentialHasher, EnvelopeCipher } from './port.ts'
 
-const credentialKeyAad = 'caracal/credentialKey'
+export const credentialKeyAad = 'caracal/credentialKey'
 const keyBytes = 32
 const saltBytes = 16
 

@@ -152,10 +152,3 @@ export function createEnvelopeCipher(keys: {
     },
   }
 }
-
-/** KEK id (hex) an envelope is sealed under, or `null` when it is no envelope: what a re-seal walk compares. */
-export function envelopeKeyId(envelope: Uint8Array): string | null {
-  if (envelope.length < minimumBytes) return null
-  const bytes = Buffer.from(envelope.buffer, envelope.byteOffset, envelope.byteLength)
-  return bytes.subarray(0, 4).equals(magic) ? bytes.subarray(4, 12).toString('hex') : null
-}

@@ -26,6 +26,7 @@ export const columnAad = {
   connectionRefreshToken: 'caracal/providerConnections/refreshToken',
   notificationSinkSecret: 'caracal/notificationSinks/secret',
   operatorPlanSecrets: 'caracal/operatorPlanSecrets/values',
+  platformSigningKey: 'caracal/platform/signingKey',
   zoneAuditKey: 'caracal/secrets/zoneAuditKey',
   zoneSigningKey: 'caracal/secrets/zoneSigningKey',
 } as const

@@ -5,6 +5,7 @@
  */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { EnvelopeCipher } from '../../platform/crypto/port.ts'
+import { columnAad } from '../../platform/crypto/secret-store.ts'
 import type { Database } from '../../platform/db/port.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { uuidv4, uuidv7 } from '../../platform/ids.ts'
@@ -18,7 +19,6 @@ import {
 } from './store/platform-keys.ts'
 
 const PLATFORM_AUDIENCE = 'caracal-api'
-const AAD = 'caracal/platform/signingKey'
 const KEYS_MS = 5 * 60_000
 
 interface PlatformClaims {
@@ -80,7 +80,7 @@ function withKeys(deps: {
       await lockPlatformKeys(tx)
       const made = await listPlatformKeys(tx)
       if (made.length > 0) return made
-      const envelope = deps.cipher.seal(Buffer.from(generateSigningKeyPem()), AAD)
+      const envelope = deps.cipher.seal(Buffer.from(generateSigningKeyPem()), columnAad.platformSigningKey)
       const key = { id: uuidv7(), envelope, version: 1 }
       await insertPlatformKey(tx, key)
       return [key]
@@ -91,7 +91,7 @@ function withKeys(deps: {
     const rows = await ensureKeys()
     const opened = rows.map((row) => ({
       id: row.id,
-      key: openSigningKey(deps.cipher.open(row.envelope, AAD).toString('utf8')),
+      key: openSigningKey(deps.cipher.open(row.envelope, columnAad.platformSigningKey).toString('utf8')),
     }))
     const [newest] = opened
     if (newest === undefined) throw new Error('no platform signing key')

@@ -5,7 +5,6 @@ import {
   createEnvelopeCipher,
   EnvelopeError,
   type EnvelopeFailure,
-  envelopeKeyId,
   kekProblem,
   parseKek,
 } from '../../../src/platform/crypto/envelope.ts'
@@ -31,7 +30,7 @@ function failure(work: () => unknown): EnvelopeFailure | 'opened' {
 describe('CSS1', () => {
   test('the golden vector opens', () => {
     expect(cipher.keyId).toBe('8547798a706fba72')
-    expect(envelopeKeyId(golden)).toBe('8547798a706fba72')
+    expect(golden.subarray(4, 12).toString('hex')).toBe('8547798a706fba72')
     expect(cipher.open(golden, aad).toString()).toBe('cross-language golden secret')
   })
 
@@ -73,7 +72,7 @@ describe('CSS1', () => {
   test('rotation: the previous KEK opens, the current one seals', () => {
     const next = createEnvelopeCipher({ kek: randomBytes(32), previous: parseKek(kekHex) })
     expect(next.open(golden, aad).toString()).toBe('cross-language golden secret')
-    expect(envelopeKeyId(next.seal(Buffer.from('x'), aad))).toBe(next.keyId)
+    expect(next.seal(Buffer.from('x'), aad).subarray(4, 12).toString('hex')).toBe(next.keyId)
   })
 })
 
