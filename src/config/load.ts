@@ -278,6 +278,8 @@ function refuseUnsafeGateway(
     problems.push('GATEWAY_STS_TRANSPORT=inproc needs role sts in the same process')
   if (settings.GATEWAY_STS_TRANSPORT === 'http' && settings.GATEWAY_STS_HMAC_KEY === null)
     problems.push('GATEWAY_STS_HMAC_KEY is required with GATEWAY_STS_TRANSPORT=http')
+  if (settings.REVOCATION_STORE_WRITER && settings.REDIS_URL === null)
+    problems.push('REVOCATION_STORE_WRITER needs REDIS_URL, where resource servers look')
   if (published && !roles.includes('sts') && settings.STS_URL !== null && !safeForExchange(settings.STS_URL))
     problems.push('STS_URL must use https unless its host is loopback or a single label')
 }

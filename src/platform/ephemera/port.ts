@@ -36,6 +36,11 @@ export interface Ephemera extends AsyncDisposable {
   delete(key: string): Promise<void>
   /** Releases a lease only if it still holds `value`. */
   deleteIfEquals(key: string, value: string): Promise<boolean>
+  /**
+   * Keeps the greatest of the decimals written under `key`, of any length, and renews its time to
+   * live: a late or repeated write never lowers it.
+   */
+  raise(key: string, decimal: string, ttlMs: number): Promise<void>
   /** Fixed window: adds `by` (default 1) and starts the window's clock on the first, atomically; answers the sum. */
   increment(key: string, windowMs: number, by?: number): Promise<Counter>
   readonly replay: ReplayMemory

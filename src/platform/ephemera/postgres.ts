@@ -119,7 +119,9 @@ export function createPostgresEphemera({ db, log }: PostgresEphemeraOptions): Po
           set counter = excluded.counter
                 + case when e.expires_at > now() then e.counter else 0 end,
               expires_at = case when e.expires_at > now() then e.expires_at else excluded.expires_at end
-          returning key, counter, (extract(epoch from expires_at - now()) * 1000)::float8 as remaining`,
+          returning key, counter,
+            -- now() is the start of this statement, which can lie before the call that opened the window
+            (extract(epoch from expires_at - clock_timestamp()) * 1000)::float8 as remaining`,
       )
       const after = new Map(rows.map((row) => [row.key, row]))
       // Callers of one key in one batch get consecutive counts, in call order.
@@ -184,6 +186,19 @@ export function createPostgresEphemera({ db, log }: PostgresEphemeraOptions): Po
           where key = ${key} and value = ${value} and (expires_at is null or expires_at > now())`,
       )
       return deleted.count > 0
+    },
+    async raise(key, decimal, ttlMs) {
+      await askStore(
+        sql`
+          insert into ephemera as e (key, value, expires_at)
+          values (${key}, ${decimal}, now() + ${wholeMs(ttlMs)}::float8 * interval '1 millisecond')
+          on conflict (key) do update
+          set value = case
+                when e.expires_at > now() and e.value::numeric > excluded.value::numeric then e.value
+                else excluded.value end,
+              counter = 0,
+              expires_at = excluded.expires_at`,
+      )
     },
     increment: (key, windowMs, by = 1) => counters.add({ key, windowMs, by }),
 

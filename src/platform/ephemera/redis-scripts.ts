@@ -28,6 +28,17 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then
 end
 return 0`)
 
+/** Decimals of any length, compared as text: numbers of Lua would lose digits. */
+export const raiseDecimal = script(`
+local stored = redis.call('GET', KEYS[1])
+local given = ARGV[1]
+if not stored or #given > #stored or (#given == #stored and given > stored) then
+  redis.call('SET', KEYS[1], given, 'PX', ARGV[2])
+else
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 1`)
+
 /**
  * Stores '<run id> <ms>' unless a sentinel of this very server is there already; answers what is
  * stored.

@@ -9,7 +9,7 @@ import type { Database } from '../db/port.ts'
 import type { Ephemera } from './port.ts'
 import { askRedis, wholeMs } from './redis-ask.ts'
 import { createRedisReplay } from './redis-replay.ts'
-import { compareAndDelete, evaluate, incrementInWindow } from './redis-scripts.ts'
+import { compareAndDelete, evaluate, incrementInWindow, raiseDecimal } from './redis-scripts.ts'
 
 export interface RedisEphemeraOptions {
   readonly url: string
@@ -54,6 +54,9 @@ export function createRedisEphemera({ url, db, log, settings }: RedisEphemeraOpt
     },
     async deleteIfEquals(key, value) {
       return (await ask((client) => evaluate(client, compareAndDelete, [key], [value]))) === 1
+    },
+    async raise(key, decimal, ttlMs) {
+      await ask((client) => evaluate(client, raiseDecimal, [key], [decimal, String(wholeMs(ttlMs))]))
     },
     async increment(key, windowMs, by = 1) {
       const reply = (await ask((client) =>

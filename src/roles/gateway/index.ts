@@ -22,6 +22,7 @@ import { createRateLimits } from './rate-limits.ts'
 import { createRevocationConsumer } from './revocations/consumer.ts'
 import { followInvalidations } from './revocations/follow.ts'
 import { createRevocationSet, type Revocations } from './revocations/set.ts'
+import { createSharedStoreWriter } from './revocations/shared-store.ts'
 import { createSnapshot } from './revocations/snapshot.ts'
 import { createRoutes, isOperatorPath } from './routes.ts'
 import type { GatewaySettings } from './settings.ts'
@@ -84,6 +85,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
     host: deps.host ?? hostname(),
     worker: deps.worker ?? 1,
   })
+  const sharedStore = settings.REVOCATION_STORE_WRITER
+    ? createSharedStoreWriter({ bus, ephemera, key: keys.streams, log, host: deps.host ?? hostname() })
+    : null
   registerMetrics(metrics, { counters, revocations, snapshot, circuitOpen: () => breaker.open, consumer, db })
   const ground: Ground = {
     settings,
@@ -140,6 +144,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       await ephemera.replay.establish(signal)
       // The group exists before the snapshot is read: nothing falls between the two (gateway §8.4).
       await consumer.start()
+      await sharedStore?.start()
       tail = await followInvalidations({
         bus,
         key: keys.streams,
@@ -162,6 +167,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     },
     async [Symbol.asyncDispose]() {
       await consumer[Symbol.asyncDispose]()
+      await sharedStore?.[Symbol.asyncDispose]()
       await tail?.[Symbol.asyncDispose]()
       await pools[Symbol.asyncDispose]()
     },

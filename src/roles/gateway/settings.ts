@@ -17,6 +17,7 @@ export type GatewaySettings = Pick<
   | 'UPSTREAM_BLOCK_PRIVATE'
   | 'TRUST_PROXY'
   | 'JTI_FAIL_OPEN'
+  | 'REVOCATION_STORE_WRITER'
   | 'CARACAL_ADMIN_TOKEN'
   | 'METRICS_BEARER'
   | 'TLS_CERT_FILE'

@@ -99,6 +99,21 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
       expect(used.sort((a, b) => a - b)).toEqual(Array.from({ length: 15 }, (_, n) => n + 1))
     })
 
+    test('a raised decimal never falls, however long it is', async () => {
+      const k = key()
+      await Promise.all(
+        ['9', '10', '8', '9007199254740993', '9007199254740992', '2'].map((decimal, n) =>
+          (n % 2 ? one : two).raise(k, decimal, 10_000),
+        ),
+      )
+      expect(await one.get(k)).toBe('9007199254740993')
+      await two.raise(k, '9007199254740994', 30)
+      expect(await one.get(k)).toBe('9007199254740994')
+      await until('expired', async () => (await one.get(k)) === null)
+      await two.raise(k, '1', 10_000)
+      expect(await one.get(k)).toBe('1')
+    })
+
     test('a memory just born is established once and agreed on', async () => {
       await Promise.all([one.replay.establish(signal), two.replay.establish(signal)])
       const now = Math.floor((await store.now()) / 1000)
@@ -193,6 +208,7 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
       await expect(one.get(k)).rejects.toThrow(EphemeraUnavailable)
       await expect(one.take(k)).rejects.toThrow(EphemeraUnavailable)
       await expect(one.increment(k, 1000)).rejects.toThrow(EphemeraUnavailable)
+      await expect(one.raise(k, '1', 1000)).rejects.toThrow(EphemeraUnavailable)
       await expect(one.ping()).rejects.toThrow(EphemeraUnavailable)
       expect(performance.now() - started).toBeLessThan(10_000)
       await store.restore()

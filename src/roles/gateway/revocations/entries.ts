@@ -4,6 +4,7 @@ import type { Anchors } from './set.ts'
 
 export const revocationStream = 'caracal.sessions.revoke'
 export const lifecycleStream = 'caracal.agents.lifecycle'
+export const delegationStream = 'caracal.delegations.invalidate'
 export const keysStream = 'caracal.keys.invalidate'
 
 /**
@@ -20,6 +21,13 @@ export function anchorsOfEntry(fields: Fields): Anchors | null {
     delegations: delegation === '' ? [] : [delegation],
   }
   return anchors.records.length + anchors.sessions.length + anchors.delegations.length === 0 ? null : anchors
+}
+
+/** The zone's delegation epoch a delegation entry tells, `null` when it tells none. */
+export function epochOfEntry(fields: Fields): { readonly zoneId: string; readonly epoch: string } | null {
+  const { zone_id: zoneId, epoch } = fields
+  if (!zoneId || epoch === undefined || !/^(?:0|[1-9]\d{0,38})$/.test(epoch)) return null
+  return { zoneId, epoch }
 }
 
 /** The session whose running streams a lifecycle entry stops, if it does. */
