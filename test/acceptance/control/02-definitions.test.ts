@@ -287,6 +287,24 @@ describe('providers and resources (control-api §16)', () => {
     const deleted = await stage.send('DELETE', `/v1/zones/${zone}/resources/${made.body.id}`)
     expect([deleted.status, deleted.body.error]).toEqual([409, 'protected_resource'])
   })
+
+  test('29: a provider that somebody called None does not stand in its way', async () => {
+    const zone = await stage.zone()
+    const own = await stage.send('POST', `/v1/zones/${zone}/providers`, {
+      name: 'None',
+      kind: 'none',
+      config_json: {},
+    })
+    expect(own.body.identifier).toBe('provider://none')
+    const made = await stage.send('POST', `/v1/zones/${zone}/resources`, {
+      name: 'Control',
+      identifier: 'caracal-control',
+      scopes: ['control:app:read'],
+    })
+    expect([made.status, made.body.credential_provider_id]).toEqual([201, `provider-none-${zone}`])
+    const bound = await stage.send('GET', `/v1/zones/${zone}/providers/provider-none-${zone}`)
+    expect(bound.body.identifier).toBe('provider://none-2')
+  })
 })
 
 describe('policies (control-api §16)', () => {

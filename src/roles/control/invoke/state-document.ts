@@ -7,6 +7,7 @@
 import { canonicalJson } from '../../../platform/canonical-json.ts'
 import { contentSha256 } from '../../../policy/index.ts'
 import { normalizePublicConfig, type ProviderKind, providerKinds, secretKeys } from '../provider-config.ts'
+import { isNoneProvider } from '../store/providers.ts'
 import { isPrivilegedTrait } from '../traits.ts'
 import { type DeclarativeKind, declarativeKinds, type ManagementInput } from './command.ts'
 import { asInvokeError, type Caller, type Dispatcher } from './dispatch.ts'
@@ -249,7 +250,7 @@ function isSpared(kind: DeclarativeKind, row: Row, controlAudience: string): boo
     return traits.includes('control:invoke') || row.registration_method !== 'managed'
   }
   if (kind === 'resource') return row.identifier === controlAudience
-  return kind === 'identity-provider' && row.identifier === 'provider://none'
+  return kind === 'identity-provider' && isNoneProvider(row.id)
 }
 
 /** Compares a document with the zone and, unless it is a dry run, makes the zone match. */

@@ -2,6 +2,7 @@
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
 import type { ProviderKind } from '../provider-config.ts'
 import type { Attribution } from '../route.ts'
+import { firstFree } from '../slug.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
 export interface Provider {
@@ -159,15 +160,33 @@ export async function recordProviderCheck(
     where zone_id = ${zoneId} and id = ${id} and archived_at is null`
 }
 
-/** The zone's built-in provider without a credential, made on demand (control-api §7.9). Returns its id. */
+const noneProviderPrefix = 'provider-none-'
+
+export const isNoneProvider = (id: unknown): boolean =>
+  typeof id === 'string' && id.startsWith(noneProviderPrefix)
+
+/**
+ * The zone's built-in provider without a credential, made on demand (control-api §7.9). Returns its id.
+ * A provider that somebody called "None" keeps its identifier; the built-in one takes the next free.
+ */
 export async function ensureNoneProvider(tx: Tx, zoneId: string, by: Attribution): Promise<string> {
-  const id = `provider-none-${zoneId}`
+  const id = `${noneProviderPrefix}${zoneId}`
+  const base = 'provider://none'
+  const others = await tx.sql<{ identifier: string }[]>`
+    select identifier from providers
+    where zone_id = ${zoneId} and id <> ${id} and archived_at is null
+      and (identifier = ${base} or starts_with(identifier, ${`${base}-`}))`
+  const identifier = firstFree(base, new Set(others.map((row) => row.identifier)))
   await tx.sql`
     insert into providers
       (id, zone_id, name, identifier, provider_kind, created_by, created_via_operator, updated_by, updated_via_operator)
     values
-      (${id}, ${zoneId}, 'No credential', 'provider://none', 'none',
+      (${id}, ${zoneId}, 'No credential', ${identifier}, 'none',
        ${by.by}, ${by.viaOperator}, ${by.by}, ${by.viaOperator})
-    on conflict (id) do update set archived_at = null, updated_at = now()`
+    on conflict (id) do update
+    set archived_at = null,
+        updated_at = now(),
+        identifier = case when providers.archived_at is null then providers.identifier
+                          else excluded.identifier end`
   return id
 }
