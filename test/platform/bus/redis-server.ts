@@ -4,6 +4,7 @@
  * started where the loss of its memory is the point.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -24,15 +25,55 @@ export function testRedisUrl(): string | undefined {
   return process.env.TEST_REDIS_URL || undefined
 }
 
-/** The server of the environment, or the double. */
+/** An empty Redis for one caller: a logical database of the environment's server, or a double. */
 export async function openRedisServer(): Promise<RedisServer> {
   const url = testRedisUrl()
-  if (url !== undefined) {
-    const { hostname, port, pathname } = new URL(url)
-    return serverAt(hostname, Number(port || 6379), pathname, async () => undefined)
+  if (url === undefined) {
+    const double = await createRedisMock()
+    return serverAt(double.host, double.port, '', () => double.close())
   }
-  const double = await createRedisMock()
-  return serverAt(double.host, double.port, '', () => double.close())
+  const { hostname, port, pathname } = new URL(url)
+  const address = [hostname, Number(port || 6379)] as const
+  // A URL that names its database means that one.
+  if (!/^\/?$/.test(pathname)) return serverAt(...address, pathname, async () => undefined)
+  const lease = await leaseDatabase(`redis://${hostname}:${address[1]}`)
+  return serverAt(...address, `/${lease.database}`, lease.release)
+}
+
+const databases = 16
+/** Longer than any file takes; a run that was killed gives its databases back by itself. */
+const leaseSeconds = 300
+
+/**
+ * Test files that run beside each other must not read each other's streams. Database 0 holds
+ * who has which of the others.
+ */
+async function leaseDatabase(
+  url: string,
+): Promise<{ readonly database: number; readonly release: () => Promise<void> }> {
+  const owner = randomUUID()
+  const key = (database: number): string => `caracal-test:database:${database}`
+  let leased: number | null = null
+  await until(
+    'a free Redis database',
+    async () => {
+      for (let database = 1; database < databases && leased === null; database += 1) {
+        const set = ['SET', key(database), owner, 'NX', 'EX', String(leaseSeconds)]
+        if ((await command(url, set)) === 'OK') leased = database
+      }
+      return leased !== null
+    },
+    60_000,
+  )
+  const database = Number(leased)
+  await command(`${url}/${database}`, ['FLUSHDB'])
+  return {
+    database,
+    async release() {
+      await command(`${url}/${database}`, ['FLUSHDB'])
+      await command(url, ['DEL', key(database)])
+    },
+  }
 }
 
 function serverAt(host: string, port: number, path: string, stop: () => Promise<unknown>): RedisServer {
@@ -40,19 +81,21 @@ function serverAt(host: string, port: number, path: string, stop: () => Promise<
     host,
     port,
     path,
-    flush: () => command(`redis://${host}:${port}${path}`, ['FLUSHDB']),
+    flush: async () => {
+      await command(`redis://${host}:${port}${path}`, ['FLUSHDB'])
+    },
     async [Symbol.asyncDispose]() {
       await stop()
     },
   }
 }
 
-async function command(url: string, args: string[]): Promise<void> {
+async function command(url: string, args: string[]): Promise<unknown> {
   const client = createClient({ url })
   client.on('error', () => undefined)
   await client.connect()
   try {
-    await client.sendCommand(args)
+    return await client.sendCommand(args)
   } finally {
     client.destroy()
   }
