@@ -187,6 +187,14 @@ describe('unsafe combinations', () => {
     expect(problems(stable, { roles })).toEqual(['STS_URL is required in stable mode'])
   })
 
+  it('the shared revocation store is kept where resource servers look', () => {
+    expect(problems({ ...stable, REVOCATION_STORE_WRITER: 'true', REDIS_URL: '' })).toEqual([
+      'REVOCATION_STORE_WRITER needs REDIS_URL, where resource servers look',
+    ])
+    const redis = { REDIS_URL: 'redis://r:6379', REVOCATION_STORE_WRITER: 'true' }
+    expect(problems({ ...stable, ...redis })).toEqual([])
+  })
+
   it('needs both TLS files or none', () => {
     expect(problems({ ...stable, TLS_CERT_FILE: '/c' })[0]).toMatch(/^TLS_CERT_FILE and TLS_KEY_FILE/)
   })
