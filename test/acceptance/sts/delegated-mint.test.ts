@@ -6,12 +6,14 @@ import {
   seedDelegation,
   seedEdge,
   seedSession,
+  seedZone,
 } from '../../fixtures/zone.ts'
 import {
   auditEvent,
   claimsOf,
   createWorld,
   delegatedFields,
+  type Fields,
   issuer,
   type TokenAnswer,
   token,
@@ -55,6 +57,65 @@ describe('sts §18 gateway mandate', () => {
     expect(outcome(alone)).toEqual(denied)
     const edgeOnly = await token(world, { scope: 'nucleus:pay', delegation_edge_id: edgeId })
     expect(outcome(edgeOnly)).toEqual(denied)
+  })
+
+  describe('22: whose edge and whose session it is', () => {
+    const revoked = (id: string) => world.db.sql`
+      update delegation_edges set status = 'revoked', revoked_at = now() where id = ${id}`
+    const expired = (id: string) => world.db.sql`
+      update delegation_edges set expires_at = now() where id = ${id}`
+    const suspended = (id: string) => world.db.sql`
+      update agent_sessions set status = 'suspended', suspended_at = now() where id = ${id}`
+    const terminated = (id: string) => world.db.sql`
+      update agent_sessions set status = 'terminated', terminated_at = now() where id = ${id}`
+    const refused = async (fields: Fields) =>
+      expect(outcome(await token(world, { scope: 'nucleus:pay', ...fields }))).toEqual(denied)
+
+    test('a revoked, an expired or another session’s edge', async () => {
+      for (const end of [revoked, expired]) {
+        const delegation = await seedDelegation(world.db, world.zone)
+        expect((await token(world, delegatedFields(delegation))).status).toBe(200)
+        await end(delegation.edgeId)
+        await refused(delegatedFields(delegation))
+      }
+      const [mine, theirs] = [
+        await seedDelegation(world.db, world.zone),
+        await seedDelegation(world.db, world.zone),
+      ]
+      await refused({ agent_session_id: mine.childSessionId, delegation_edge_id: theirs.edgeId })
+      await refused({ agent_session_id: mine.parentSessionId, delegation_edge_id: mine.edgeId })
+    })
+
+    test('an edge or a session of another zone', async () => {
+      const zone = await seedZone(world.db, world.hasher)
+      const foreign = await seedDelegation(world.db, zone)
+      const mine = await seedDelegation(world.db, world.zone)
+      await refused(delegatedFields(foreign))
+      await refused({ agent_session_id: mine.childSessionId, delegation_edge_id: foreign.edgeId })
+      await refused({ agent_session_id: foreign.childSessionId, delegation_edge_id: mine.edgeId })
+    })
+
+    test('a suspended, ended or outlived session', async () => {
+      for (const end of [suspended, terminated]) {
+        const delegation = await seedDelegation(world.db, world.zone)
+        await end(delegation.childSessionId)
+        await refused(delegatedFields(delegation))
+      }
+      const late = await seedDelegation(world.db, world.zone)
+      await world.db.sql`
+        update agent_sessions set spawned_at = now() - interval '2 hours' where id = ${late.childSessionId}`
+      await refused(delegatedFields(late))
+    })
+
+    test('a session of another application', async () => {
+      const other = await seedApplication(world.db, world.hasher, world.zone.zoneId)
+      const delegation = await seedDelegation(world.db, world.zone)
+      await refused({
+        ...delegatedFields(delegation),
+        application_id: other.id,
+        client_secret: other.secret,
+      })
+    })
   })
 
   test('23: scopes narrow at the edge and at the role', async () => {

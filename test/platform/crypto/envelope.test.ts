@@ -27,7 +27,7 @@ function failure(work: () => unknown): EnvelopeFailure | 'opened' {
   }
 }
 
-describe('CSS1', () => {
+describe('CSS1 (sts §18, check 56)', () => {
   test('the golden vector opens', () => {
     expect(cipher.keyId).toBe('8547798a706fba72')
     expect(golden.subarray(4, 12).toString('hex')).toBe('8547798a706fba72')
@@ -76,7 +76,7 @@ describe('CSS1', () => {
   })
 })
 
-describe('KEK rules', () => {
+describe('KEK rules (sts §18, check 56)', () => {
   test.each([
     ['00'.repeat(32), 'repeated byte'],
     ['7f'.repeat(32), 'repeated byte'],

@@ -38,7 +38,7 @@ const seen = async (options = {}): Promise<unknown[]> => {
 }
 
 describe('answers of the STS', () => {
-  it('passes a refusal on with its own request id, and records it', async () => {
+  it('24: passes a refusal on with its own request id, and records it', async () => {
     stage.sts.answer = async () => ({
       ok: false,
       status: 403,
@@ -83,21 +83,21 @@ describe('answers of the STS', () => {
     ['timeout', 504, 'sts timeout'],
     ['transport', 502, 'sts unavailable'],
     ['invalid_response', 502, 'sts response invalid'],
-  ] as const)('%s → %i', async (kind, status, description) => {
+  ] as const)('24: %s → %i', async (kind, status, description) => {
     stage.sts.answer = async () => {
       throw new StsUnreachable(kind, 'http://10.0.0.7:8080 refused')
     }
     expect(await seen()).toEqual([status, 'sts_unavailable', description])
   })
 
-  it('504 when it hangs, without waiting longer than STS_TIMEOUT', async () => {
+  it('24: 504 when it hangs, without waiting longer than STS_TIMEOUT', async () => {
     stage.sts.answer = () => new Promise(() => undefined)
     const startedAt = performance.now()
     expect(await seen()).toEqual([504, 'sts_unavailable', 'sts timeout'])
     expect(performance.now() - startedAt).toBeLessThan(1500)
   })
 
-  it('502 without a token, 403 without a directive', async () => {
+  it('24: 502 without a token, 403 without a directive', async () => {
     const granted = { ok: true, expiresIn: 1, targetResources: [], upstreams: {} } as const
     stage.sts.answer = async () => ({ ...granted, accessToken: '' })
     expect(await seen()).toEqual([502, 'sts_unavailable', 'sts response invalid'])
@@ -128,7 +128,7 @@ describe('answers of the STS', () => {
 })
 
 describe('circuit', () => {
-  it('opens after three failures in a row, and answers without asking', async () => {
+  it('25: opens after three failures in a row, and answers without asking', async () => {
     stage.sts.answer = async () => {
       throw new StsUnreachable('transport', 'away')
     }
@@ -142,7 +142,7 @@ describe('circuit', () => {
     expect(await stage.metric('caracal_gateway_sts_circuit_opened_total')).toBe(1)
   })
 
-  it('stays closed over refusals', async () => {
+  it('25: stays closed over refusals', async () => {
     stage.sts.directives.clear()
     for (let index = 0; index < 4; index += 1) expect((await seen())[0]).toBe(403)
     stage.route(upstream.url)
@@ -151,7 +151,7 @@ describe('circuit', () => {
 })
 
 describe('verification keys', () => {
-  it('asks once more for an unknown key, then not for 30 s', async () => {
+  it('14: asks once more for an unknown key, then not for 30 s', async () => {
     await stage.call()
     const before = stage.sts.keyFetches
     for (let index = 0; index < 5; index += 1) {
@@ -160,7 +160,7 @@ describe('verification keys', () => {
     expect(stage.sts.keyFetches - before).toBe(1)
   })
 
-  it('takes a key that was just rotated in', async () => {
+  it('14: takes a key that was just rotated in', async () => {
     await stage.call()
     stage.sts.keys = [makeKey(), ...stage.sts.keys]
     expect((await stage.call()).status).toBe(200)

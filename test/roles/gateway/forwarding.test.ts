@@ -76,7 +76,7 @@ describe('request headers', () => {
     expect(upstream.seen).toHaveLength(0)
   })
 
-  it('keeps a valid traceparent and replaces any other', async () => {
+  it('35: keeps a valid traceparent and replaces any other', async () => {
     const id = '4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7'
     for (const value of [`00-${id}-01`, `00-${id}-00`, `01-${id}-01-extra`, `cc-${id}-01`]) {
       upstream.seen.length = 0

@@ -65,7 +65,7 @@ describe('rate limits', () => {
 })
 
 describe('circuit', () => {
-  it('lets one try through after 10 s, and opens again on its failure', () => {
+  it('25: lets one try through after 10 s, and opens again on its failure', () => {
     let now = 0
     const breaker = createCircuitBreaker(() => now)
     expect([breaker.failed(), breaker.failed(), breaker.open]).toEqual([false, false, false])

@@ -206,7 +206,7 @@ describe('over the store', () => {
     expect(successor.set.isRevoked(only('sessions', 's-1'))).toBe(false)
   })
 
-  it('a successor takes over what its predecessor read and never acknowledged', async () => {
+  it('56: a successor takes over what its predecessor read and never acknowledged', async () => {
     const group = bus.group(stream, 'gateway-revocation:h6')
     await group.ensure('end')
     await publish({ zone_id: 'z', agent_session_id: 's-6', reason: 'x' })

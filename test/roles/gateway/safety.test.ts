@@ -100,7 +100,7 @@ describe('guard', () => {
     expect(await failing.admits('h', 80)).toBe(false)
   })
 
-  it('allows only listed hosts, exactly', async () => {
+  it('29: allows only listed hosts, exactly', async () => {
     const listed = guard({ allowlist: ['api.example.com'], ...answers('93.184.216.34') })
     expect(await listed.admits('api.example.com', 443)).toBe(true)
     expect(await listed.admits('evil.example.com', 443)).toBe(false)
@@ -108,7 +108,7 @@ describe('guard', () => {
     expect(await listed.admits('93.184.216.34', 443)).toBe(false)
   })
 
-  it('blocks private space on request, except for listed hosts, never metadata', async () => {
+  it('27: blocks private space on request, except for listed hosts, never metadata', async () => {
     expect(await guard({ blockPrivate: true }).admits('10.0.0.1', 80)).toBe(false)
     expect(
       await guard({ blockPrivate: true, allowlist: ['db'], ...answers('10.0.0.1') }).admits('db', 80),

@@ -175,7 +175,7 @@ describe('revocation', () => {
     expect(delays.sort((a, b) => a - b)[2]).toBeLessThan(50)
   })
 
-  it('breaks the connection when the length was promised', async () => {
+  it('44: breaks the connection when the length was promised', async () => {
     const id = randomUUID()
     script = (_request, response) => {
       response.writeHead(200, { 'content-length': '100' })

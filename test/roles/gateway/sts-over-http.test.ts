@@ -31,7 +31,7 @@ const request: GatewayExchangeRequest = {
 }
 
 describe('envelope', () => {
-  it('reproduces the published vectors', () => {
+  it('48: reproduces the published vectors', () => {
     expect(
       envelopeSignature(Buffer.from('gateway-signing-key-with-entropy'), {
         timestamp: 1_700_000_000,
