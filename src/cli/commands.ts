@@ -48,14 +48,17 @@ const up: Command = {
   name: 'up',
   group: 'STACK',
   summary: 'start the server in the background and wait until it is ready',
-  synopsis: '',
+  synopsis: '[--with-deps]',
   details: [
+    '--with-deps        Postgres and Redis in containers instead of the embedded store (needs Docker);',
+    '                   remembered until caracal down -v',
+    '',
     'All roles, as caracal serve. Process id, log and the embedded store are kept below CARACAL_HOME',
     '(such as ~/.local/share/caracal). With DATABASE_URL it migrates first.',
     '',
     'Example: caracal up && caracal status',
   ],
-  flags: {},
+  flags: { 'with-deps': 'switch' },
   load: async () => (await import('./background/up.ts')).up,
 }
 
@@ -63,10 +66,44 @@ const down: Command = {
   name: 'down',
   group: 'STACK',
   summary: 'end the server in the background',
-  synopsis: '',
-  details: ['Waits SHUTDOWN_GRACE_MS for its clean end. Data stays.'],
-  flags: {},
+  synopsis: '[-v]',
+  details: [
+    '-v, --volumes      remove the volumes of up --with-deps too: everything in them is gone',
+    '',
+    'Waits SHUTDOWN_GRACE_MS for its clean end. Data stays, but for -v.',
+  ],
+  flags: { v: 'switch', volumes: 'switch' },
   load: async () => (await import('./background/down.ts')).down,
+}
+
+const upgrade: Command = {
+  name: 'upgrade',
+  group: 'STACK',
+  summary: 'let this release take over from the one in the background',
+  synopsis: '[--no-pull]',
+  details: [
+    '--no-pull          accepted for compatibility: nothing is ever pulled here',
+    '',
+    'Brings the schema to this release while the old server runs, then restarts it and waits until it is',
+    'ready. When the schema cannot follow, the old server goes on. Starts one when none runs.',
+  ],
+  flags: { 'no-pull': 'switch' },
+  load: async () => (await import('./background/upgrade.ts')).upgrade,
+}
+
+const web: Command = {
+  name: 'web',
+  group: 'RUNTIME',
+  summary: 'print where to look at the server, and open a browser there',
+  synopsis: '',
+  details: [
+    'The console where the server has one, else the reference of its API.',
+    'Addresses: CARACAL_WEB_URL and CARACAL_API_URL, else localhost. Opens a browser on a terminal only.',
+    '',
+    '--web-port, --auth-port and --build are accepted with a warning: the server serves the pages itself.',
+  ],
+  flags: { 'web-port': 'text', 'auth-port': 'text', build: 'switch' },
+  load: async () => (await import('./web.ts')).web,
 }
 
 const logs: Command = {
@@ -89,14 +126,16 @@ const logs: Command = {
 const purge: Command = {
   name: 'purge',
   group: 'STACK',
-  summary: 'remove chosen state of the server in the background',
+  summary: 'remove chosen state of the server',
   synopsis: '[targets] [--safe] [--dry-run] [--yes]',
   details: [
     'stack              end it',
     'logs               empty its log',
-    'config             SDK profile, credentials of guided setup, login',
+    'config             SDK profile, credentials of guided setup, login, history of the shell',
     'runtime            process id and environment file',
-    'volumes            the embedded store (destructive)',
+    'web                accounts and sessions of the console (destructive)',
+    'volumes            the embedded store, or the tables of Caracal in DATABASE_URL; and its keys in',
+    '                   REDIS_URL (destructive)',
     'secrets            generated secrets; what they sealed becomes unreadable (destructive)',
     'all, safe          everything; everything that is not destructive',
     '',
@@ -107,8 +146,8 @@ const purge: Command = {
     'Example: caracal purge safe --dry-run',
   ],
   flags: { safe: 'switch', 'dry-run': 'switch', yes: 'switch', y: 'switch' },
-  offers: { words: ['all', 'safe', 'stack', 'logs', 'config', 'runtime', 'volumes', 'secrets'] },
-  load: async () => (await import('./purge.ts')).purge,
+  offers: { words: ['all', 'safe', 'stack', 'logs', 'config', 'runtime', 'web', 'volumes', 'secrets'] },
+  load: async () => (await import('./purge/purge.ts')).purge,
 }
 
 const secrets: Command = {
@@ -320,6 +359,7 @@ const version: Command = {
 export const commands: readonly Command[] = [
   up,
   down,
+  upgrade,
   logs,
   purge,
   allowlist,
@@ -331,6 +371,7 @@ export const commands: readonly Command[] = [
   version,
   demo,
   run,
+  web,
   audit,
   shell,
   auth,

@@ -15,7 +15,8 @@ export async function completion({ arguments: { positional }, out }: Invocation)
   return 0
 }
 
-const flagsOf = (command: Command): string[] => Object.keys(command.flags).map((name) => `--${name}`)
+const dashed = (name: string): string => (name.length === 1 ? `-${name}` : `--${name}`)
+const flagsOf = (command: Command): string[] => Object.keys(command.flags).map(dashed)
 const wordsOf = (command: Command): readonly string[] => command.offers?.words ?? []
 const names = (): string[] => [...commands.map(({ name }) => name), 'help']
 
@@ -60,7 +61,7 @@ function fish(): string {
       const offered = command.offers?.flags?.[flag]
       const value =
         offered === undefined ? (kind === 'text' ? ' -r' : '') : ` -x -a ${quoted(offered.join(' '))}`
-      lines.push(`complete -c caracal ${inside} -l ${flag}${value}`)
+      lines.push(`complete -c caracal ${inside} ${flag.length === 1 ? '-s' : '-l'} ${flag}${value}`)
     }
     for (const word of wordsOf(command)) lines.push(`complete -c caracal ${inside} -a ${word}`)
   }

@@ -46,13 +46,28 @@ it('starts, tells, and ends', async () => {
   const heard = new Promise((resolve) => following.child.stdout?.once('data', resolve))
   await run('api', 'zones')
 
-  const down = await run('down')
+  const upgraded = await run('upgrade', '--no-pull')
+  expect(upgraded.code, upgraded.stderr).toBe(0)
+  const successor = Number(readFileSync(join(home, 'caracal.pid'), 'utf8'))
+  expect([successor === pid, isAlive(pid), isAlive(successor)]).toEqual([false, false, true])
+  expect((await run('api', 'zones')).code).toBe(0)
+
+  const pages = await run('web', '--web-port', '3001', '--build')
+  expect(pages.code).toBe(0)
+  expect(pages.stdout).toContain(`${env.CARACAL_API_URL}/docs`)
+  expect((await fetch(`${env.CARACAL_API_URL}/docs`)).status).toBe(200)
+  expect(pages.stderr).toMatch(/--web-port is ignored.*\n.*--build is ignored/)
+
+  const down = await run('down', '-v')
   expect(down, down.stderr).toMatchObject({ code: 0 })
   await heard
   following.child.kill('SIGINT')
   expect((await following.finished).code).toBe(0)
-  expect(isAlive(pid)).toBe(false)
+  expect(down.stdout).toContain('-v removes the volumes of caracal up --with-deps, and there are none')
+  expect(isAlive(successor)).toBe(false)
   expect(existsSync(join(home, 'caracal.pid'))).toBe(false)
+  expect(existsSync(join(home, 'data', 'pg'))).toBe(true)
+  expect((await run('web')).code).toBe(1)
 }, 90_000)
 
 it('says why a server that cannot start does not', async () => {

@@ -34,14 +34,14 @@ const everything = () =>
     existsSync(path),
   )
 
-it('a dry run lists and changes nothing', () => {
+it('58: a dry run lists and changes nothing', () => {
   const { code, stdout } = purge(['all', '--dry-run'])
   expect(code).toBe(0)
   for (const path of ['pg', 'secrets', 'auth.json', 'caracal.log']) expect(stdout).toContain(path)
   expect(everything()).toEqual([true, true, true])
 })
 
-it('what cannot be got back needs the whole word', () => {
+it('58: what cannot be got back needs the whole word', () => {
   expect(purge(['volumes'], 'y\n').code).toBe(1)
   expect(purge(['volumes'], '').code).toBe(1)
   expect(everything()).toEqual([true, true, true])
@@ -65,7 +65,7 @@ it('safe leaves store and secrets', () => {
   expect(readFileSync(join(home, 'caracal.log'), 'utf8')).toBe('')
 })
 
-it('follows a store that is kept elsewhere, and leaves a database of your own alone', () => {
+it('follows a store that is kept elsewhere', () => {
   const away = join(workingDirectory(), 'embedded-x')
   mkdirSync(join(away, 'pg'), { recursive: true })
   expect(purge(['volumes', '-y']).code).toBe(0)
@@ -78,8 +78,18 @@ it('follows a store that is kept elsewhere, and leaves a database of your own al
   symlinkSync(join(own, 'pg'), join(home, 'data', 'pg'))
   expect(purge(['volumes', '-y']).code).toBe(0)
   expect([existsSync(own), existsSync(join(own, 'pg'))]).toEqual([true, false])
-  const refused = purge(['volumes', '-y'], '', { DATABASE_URL: 'postgres://x@localhost/x' })
-  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('your own') })
+})
+
+it('58: a dry run over a database of your own connects to nothing and shows no password', () => {
+  const { code, stdout, stderr } = purge(['all', '--dry-run'], '', {
+    DATABASE_URL: 'postgres://me:hunter22@db.invalid:5432/mine',
+    REDIS_URL: 'redis://:hunter22@redis.invalid:6379/2',
+  })
+  expect(code).toBe(0)
+  expect(stdout).toContain('drop the tables of Caracal in db.invalid:5432/mine')
+  expect(stdout).toContain('delete the keys and streams of Caracal in redis.invalid:6379/2')
+  expect(stdout + stderr).not.toContain('hunter22')
+  expect(everything()).toEqual([true, true, true])
 })
 
 it('unknown targets and no targets are refused', () => {

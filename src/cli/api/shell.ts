@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Environment } from '../../config/load.ts'
 import { configDirectory } from '../../sdk/config/directory.ts'
 import { UsageError } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
@@ -27,6 +28,9 @@ interface Shell {
   quit: boolean
 }
 
+/** Lines of earlier shells. */
+export const historyPath = (env: Environment): string => join(configDirectory(env), 'history')
+
 export async function shell(invocation: Invocation): Promise<number> {
   const { env, cwd } = invocation
   const known = createApiKnowledge(() => findAccess(env, cwd))
@@ -46,14 +50,12 @@ async function piped(state: Shell): Promise<number> {
 
 function interactive(state: Shell): Promise<number> {
   const { env, out } = state.invocation
-  const historyPath = join(configDirectory(env), 'history')
+  const history = historyPath(env)
   const lines = createInterface({
     input: process.stdin,
     output: process.stdout,
     prompt: 'caracal> ',
-    history: existsSync(historyPath)
-      ? readFileSync(historyPath, 'utf8').split('\n').filter(Boolean).reverse()
-      : [],
+    history: existsSync(history) ? readFileSync(history, 'utf8').split('\n').filter(Boolean).reverse() : [],
     historySize: 1000,
     completer: (line: string, done: (error: null, result: [string[], string]) => void) => {
       completeLine(line, state.known).then(
@@ -62,9 +64,7 @@ function interactive(state: Shell): Promise<number> {
       )
     },
   })
-  const kept: string[] = existsSync(historyPath)
-    ? readFileSync(historyPath, 'utf8').split('\n').filter(Boolean)
-    : []
+  const kept: string[] = existsSync(history) ? readFileSync(history, 'utf8').split('\n').filter(Boolean) : []
   return new Promise((resolve) => {
     let turn: Promise<unknown> = Promise.resolve()
     lines.on('line', (line) => {
@@ -83,7 +83,7 @@ function interactive(state: Shell): Promise<number> {
     })
     lines.on('close', () => {
       void turn.then(() => {
-        keepHistory(historyPath, kept)
+        keepHistory(history, kept)
         resolve(0)
       })
     })

@@ -2,11 +2,26 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadSettings } from '../../config/load.ts'
 import type { Invocation } from '../command.ts'
+import { hasDependencies, stopDependencies } from './containers.ts'
 import { backgroundFiles, isAlive, removePid, runningPid } from './process.ts'
 
 const slackMs = 2_000
 
-export async function down({ env, cwd, out }: Invocation): Promise<number> {
+export async function down(invocation: Invocation): Promise<number> {
+  const { arguments: given, env, out } = invocation
+  const files = backgroundFiles(env)
+  const volumes = given.switches.has('v') || given.switches.has('volumes')
+  if (volumes && !hasDependencies(files))
+    out.status(
+      'info',
+      '-v removes the volumes of caracal up --with-deps, and there are none; the embedded store goes with caracal purge volumes',
+    )
+  if ((await stopServer(invocation)) !== 0) return 1
+  return (await stopDependencies(files, env, out, { volumes })) ? 0 : 1
+}
+
+/** Ends the server and leaves its containers alone. */
+export async function stopServer({ env, cwd, out }: Invocation): Promise<number> {
   const files = backgroundFiles(env)
   const pid = runningPid(files)
   if (pid === null) {

@@ -1,12 +1,15 @@
 /** `caracal up`: the server in the background, ready when the command returns (sdk-cli-console §12.2). */
 import { spawn } from 'node:child_process'
 import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { secretsDirectory } from '../../config/home.ts'
 import { defaultPorts, type Environment } from '../../config/load.ts'
 import { roleNames } from '../../config/roles.ts'
 import { generatedSecrets } from '../../config/secrets.ts'
 import type { Invocation } from '../command.ts'
 import type { Output } from '../output.ts'
+import { dependenciesPath, hasDependencies, startDependencies } from './containers.ts'
 import {
   type BackgroundFiles,
   backgroundFiles,
@@ -20,18 +23,17 @@ import {
 const readyWithinMs = 120_000
 const tellEveryMs = 10_000
 
-export async function up({ env, cwd, out }: Invocation): Promise<number> {
+export async function up(invocation: Invocation): Promise<number> {
+  const { env, cwd, out } = invocation
   const files = backgroundFiles(env)
   const running = runningPid(files)
   if (running !== null) {
     out.status('info', `already running (pid ${running})`)
     return waitUntilReady(running, env, files, out)
   }
-  const environment = { ...env, CARACAL_DATA_DIR: files.data }
-  mkdirSync(files.home, { recursive: true, mode: 0o700 })
-  // The embedded store may run under another account, which must be able to pass through.
-  chmodSync(files.home, 0o711)
-  if (env.DATABASE_URL && (await migrate(environment, cwd)) !== 0) {
+  const environment = await serverEnvironment(files, invocation)
+  if (environment === null) return 1
+  if (environment.DATABASE_URL && (await migrate(environment, cwd)) !== 0) {
     out.status('fail', 'the schema could not be brought to this release: caracal migrate says more')
     return 1
   }
@@ -48,12 +50,42 @@ export async function up({ env, cwd, out }: Invocation): Promise<number> {
   child.unref()
   writePid(files, pid)
   const code = await waitUntilReady(pid, env, files, out)
-  if (code === 0 && !env.DATABASE_URL && !env.CARACAL_ADMIN_TOKEN)
-    out.status(
-      'info',
-      `administrator token: ${files.data}/secrets/${generatedSecrets.CARACAL_ADMIN_TOKEN.file}`,
-    )
+  if (code === 0) tellWhereThingsAre(files, environment, out)
   return code
+}
+
+/** The variables of the server, its containers started where it has some; `null` when that failed, and was said. */
+export async function serverEnvironment(
+  files: BackgroundFiles,
+  { arguments: { switches }, env, out }: Invocation,
+): Promise<Environment | null> {
+  mkdirSync(files.home, { recursive: true, mode: 0o700 })
+  // The embedded store may run under another account, which must be able to pass through.
+  chmodSync(files.home, 0o711)
+  const own = { ...env, CARACAL_DATA_DIR: files.data }
+  const kept = hasDependencies(files)
+  if (!kept && !switches.has('with-deps')) return own
+  if (env.DATABASE_URL || env.REDIS_URL) {
+    const named = env.DATABASE_URL ? 'DATABASE_URL' : 'REDIS_URL'
+    out.status(
+      'fail',
+      kept
+        ? `this server keeps its stores in containers, and ${named} names another: unset it, or caracal down -v first`
+        : `--with-deps starts stores in containers, and ${named} names one already: use one or the other`,
+    )
+    return null
+  }
+  const stores = await startDependencies(files, env, out)
+  return stores === null ? null : { ...own, ...stores, CARACAL_MODE: env.CARACAL_MODE || 'dev' }
+}
+
+function tellWhereThingsAre(files: BackgroundFiles, env: Environment, out: Output): void {
+  if (hasDependencies(files))
+    out.status('info', `stores in containers: CARACAL_ENV_FILE=${dependenciesPath(files)} for other commands`)
+  const embedded = !env.DATABASE_URL
+  if (env.CARACAL_ADMIN_TOKEN || (!embedded && env.CARACAL_MODE !== 'dev')) return
+  const secrets = secretsDirectory(env, { dev: true, embedded, dataDir: files.data })
+  out.status('info', `administrator token: ${join(secrets, generatedSecrets.CARACAL_ADMIN_TOKEN.file)}`)
 }
 
 function program(): string {
@@ -62,7 +94,8 @@ function program(): string {
   return path
 }
 
-function migrate(env: Environment, cwd: string): Promise<number | null> {
+/** `caracal migrate` in a process of its own: its output is the person's. */
+export function migrate(env: Environment, cwd: string): Promise<number | null> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program(), 'migrate'], { cwd, env, stdio: 'inherit' })
     child.once('error', reject)

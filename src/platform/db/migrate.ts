@@ -27,6 +27,11 @@ export interface MigrationState {
   readonly appliedAt: Date | null
 }
 
+/** The text of a version. */
+export function migrationFile(version: string): URL {
+  return new URL(`${version}.up.sql`, migrationsDirectory)
+}
+
 /** The versions this build was made for, in order. */
 export async function buildVersions(): Promise<string[]> {
   const names = await readdir(migrationsDirectory)
@@ -114,7 +119,7 @@ async function reach(sql: postgres.Sql, options: MigrateOptions): Promise<void> 
 
 /** True when this call applied the version; false when it was there already. */
 async function applyOne(sql: postgres.Sql, version: string): Promise<boolean> {
-  const text = await readFile(new URL(`${version}.up.sql`, migrationsDirectory), 'utf8')
+  const text = await readFile(migrationFile(version), 'utf8')
   return (await sql.begin(async (tx) => {
     await tx`select pg_advisory_xact_lock(${MIGRATION_ADVISORY_LOCK_KEY}::bigint)`
     if ((await appliedVersions(tx)).has(version)) return false

@@ -1,84 +1,17 @@
 /** `caracal purge`: removes chosen state of the server in the background (sdk-cli-console §12.8). */
-import { existsSync, lstatSync, readlinkSync, rmSync, truncateSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { existsSync, rmSync, truncateSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
-import { secretsDirectory } from '../config/home.ts'
-import type { Environment } from '../config/load.ts'
-import { generatedSecrets } from '../config/secrets.ts'
-import { configDirectory } from '../sdk/config/directory.ts'
-import { loginPath } from './api/login-file.ts'
-import { UsageError } from './arguments.ts'
-import { down } from './background/down.ts'
-import { type BackgroundFiles, backgroundFiles, runningPid } from './background/process.ts'
-import type { Invocation } from './command.ts'
+import { UsageError } from '../arguments.ts'
+import { down } from '../background/down.ts'
+import { backgroundFiles, runningPid } from '../background/process.ts'
+import type { Invocation } from '../command.ts'
+import { isThere, type Plan, type TargetName, targets } from './targets.ts'
 
-/** What a target takes away; `refusal` when it cannot. */
-interface Plan {
-  readonly stops?: true
-  readonly truncates?: readonly string[]
-  readonly removes?: readonly string[]
-  readonly refusal?: string
-}
-
-interface Target {
-  readonly summary: string
-  /** Not to be got back. */
-  readonly destructive: boolean
-  plan(files: BackgroundFiles, env: Environment): Plan
-}
-
-const targets = {
-  stack: {
-    summary: 'end the server in the background',
-    destructive: false,
-    plan: () => ({ stops: true }),
-  },
-  logs: {
-    summary: 'empty its log',
-    destructive: false,
-    plan: (files) => ({ truncates: [files.log] }),
-  },
-  config: {
-    summary: 'SDK profile, credentials of guided setup, login',
-    destructive: false,
-    plan: (_files, env) => {
-      const directory = configDirectory(env)
-      return { removes: [join(directory, 'caracal.toml'), join(directory, 'runtime'), loginPath(env)] }
-    },
-  },
-  runtime: {
-    summary: 'process id and environment file',
-    destructive: false,
-    plan: (files) => ({ stops: true, removes: [files.pid, join(files.home, 'caracal.env')] }),
-  },
-  volumes: {
-    summary: 'the embedded store with everything in it',
-    destructive: true,
-    plan: (files, env) =>
-      env.DATABASE_URL
-        ? { refusal: 'DATABASE_URL names a database of your own: drop it with its own tools' }
-        : { stops: true, removes: clusterOf(files) },
-  },
-  secrets: {
-    summary: 'generated secrets; what they sealed becomes unreadable',
-    destructive: true,
-    plan: (files, env) => {
-      const directory = secretsDirectory(env, { dev: true, embedded: !env.DATABASE_URL, dataDir: files.data })
-      // By name: the directory may be one that holds other things too.
-      return {
-        stops: true,
-        removes: Object.values(generatedSecrets).map(({ file }) => join(directory, file)),
-      }
-    },
-  },
-} as const satisfies Readonly<Record<string, Target>>
-
-type TargetName = keyof typeof targets
 const names = Object.keys(targets) as TargetName[]
-const elsewhere: ReadonlySet<string> = new Set(['cache', 'images', 'binary', 'web'])
+const elsewhere: ReadonlySet<string> = new Set(['cache', 'images', 'binary'])
 
 export async function purge(invocation: Invocation): Promise<number> {
-  const { arguments: parsed, env, out } = invocation
+  const { arguments: parsed, env, cwd, out } = invocation
   const { switches } = parsed
   const asked =
     parsed.positional.length > 0 || switches.has('safe') ? parsed.positional : await choose(invocation)
@@ -88,19 +21,15 @@ export async function purge(invocation: Invocation): Promise<number> {
   const plans = chosen.targets.map((name) => ({
     name,
     target: targets[name],
-    plan: targets[name].plan(files, env) as Plan,
+    plan: targets[name].plan({ files, env, cwd }) as Plan,
   }))
-  const refused = plans.find(({ plan }) => plan.refusal !== undefined)
-  if (refused !== undefined) {
-    out.status('fail', `${refused.name}: ${refused.plan.refusal}`)
-    return 1
-  }
   if (plans.length === 0) return 0
   const stops = plans.some(({ plan }) => plan.stops) && runningPid(files) !== null
   if (stops) out.status('step', 'end the server in the background')
   for (const { plan } of plans) {
     for (const path of plan.truncates ?? []) if (existsSync(path)) out.status('step', `empty ${path}`)
     for (const path of plan.removes ?? []) if (isThere(path)) out.status('step', `remove ${path}`)
+    for (const step of plan.steps ?? []) out.status('step', step.says)
   }
   if (switches.has('dry-run')) return 0
   const destructive = plans.some(({ target }) => target.destructive)
@@ -112,22 +41,10 @@ export async function purge(invocation: Invocation): Promise<number> {
   for (const { plan } of plans) {
     for (const path of plan.truncates ?? []) if (existsSync(path)) truncateSync(path)
     for (const path of plan.removes ?? []) rmSync(path, { recursive: true, force: true })
+    for (const step of plan.steps ?? []) out.status('ok', await step.run(invocation))
   }
   out.status('ok', 'done')
   return 0
-}
-
-/** The cluster; when the store had to be kept elsewhere, the directory that was made for it there too. */
-function clusterOf({ data }: BackgroundFiles): string[] {
-  const entry = join(data, 'pg')
-  if (lstatSync(entry, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return [entry]
-  const cluster = readlinkSync(entry)
-  const made = dirname(cluster)
-  return basename(made).startsWith('embedded-') ? [made, entry] : [cluster, entry]
-}
-
-function isThere(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
 function expand(asked: readonly string[]): {
@@ -143,6 +60,8 @@ function expand(asked: readonly string[]): {
       throw new UsageError(`unknown target ${name}`)
     wanted.add(name)
   }
+  // They are rows of the store.
+  if (wanted.has('volumes')) wanted.delete('web')
   return {
     targets: names.filter((name) => wanted.has(name)),
     skipped: [...wanted].filter((name) => elsewhere.has(name)),
