@@ -10,6 +10,7 @@ import type { CredentialHasher, EnvelopeCipher, SecretStore } from './crypto/por
 import type { Database } from './db/port.ts'
 import type { Ephemera } from './ephemera/port.ts'
 import type { KeyRing } from './keys.ts'
+import type { Tracer } from './observe/tracer.ts'
 import type { Outbox } from './outbox/port.ts'
 
 export interface Platform {
@@ -27,4 +28,6 @@ export interface Platform {
   readonly log: Logger
   /** The role's own registry: `/metrics` of one role shows that role. */
   readonly metrics: Registry
+  /** Spans of the role; `null` while nothing is exported. */
+  readonly tracer: Tracer | null
 }

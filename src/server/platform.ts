@@ -17,12 +17,14 @@ import { APP_ROLE } from '../platform/db/session-role.ts'
 import type { Job } from '../platform/jobs/job.ts'
 import type { ProcessLogger } from '../platform/observe/logger.ts'
 import { createRegistry } from '../platform/observe/metrics.ts'
+import type { TraceStats } from '../platform/observe/otlp-exporter.ts'
 import { createOutbox } from '../platform/outbox/outbox.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { RoleName } from '../platform/role.ts'
 import { agreeOnDrivers, assertDrivers, type Driver } from './deployment.ts'
 import { driverOf, openDrivers } from './drivers.ts'
 import { type Store, withStore } from './store.ts'
+import { openTraces, serviceName } from './traces.ts'
 
 type Plans = 'auto' | 'generic'
 
@@ -30,6 +32,8 @@ const plansOf = (role: RoleName): Plans => (role === 'control' ? 'auto' : 'gener
 
 export interface ProcessPlatform extends AsyncDisposable {
   readonly driver: Driver
+  /** What became of finished spans; `null` while none are exported. */
+  readonly traces: (() => TraceStats) | null
   /** Work of the process rather than of one role: the outbox publisher and the drivers' housekeeping. */
   readonly jobs: readonly Job[]
   forRole(role: RoleName): Platform
@@ -89,6 +93,8 @@ export async function openPlatform(
     const drivers = await openDrivers(settings, busy, log)
     opened.push(drivers)
     await agreeOnDrivers(owner, driverOf(settings))
+    const traces = openTraces(settings, log)
+    if (traces !== null) opened.push(traces)
     const keys = keyRing(settings)
     const outbox = createOutbox({
       db: firstOf('coordinator', 'control'),
@@ -109,6 +115,7 @@ export async function openPlatform(
 
     return {
       driver: driverOf(settings),
+      traces: traces === null ? null : () => traces.stats(),
       jobs: [...(publishes ? [outbox.job] : []), ...drivers.jobs],
       forRole: (role) => ({
         settings,
@@ -122,6 +129,7 @@ export async function openPlatform(
         hasher,
         log: log.child({ service: role }),
         metrics: createRegistry(),
+        tracer: traces?.tracer(serviceName(settings, role)) ?? null,
       }),
       [Symbol.asyncDispose]: closeAll,
     }

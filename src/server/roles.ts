@@ -7,7 +7,7 @@ import { Hono } from 'hono'
 import type { Settings } from '../config/env.ts'
 import { requireSetting } from '../config/load.ts'
 import type { ProcessLogger } from '../platform/observe/logger.ts'
-import { registerLogMetrics, registerPoolMetrics } from '../platform/observe/metrics.ts'
+import { registerLogMetrics, registerPoolMetrics, registerTraceMetrics } from '../platform/observe/metrics.ts'
 import type { Platform } from '../platform/platform.ts'
 import type { Role, RoleName } from '../platform/role.ts'
 import type { AuditSink } from '../roles/audit/index.ts'
@@ -108,7 +108,8 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
 
   // One after the other: `roles` comes in starting order, so the STS exists before those that ask it.
   for (const role of roles) inOrder.push(await create[role]())
-  for (const role of inOrder) registerProcessMetrics(role.name, platformOf(role.name), logger)
+  for (const role of inOrder)
+    registerProcessMetrics(role.name, platformOf(role.name), logger, platform.traces)
 
   return {
     inOrder,
@@ -140,7 +141,13 @@ async function openSink(
 }
 
 /** Pool metrics everywhere, log counters where v1 shows them; a role that registered its own keeps them. */
-function registerProcessMetrics(role: RoleName, { metrics, db }: Platform, logger: ProcessLogger): void {
+function registerProcessMetrics(
+  role: RoleName,
+  { metrics, db }: Platform,
+  logger: ProcessLogger,
+  traces: ProcessPlatform['traces'],
+): void {
+  if (traces !== null) registerTraceMetrics(metrics, traces)
   if (metrics.getSingleMetric('caracal_db_pool_max_conns') === undefined)
     registerPoolMetrics(metrics, role, db)
   if (role !== 'control' && role !== 'coordinator') return

@@ -3,12 +3,13 @@
  * needs (id, trace, client address, size limit, headers, access log); headers
  * are set before `next()` because setting them afterwards rebuilds the response.
  */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { CaracalError } from '../errors.ts'
 import { uuidv4 } from '../ids.ts'
-import { parseTraceparent } from '../observe/trace.ts'
+import { parseTraceparent, type TraceContext } from '../observe/trace.ts'
+import type { Span, Tracer } from '../observe/tracer.ts'
 import type { RoleName } from '../role.ts'
 import { limitBody } from './body.ts'
 import { clientIpOf, incomingOf } from './client-ip.ts'
@@ -17,13 +18,21 @@ import { errorOf } from './errors/registry.ts'
 import { createAllowedMethods } from './method-not-allowed.ts'
 import { mountOperations, type Operations } from './operations.ts'
 import { renderError, toCaracalError } from './render-error.ts'
-import { correlation, createRequestContext, isRequestId, type RequestIdRule } from './request-context.ts'
+import {
+  correlation,
+  createRequestContext,
+  isRequestId,
+  type RequestContext,
+  type RequestIdRule,
+} from './request-context.ts'
 
 export interface RoleAppOptions {
   readonly role: RoleName
   /** The role's child logger. */
   readonly log: Logger
   readonly metrics: Registry
+  /** A span for each request but the operator's own. */
+  readonly tracer?: Tracer | null | undefined
   readonly errorStyle: ErrorStyle
   /** A surface inside the role with its own style, chosen by path. */
   readonly errorStyleFor?: (path: string) => ErrorStyle | null
@@ -52,10 +61,26 @@ export interface RoleApp {
 
 const quietPaths: ReadonlySet<string> = new Set(['/health', '/ready', '/metrics'])
 
+function beginSpan(tracer: Tracer, c: Context, parent: TraceContext | null): Span {
+  const { method, path } = c.req
+  return tracer.start(`${method} ${path}`, {
+    kind: 'server',
+    parent,
+    attributes: { 'http.request.method': method, 'url.path': path },
+  })
+}
+
+function endSpan(span: Span, { requestId, notes }: RequestContext, status: number): void {
+  span.set('http.response.status_code', status)
+  span.set('caracal.request_id', requestId)
+  for (const name in notes) span.set(`caracal.${name}`, notes[name] as string | number | boolean)
+  span.end(status >= 500 ? `HTTP ${status}` : undefined)
+}
+
 /** The app with context, errors, health, readiness and metrics in place; the role adds its routes. */
 export function createRoleApp(options: RoleAppOptions): RoleApp {
   const app = new Hono()
-  const { log } = options
+  const { log, tracer } = options
   let draining = false
 
   app.use(async (c, next) => {
@@ -63,12 +88,14 @@ export function createRoleApp(options: RoleAppOptions): RoleApp {
     const incoming = incomingOf(c)
     const inbound = c.req.header('x-request-id')
     const requestId = isRequestId(inbound, options.requestIdRule) ? inbound : uuidv4()
-    const trace = parseTraceparent(c.req.header('traceparent'))
+    const presented = parseTraceparent(c.req.header('traceparent'))
+    const { path } = c.req
+    const span = tracer && !quietPaths.has(path) ? beginSpan(tracer, c, presented) : null
+    const trace = span === null ? presented : span.trace
     const clientIp = clientIpOf(incoming, options.trustProxy)
     const context = createRequestContext({ requestId, trace, clientIp, log })
     c.set('requestContext', context)
     c.header('x-request-id', requestId)
-    const { path } = c.req
     if (options.privatePrefix !== undefined && path.startsWith(options.privatePrefix)) {
       c.header('x-content-type-options', 'nosniff')
       c.header('referrer-policy', 'no-referrer')
@@ -76,6 +103,7 @@ export function createRoleApp(options: RoleAppOptions): RoleApp {
     }
     if (draining) c.header('connection', 'close')
     await next()
+    if (span !== null) endSpan(span, context, c.res.status)
     const level = quietPaths.has(path) ? 'debug' : 'info'
     if (log.isLevelEnabled(level)) {
       log[level](

@@ -2,6 +2,7 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import type { Database } from '../db/port.ts'
 import type { LogCounters } from './logger.ts'
+import type { TraceStats } from './otlp-exporter.ts'
 
 /** An empty registry. Process-wide default metrics are left out on purpose: names are part of the contract. */
 export function createRegistry(): Registry {
@@ -52,6 +53,28 @@ export function registerLogMetrics(registry: Registry, counters: () => LogCounte
     'caracal_log_sampled_total',
     'Debug lines left out by sampling',
     () => counters().sampled,
+  )
+}
+
+/** `caracal_trace_*` of the process. */
+export function registerTraceMetrics(registry: Registry, stats: () => TraceStats): void {
+  countFrom(
+    registry,
+    'caracal_trace_spans_exported_total',
+    'Spans the collector took',
+    () => stats().exported,
+  )
+  countFrom(
+    registry,
+    'caracal_trace_spans_dropped_total',
+    'Spans dropped because the queue was full or the collector refused them',
+    () => stats().dropped,
+  )
+  countFrom(
+    registry,
+    'caracal_trace_export_failures_total',
+    'Export requests that failed',
+    () => stats().failures,
   )
 }
 

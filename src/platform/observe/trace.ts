@@ -1,6 +1,4 @@
-/** W3C Trace Context: reading, passing on, and making one up for background work (storage-and-operations §14.2). */
-import { randomBytes } from 'node:crypto'
-
+/** W3C Trace Context: what a caller's header names (storage-and-operations §14.2). */
 export interface TraceContext {
   /** 32 lower-case hex characters. */
   readonly traceId: string
@@ -28,14 +26,4 @@ export function parseTraceparent(header: string | null | undefined): TraceContex
   if (version === 'ff' || (version === '00' && rest !== undefined)) return null
   if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return null
   return { traceId, spanId, flags }
-}
-
-/** A new trace, for background iterations and for callers that bring none. */
-export function newTrace(): TraceContext {
-  return { traceId: randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex'), flags: '00' }
-}
-
-/** The header to send onward: the same trace, a span of our own. */
-export function childTraceparent(trace: TraceContext): string {
-  return `00-${trace.traceId}-${randomBytes(8).toString('hex')}-${trace.flags}`
 }

@@ -30,7 +30,8 @@ import { noSweepYet, sweepChains } from './verify/sweep.ts'
 
 const hourMs = 3_600_000
 
-export type AuditDeps = Pick<Platform, 'settings' | 'db' | 'bus' | 'keys' | 'log' | 'metrics'>
+export type AuditDeps = Pick<Platform, 'settings' | 'db' | 'bus' | 'keys' | 'log' | 'metrics'> &
+  Partial<Pick<Platform, 'tracer'>>
 
 export function createAudit(deps: AuditDeps): Role {
   const { settings, db, bus, keys, log, metrics } = deps
@@ -84,6 +85,7 @@ export function createAudit(deps: AuditDeps): Role {
     role: 'audit',
     log,
     metrics,
+    tracer: deps.tracer,
     errorStyle: auditErrors,
     requestIdRule: 'token',
     trustProxy: settings.TRUST_PROXY,
@@ -186,6 +188,7 @@ export function createAudit(deps: AuditDeps): Role {
         key: keys.audit,
         log,
         counts,
+        tracer: deps.tracer,
         maxDeliveries: settings.AUDIT_MAX_DELIVERIES,
         claimIdleMs: settings.AUDIT_CLAIM_IDLE_SECS * 1000,
         name: settings.AUDIT_CONSUMER_NAME ?? `${hostname()}:${process.pid}`,

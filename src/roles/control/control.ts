@@ -19,7 +19,8 @@ export type ControlPlatform = Pick<
   | 'hasher'
   | 'log'
   | 'metrics'
->
+> &
+  Partial<Pick<Platform, 'tracer'>>
 
 export interface Control extends ControlPlatform {
   /** Every call to an address a tenant may have written goes through it. */

@@ -50,6 +50,7 @@ function appOptions(control: Control): Omit<RoleAppOptions, 'operations'> {
     role: 'control',
     log: control.log,
     metrics: control.metrics,
+    tracer: control.tracer,
     errorStyle: controlErrors,
     errorStyleFor: (path) => (path === INVOKE_PATH ? controlInvokeErrors : null),
     requestIdRule: 'token',

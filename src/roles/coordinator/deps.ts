@@ -6,7 +6,8 @@ import type { Counts } from './counts.ts'
 
 /** What the coordinator is handed. */
 export interface CoordinatorDeps
-  extends Pick<Platform, 'settings' | 'db' | 'bus' | 'ephemera' | 'outbox' | 'keys' | 'log' | 'metrics'> {
+  extends Pick<Platform, 'settings' | 'db' | 'bus' | 'ephemera' | 'outbox' | 'keys' | 'log' | 'metrics'>,
+    Partial<Pick<Platform, 'tracer'>> {
   /** Public keys of zones: the STS itself in one process, its JWKS route otherwise. */
   readonly sts: Pick<Sts, 'zoneKeys'>
 }

@@ -59,6 +59,7 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
     role: 'coordinator',
     log: deps.log,
     metrics: deps.metrics,
+    tracer: deps.tracer,
     errorStyle: coordinatorErrors,
     errorStyleFor: (path) => (path === verifyPath ? verifyErrors : null),
     mapError: (error) =>

@@ -1,5 +1,6 @@
 /** One proxied request on its way through the pipeline: what earlier steps learned, for later ones. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Span } from '../../platform/observe/tracer.ts'
 import type { UpstreamDirective } from '../sts/port.ts'
 import type { Mandate } from './mandate.ts'
 import type { UpstreamTarget } from './proxy/target.ts'
@@ -11,6 +12,9 @@ export interface Call {
   readonly requestId: string
   /** Monotonic milliseconds at arrival. */
   readonly startedAt: number
+  /** The hop and the request to the upstream, while spans are exported. */
+  readonly span: Span | null
+  upstreamSpan: Span | null
   /** Raw request target up to the `?`. */
   readonly rawPath: string
   /** Raw query without the `?`; `null` without one. */

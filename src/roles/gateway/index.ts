@@ -31,7 +31,9 @@ import { createZoneKeys } from './zone-keys.ts'
 
 export { type StsOverHttpOptions, stsOverHttp } from './sts-over-http.ts'
 
-export interface GatewayDeps extends Pick<Platform, 'db' | 'bus' | 'ephemera' | 'keys' | 'log' | 'metrics'> {
+export interface GatewayDeps
+  extends Pick<Platform, 'db' | 'bus' | 'ephemera' | 'keys' | 'log' | 'metrics'>,
+    Partial<Pick<Platform, 'tracer'>> {
   readonly settings: GatewaySettings
   readonly sts: GatewaySts
   /** The sink of this role (`AUDIT_REPLAY_DIR/gateway` when roles share the process); disposed by its owner. */
@@ -107,6 +109,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     guard,
     audit,
     durations: createDurations(metrics),
+    tracer: deps.tracer ?? null,
     log,
   }
   const pipeline = createPipeline(ground, pools)

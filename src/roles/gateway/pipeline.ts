@@ -35,6 +35,7 @@ import { type RelayFailure, type RelayOutcome, relay } from './proxy/relay.ts'
 import { discardRest, requestBody } from './proxy/request-body.ts'
 import { record } from './record.ts'
 import { requestIdOf } from './request-id.ts'
+import { beginHop, endSpans } from './spans.ts'
 
 /** Steps 1–13a: whether this mandate may be used here and now. */
 const admission: readonly Check[] = [
@@ -80,7 +81,7 @@ export interface Pipeline {
 export function createPipeline(ground: Ground, pools: Pools): Pipeline {
   return {
     handle(request, response) {
-      const call = arrive(request, response, ground.settings.TRUST_PROXY)
+      const call = arrive(request, response, ground)
       ground.counters.requests_total += 1
       run(call, ground, pools)
         .catch((error: unknown) => {
@@ -91,22 +92,26 @@ export function createPipeline(ground: Ground, pools: Pools): Pipeline {
         .finally(() => {
           call.watch?.end()
           record(call, ground)
+          endSpans(call)
         })
     },
   }
 }
 
-function arrive(request: IncomingMessage, response: ServerResponse, trustProxy: boolean): Call {
+function arrive(request: IncomingMessage, response: ServerResponse, { settings, tracer }: Ground): Call {
   const target = originForm(request.url ?? '/')
   const at = target.indexOf('?')
+  const span = tracer === null ? null : beginHop(tracer, request)
   const call: Call = {
     request,
     response,
     requestId: requestIdOf(request.headers['x-request-id']),
     startedAt: performance.now(),
+    span,
+    upstreamSpan: null,
     rawPath: at < 0 ? target : target.slice(0, at),
     rawQuery: at < 0 ? null : target.slice(at + 1),
-    clientIp: clientIpOf(request, trustProxy),
+    clientIp: clientIpOf(request, settings.TRUST_PROXY),
     abort: new AbortController(),
     bearer: '',
     mandate: null,
@@ -123,7 +128,7 @@ function arrive(request: IncomingMessage, response: ServerResponse, trustProxy: 
     target: null,
     upstreamPath: '',
     upstreamHeaders: [],
-    traceId: '',
+    traceId: span?.trace.traceId ?? '',
     status: 0,
     reason: '',
     upstreamLatencyMs: null,

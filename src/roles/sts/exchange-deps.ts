@@ -2,6 +2,7 @@
 import type { CredentialHasher } from '../../platform/crypto/port.ts'
 import type { Database } from '../../platform/db/port.ts'
 import type { Ephemera } from '../../platform/ephemera/port.ts'
+import type { Tracer } from '../../platform/observe/tracer.ts'
 import type { Approvals } from './approvals/approvals.ts'
 import type { AuthFailureLimit } from './checks/limit-auth-failures.ts'
 import type { ApplicationDefinition, ResourceDefinition, VersionedCache } from './definitions.ts'
@@ -34,6 +35,8 @@ export interface ExchangeDeps {
   readonly approvals: Approvals
   readonly issuerKeys: IssuerKeys
   readonly evidence: Evidence
+  /** `null` while nothing is exported. */
+  readonly tracer: Tracer | null
   /** Called for every delegation lineage that was judged. */
   readonly onLineageRead: (broken: boolean) => void
   /** Called for every policy evaluation with its duration in seconds. */

@@ -2,6 +2,7 @@
  * What one exchange knows while it passes the checks. A check reads what earlier
  * ones established and adds its own finding; nothing here outlives the request.
  */
+import type { TraceContext } from '../../platform/observe/trace.ts'
 import type { ApprovalGate, PresentedApproval } from './approvals/hold.ts'
 import type { Constraints } from './constraints.ts'
 import type { ApplicationDefinition, ResourceDefinition } from './definitions.ts'
@@ -39,6 +40,8 @@ export interface ExchangeRequest {
   readonly gateway: { readonly method: string; readonly path: string } | null
   /** Claims of `subjectToken` when its signature was checked in this process. */
   readonly verifiedClaims: Readonly<Record<string, unknown>> | null
+  /** The span that asked, while spans are exported. */
+  readonly trace?: TraceContext | null
 }
 
 /** A mandate of ours that was presented as subject token and verified. */

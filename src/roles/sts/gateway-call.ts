@@ -1,11 +1,13 @@
 /** What `Sts.exchangeForGateway` makes of a gateway's call: the same exchange, without the transport proof. */
 import type { CaracalError } from '../../platform/errors.ts'
+import { parseTraceparent } from '../../platform/observe/trace.ts'
+import type { Tracer } from '../../platform/observe/tracer.ts'
 import { canonicalResources } from './exchange-form.ts'
 import { accessTokenType, type ExchangeRequest } from './exchange-state.ts'
 import type { IssuedMandate } from './issue.ts'
 import type { GatewayExchangeRequest, GatewayExchangeResult } from './port.ts'
 
-export function gatewayExchangeRequest(call: GatewayExchangeRequest): ExchangeRequest {
+export function gatewayExchangeRequest(call: GatewayExchangeRequest, tracer: Tracer | null): ExchangeRequest {
   return {
     requestId: call.requestId,
     zoneId: call.zoneId.trim(),
@@ -23,6 +25,7 @@ export function gatewayExchangeRequest(call: GatewayExchangeRequest): ExchangeRe
     approvalId: null,
     gateway: { method: call.method, path: call.path },
     verifiedClaims: call.verifiedClaims ?? null,
+    ...(tracer === null ? {} : { trace: parseTraceparent(call.traceparent) }),
   }
 }
 

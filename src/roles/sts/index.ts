@@ -52,9 +52,10 @@ export * from './port.ts'
 
 export interface StsDeps
   extends Pick<
-    Platform,
-    'db' | 'bus' | 'ephemera' | 'outbox' | 'keys' | 'hasher' | 'log' | 'metrics' | 'settings' | 'cipher'
-  > {
+      Platform,
+      'db' | 'bus' | 'ephemera' | 'outbox' | 'keys' | 'hasher' | 'log' | 'metrics' | 'settings' | 'cipher'
+    >,
+    Partial<Pick<Platform, 'tracer'>> {
   /** The producer sink of this role; the STS ends it with itself. */
   readonly audit: AuditSink
   /** How this role dials out; made from the settings unless given. The STS ends it with itself. */
@@ -133,6 +134,7 @@ export function createSts(deps: StsDeps): StsRole {
     approvals,
     issuerKeys: createIssuerKeys(egress),
     evidence,
+    tracer: deps.tracer ?? null,
     onLineageRead: (broken) => {
       counters.graphTraversals += 1
       if (broken) counters.graphTraversalErrors += 1
@@ -149,6 +151,7 @@ export function createSts(deps: StsDeps): StsRole {
     role: 'sts',
     log,
     metrics: deps.metrics,
+    tracer: deps.tracer,
     errorStyle: oauthErrors,
     mapError: (error) => (error instanceof CaracalError ? null : storeAway(error)),
     requestIdRule: 'visible',
@@ -238,7 +241,9 @@ export function createSts(deps: StsDeps): StsRole {
     async exchangeForGateway(call, signal) {
       if (signal.aborted) throw new StsUnreachable('cancelled', 'caller left')
       try {
-        return granted(await exchange(gatewayExchangeRequest(call), exchangeDeps, signal))
+        return granted(
+          await exchange(gatewayExchangeRequest(call, exchangeDeps.tracer), exchangeDeps, signal),
+        )
       } catch (error) {
         const known = error instanceof CaracalError ? error : storeFailure(error, 'exchange failed')
         if (known.status >= 500) log.error({ err: known, request_id: call.requestId }, 'exchange_failed')

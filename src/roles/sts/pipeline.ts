@@ -3,6 +3,7 @@
  * rely on everything above it, and the first one that refuses decides the answer.
  */
 import { CaracalError } from '../../platform/errors.ts'
+import type { Tracer } from '../../platform/observe/tracer.ts'
 import { bindAuthorityRecord } from './checks/bind-authority-record.ts'
 import { boundTtl } from './checks/bound-ttl.ts'
 import { decideResources } from './checks/decide-resources.ts'
@@ -44,7 +45,46 @@ function isRefusal(error: unknown): error is CaracalError {
 }
 
 /** Runs one exchange. Rejects with `CaracalError`; anything else is a defect. */
-export async function exchange(
+export function exchange(
+  request: ExchangeRequest,
+  deps: ExchangeDeps,
+  signal?: AbortSignal,
+): Promise<IssuedMandate> {
+  return deps.tracer === null
+    ? runExchange(request, deps, signal)
+    : tracedExchange(deps.tracer, request, deps, signal)
+}
+
+async function tracedExchange(
+  tracer: Tracer,
+  request: ExchangeRequest,
+  deps: ExchangeDeps,
+  signal?: AbortSignal,
+): Promise<IssuedMandate> {
+  const span = tracer.start('caracal.sts.exchange', {
+    kind: 'internal',
+    parent: request.trace ?? null,
+    attributes: {
+      'caracal.zone_id': request.zoneId,
+      'caracal.application_id': request.applicationId,
+      'caracal.resources': request.resources.join(' '),
+      'caracal.for_gateway': request.gateway !== null,
+    },
+  })
+  try {
+    const issued = await runExchange({ ...request, trace: span.trace }, deps, signal)
+    span.end()
+    return issued
+  } catch (error) {
+    const known = error instanceof CaracalError ? error : null
+    span.set('caracal.refusal', known?.code ?? 'defect')
+    // A refusal is an answer; only what the service failed at is an error.
+    span.end(known !== null && known.status < 500 ? undefined : (known?.code ?? 'defect'))
+    throw error
+  }
+}
+
+async function runExchange(
   request: ExchangeRequest,
   deps: ExchangeDeps,
   signal?: AbortSignal,

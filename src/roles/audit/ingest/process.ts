@@ -9,6 +9,7 @@ import type { Bus, ClaimedEntry, WorkGroup } from '../../../platform/bus/port.ts
 import type { Database } from '../../../platform/db/port.ts'
 import { isUnavailable } from '../../../platform/db/unavailable.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
+import type { Tracer } from '../../../platform/observe/tracer.ts'
 import { type Appended, appendEvents } from './append.ts'
 import { classify, type IncomingEvent } from './classify.ts'
 import { deadLetter } from './dead-letter.ts'
@@ -32,6 +33,7 @@ export interface ProcessDeps {
   readonly log: Logger
   readonly maxDeliveries: number
   readonly counts: IngestCounts
+  readonly tracer?: Tracer | null | undefined
 }
 
 /** `interrupted`: Postgres went away with entries in hand; the consumer should read its own again once it is back. */
@@ -42,6 +44,16 @@ export async function processEntries(
   deps: ProcessDeps,
   entries: readonly ClaimedEntry[],
 ): Promise<Processed> {
+  const span = deps.tracer?.start('caracal.audit.ingest', {
+    kind: 'consumer',
+    attributes: { 'messaging.batch.message_count': entries.length },
+  })
+  const processed = await processBatch(deps, entries)
+  span?.end(processed === 'interrupted' ? 'Postgres is away' : undefined)
+  return processed
+}
+
+async function processBatch(deps: ProcessDeps, entries: readonly ClaimedEntry[]): Promise<Processed> {
   const events: IncomingEvent[] = []
   const settled: string[] = []
   for (const entry of entries) {

@@ -33,6 +33,8 @@ export interface Ground {
   readonly audit: AuditSink
   readonly durations: Durations
   readonly log: Platform['log']
+  /** `null` while nothing is exported. */
+  readonly tracer: Platform['tracer']
 }
 
 export type Verdict = Denial | null

@@ -1,6 +1,8 @@
+import { traceparentOf } from '../../../platform/observe/tracer.ts'
 import { type GatewayExchangeResult, StsUnreachable } from '../../sts/port.ts'
 import { type Call, mandateOf } from '../call.ts'
 import { type Denial, denials } from '../denial.ts'
+import { beginExchange } from '../spans.ts'
 import type { Check, Ground, Verdict } from './check.ts'
 
 /** Step 14: a broken STS is not asked again for ten seconds (gateway §11). */
@@ -37,8 +39,22 @@ function account(denial: Verdict, { breaker, counters }: Ground): void {
 
 type Answer = GatewayExchangeResult | Denial
 
-async function ask(call: Call, { sts, settings, log }: Ground): Promise<Answer> {
-  const traceparent = call.request.headers.traceparent
+async function ask(call: Call, ground: Ground): Promise<Answer> {
+  const { tracer } = ground
+  if (tracer === null || call.span === null) return askSts(call, ground, call.request.headers.traceparent)
+  const span = beginExchange(tracer, call.span)
+  const answer = await askSts(call, ground, traceparentOf(span.trace))
+  const denied = 'code' in answer ? answer : answer.ok ? null : { ...answer, code: answer.error }
+  if (denied !== null) span.set('caracal.refusal', denied.code)
+  span.end(denied !== null && denied.status >= 500 ? denied.description : undefined)
+  return answer
+}
+
+async function askSts(
+  call: Call,
+  { sts, settings, log }: Ground,
+  traceparent: string | string[] | undefined,
+): Promise<Answer> {
   let deadline: NodeJS.Timeout | undefined
   let leave: (() => void) | undefined
   const { signal } = call.abort

@@ -1,15 +1,17 @@
+import { traceparentOf } from '../../../platform/observe/tracer.ts'
 import { directiveOf, targetOf } from '../call.ts'
 import { denials } from '../denial.ts'
 import { encodePath, joinPaths, mergeQueries } from '../proxy/path.ts'
 import { buildRequestHeaders } from '../proxy/request-headers.ts'
 import { traceIdOf } from '../proxy/traceparent.ts'
+import { beginUpstream } from '../spans.ts'
 import type { Check } from './check.ts'
 
 /** They would show the caller what was sent, the upstream's credential included (RFC 9110 §9.3.8). */
 const echoing = new Set(['TRACE', 'TRACK'])
 
 /** Step 18: path, query, headers and credential of the upstream request (gateway §13, §14). */
-export const upstreamRequest: Check = (call, { settings }) => {
+export const upstreamRequest: Check = (call, { settings, tracer }) => {
   if (echoing.has((call.request.method ?? '').toUpperCase())) return denials.buildFailed
   const directive = directiveOf(call)
   const target = targetOf(call)
@@ -17,6 +19,7 @@ export const upstreamRequest: Check = (call, { settings }) => {
     directive.auth_mode === 'provider_apikey' && directive.auth_location === 'query'
       ? { name: directive.query_param_name ?? '', value: directive.provider_token ?? '' }
       : null
+  if (tracer !== null && call.span !== null) call.upstreamSpan = beginUpstream(tracer, call.span, call)
   const built = buildRequestHeaders({
     request: call.request,
     requestId: call.requestId,
@@ -25,6 +28,7 @@ export const upstreamRequest: Check = (call, { settings }) => {
     host: target.host,
     directive,
     accessToken: call.accessToken,
+    traceparent: call.upstreamSpan === null ? null : traceparentOf(call.upstreamSpan.trace),
   })
   const query = mergeQueries(target.query, call.rawQuery, credential)
   if (built === null || query === null) return denials.buildFailed

@@ -20,6 +20,8 @@ export interface RequestHeadersInput {
   readonly directive: UpstreamDirective
   /** The resource mandate. */
   readonly accessToken: string
+  /** Of our own span while spans are exported; `null` passes on what the caller sent. */
+  readonly traceparent: string | null
 }
 
 export interface BuiltHeaders {
@@ -106,8 +108,7 @@ export function buildRequestHeaders(input: RequestHeadersInput): BuiltHeaders | 
   }
   headers.push(...credential)
   headers.push('X-Request-Id', input.requestId)
-  const presented = request.headers.traceparent
-  const traceparent = typeof presented === 'string' && isTraceparent(presented) ? presented : newTraceparent()
+  const traceparent = input.traceparent ?? passedOn(request.headers.traceparent)
   headers.push('Traceparent', traceparent)
   headers.push('X-Forwarded-For', forwardedFor(input), 'X-Forwarded-Proto', forwardedProto(input))
   const host = request.headers.host
@@ -115,6 +116,9 @@ export function buildRequestHeaders(input: RequestHeadersInput): BuiltHeaders | 
   headers.push('Host', input.host)
   return { headers, traceparent }
 }
+
+const passedOn = (presented: string | string[] | undefined): string =>
+  typeof presented === 'string' && isTraceparent(presented) ? presented : newTraceparent()
 
 /** Name, value pairs of the credential; empty for `none`; `null` when it must not be sent. */
 function credentialHeader(directive: UpstreamDirective, accessToken: string): string[] | null {

@@ -24,10 +24,11 @@ export function mountTokenRoute(app: Hono, deps: TokenRouteDeps): void {
     assertAcceptedFields(form)
     const gateway = await provesGateway(c, form, requestId, deps)
     const request = exchangeRequest(form, { requestId, gateway })
-    const { notes } = requestContext(c)
+    const { notes, trace } = requestContext(c)
     notes.zone_id = request.zoneId
     notes.application_id = request.applicationId
-    return c.json(tokenResponse(await exchange(request, deps.exchange, c.req.raw.signal)))
+    const traced = deps.exchange.tracer === null ? request : { ...request, trace }
+    return c.json(tokenResponse(await exchange(traced, deps.exchange, c.req.raw.signal)))
   })
   app.all('/oauth/2/token', handle)
   // v1's TypeScript client joins a base URL that ends in a slash without trimming it.

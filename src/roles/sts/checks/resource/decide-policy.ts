@@ -15,9 +15,18 @@ export function decidePolicy(
   bundle: LoadedBundle,
   deps: ExchangeDeps,
 ): void {
+  const span = deps.tracer?.start('caracal.sts.policy', {
+    kind: 'internal',
+    parent: x.request.trace ?? null,
+    attributes: { 'caracal.resource': resource.identifier },
+  })
   const startedAt = performance.now()
   const decision = decide(bundle.bundle, exchangeInput(x, resource), monotonic)
   deps.onPolicyEvaluated((performance.now() - startedAt) / 1000, decision.decision === 'error')
+  if (span !== undefined) {
+    span.set('caracal.decision', decision.decision)
+    span.end(decision.decision === 'error' ? 'policy evaluation failed' : undefined)
+  }
   deps.evidence.decided(x, resource.identifier, decision, bundle)
   if (decision.decision === 'error') throw policyEvalFailed(503, 'policy evaluation failed')
   if (decision.decision === 'deny') {
