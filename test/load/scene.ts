@@ -2,12 +2,12 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Pool } from 'undici'
-import { type Agent, createAgent, type Identity } from '../../src/cli/demo/agent.ts'
-import { readScope, resource, setUp } from '../../src/cli/demo/operator.ts'
+import { type Agent, createAgent } from '../../src/cli/demo/agent.ts'
+import { readScope, resource, type Setup, setUp } from '../../src/cli/demo/operator.ts'
 import type { ServerUnderLoad } from './server.ts'
 
 export interface Actor {
-  readonly identity: Identity
+  readonly identity: Setup
   readonly agent: Agent
   readonly lifecycle: string
   readonly session: string
@@ -25,8 +25,11 @@ export interface Scene extends AsyncDisposable {
   readonly upstreamUrl: string
 }
 
+/** What a scene needs to know of a deployment. */
+export type Addresses = Pick<ServerUnderLoad, 'urls' | 'adminToken'>
+
 /** `count` zones with one application each, so that per-zone locks and limits are spread as in real use. */
-export async function setScene(server: ServerUnderLoad, count: number): Promise<Scene> {
+export async function setScene(server: Addresses, count: number): Promise<Scene> {
   const upstream = await startUpstream()
   const upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
   const actors: Actor[] = []
@@ -51,7 +54,7 @@ export async function setScene(server: ServerUnderLoad, count: number): Promise<
   }
 }
 
-async function createActor(server: ServerUnderLoad, upstreamUrl: string, index: number): Promise<Actor> {
+async function createActor(server: Addresses, upstreamUrl: string, index: number): Promise<Actor> {
   const operator = { controlUrl: server.urls.control, adminToken: server.adminToken }
   const identity = await setUp(operator, { url: upstreamUrl, apiKey: 'load-key' }, `Load ${index}`)
   const agent = createAgent(server.urls, identity)

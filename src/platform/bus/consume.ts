@@ -62,6 +62,8 @@ const failureWindowMs = 24 * 60 * 60 * 1000
 const defaultReclaimMs = 30_000
 const reclaimPage = 25
 const errorPauseMs = 1000
+/** After an interruption the first read only asks whether the store is back; zero would mean for ever. */
+const askMs = 1
 /** After a batch that was not full the next one gathers for this long. */
 const gatherMs = 10
 const deadLetterLength = 10_000
@@ -171,7 +173,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     const entries = await group.read({
       consumer,
       count: options.batchSize,
-      blockMs: options.blockMs ?? 5000,
+      blockMs: healthy ? (options.blockMs ?? 5000) : askMs,
       signal: closing.signal,
     })
     healthy = true

@@ -11,6 +11,8 @@ import type { RedisConnection, RedisSettings } from './redis-connection.ts'
 import { createBell } from './wait.ts'
 
 const blockMs = 5000
+/** The first read over a new connection does not wait: its owner has to hear of the gap now. Zero would mean for ever. */
+const askMs = 1
 const pageSize = 500
 const retryMs = { first: 20, longest: 1000 } as const
 
@@ -87,7 +89,7 @@ export async function openRedisTail(
         )
         const entries = client.xRead(
           cursors.map(({ stream, id }) => ({ key: stream, id })),
-          { COUNT: pageSize, BLOCK: blockMs },
+          { COUNT: pageSize, BLOCK: connection.epoch === epoch ? blockMs : askMs },
         )
         return (await Promise.all([anchors, entries])) as [
           Message[][],

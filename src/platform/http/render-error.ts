@@ -2,12 +2,19 @@
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { isUnavailable, sqlState } from '../db/unavailable.ts'
 import { CaracalError } from '../errors.ts'
 import type { ErrorStyle } from './error-style.ts'
 import { errorOf } from './errors/registry.ts'
 import { requestContext } from './request-context.ts'
 
-/** Anything thrown, as a `CaracalError`; what we do not know is `internal_error` and keeps its cause for the log. */
+/** A statement that ran into its time-out waited for somebody else: trying again later helps. */
+const statementTimeout = '57014'
+
+/**
+ * Anything thrown, as a `CaracalError`: a store that cannot be asked is "later", not "our fault"; what we
+ * do not know is `internal_error`. Both keep their cause for the log.
+ */
 export function toCaracalError(thrown: unknown): CaracalError {
   if (thrown instanceof CaracalError) return thrown
   if (thrown instanceof HTTPException) {
@@ -16,6 +23,8 @@ export function toCaracalError(thrown: unknown): CaracalError {
     if (thrown.status === 401) return errorOf('unauthorized', { cause: thrown })
     if (thrown.status >= 400 && thrown.status < 500) return errorOf('invalid_body', { cause: thrown })
   }
+  if (isUnavailable(thrown) || sqlState(thrown) === statementTimeout)
+    return errorOf('service_unavailable', { cause: thrown })
   return errorOf('internal_error', { cause: thrown })
 }
 

@@ -80,8 +80,14 @@ export function createJournal(directory: string): Journal {
     async probe() {
       await ready()
       const path = join(directory, `.ready-${process.pid}-${randomBytes(4).toString('hex')}`)
-      await (await open(path, 'wx', 0o600)).close()
-      await rm(path)
+      const file = await open(path, 'wx', 0o600)
+      try {
+        // A full disk still makes files; it only keeps nothing in them.
+        await file.writeFile('ready\n')
+      } finally {
+        await file.close()
+        await rm(path, { force: true })
+      }
     },
 
     async stats() {

@@ -1,0 +1,142 @@
+/**
+ * `npm run chaos -- --minutes N --seed S --topology all|split`: governed traffic while processes are
+ * killed, stores stop or stand still and disks run full, in an order the seed decides. Then the
+ * invariants, each a named line; exit 1 when one is broken.
+ *
+ *   --only   only faults whose name has this word in it, such as killed or redis
+ *   --keep   a directory for the logs of every process
+ *   --json   the result as JSON, the last line of stdout
+ */
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { openBooks } from './books.ts'
+import { createDisturbances } from './disturbances.ts'
+import { everyFault, type Fault } from './faults.ts'
+import { gateWrites } from './gate-writes.ts'
+import { invariant, judgeStores } from './invariants.ts'
+import { setScene } from './scene.ts'
+import { seeded } from './seeded.ts'
+import { type Deployment, deploy } from './topology.ts'
+import { createTraffic } from './traffic.ts'
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '3' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    topology: { type: 'string', default: 'all' },
+    only: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    keep: { type: 'string' },
+  },
+})
+const minutes = Number(values.minutes)
+if (!(minutes > 0)) throw new Error('--minutes needs a positive number')
+const { topology } = values
+if (topology !== 'all' && topology !== 'split') throw new Error('--topology is all or split')
+
+/** From the end of a fault until everything is ready and a governed call goes through. */
+const recoveryLimitMs = 5000
+const drainLimitMs = 20_000
+
+const chance = seeded(Number(values.seed))
+console.log(`topology ${topology}, seed ${values.seed}, ${minutes} minutes`)
+const ended = await run(topology)
+for (const { name, ok, said } of ended.invariants)
+  console.log(`${name.padEnd(12)}${ok ? 'pass' : 'FAIL'}  ${said}`)
+if (values.json) console.log(JSON.stringify({ seed: values.seed, topology, minutes, ...ended }))
+if (ended.invariants.some(({ ok }) => !ok)) process.exitCode = 1
+
+async function run(topology: 'all' | 'split') {
+  await using deployment = await deploy[topology]()
+  const kept = values.keep
+  await using _logs = {
+    async [Symbol.asyncDispose]() {
+      if (kept === undefined) return
+      for (const { name } of deployment.processes)
+        cpSync(join(deployment.directory, `${name}.log`), join(kept, `${name}.log`))
+    },
+  }
+  await using scene = await setScene(deployment, 4)
+  for (const { identity } of scene.actors) await gateWrites(deployment, identity)
+  const disturbances = createDisturbances()
+  const books = openBooks(disturbances)
+  const traffic = createTraffic(scene, books, deployment.adminToken)
+  const endsAt = Date.now() + minutes * 60_000
+  const running = (): boolean => Date.now() < endsAt
+  const recoveries: { readonly fault: string; readonly ms: number; readonly waitedFor: string }[] = []
+  const working = traffic.run(running)
+  await sleep(2000)
+  while (running()) {
+    for (const fault of everyFault(deployment, chance).filter(({ name }) =>
+      name.includes(values.only ?? ''),
+    )) {
+      if (!running()) break
+      recoveries.push(await suffer(fault, deployment))
+      await traffic.presentDead(5)
+      await sleep(chance.between(500, 3000))
+    }
+  }
+  await working
+  await traffic.presentDead(50)
+  const slow = recoveries.filter(({ ms }) => ms > recoveryLimitMs)
+  const deaths = deployment.processes.flatMap((one) => one.deaths)
+  const worst = Math.max(0, ...recoveries.map(({ ms }) => ms))
+  const { counts } = books
+  return {
+    recoveries,
+    counts,
+    explained: books.explained,
+    unexplained: books.unexplained,
+    invariants: [
+      invariant(
+        'recovery',
+        slow.length === 0 && recoveries.length > 0,
+        `${recoveries.length} faults, slowest ${Math.round(worst)} ms; over ${recoveryLimitMs} ms: ${JSON.stringify(slow)}`,
+      ),
+      invariant(
+        'processes',
+        deaths.length === 0,
+        `${deaths.length} ended by themselves ${deaths.join('; ')}`,
+      ),
+      invariant(
+        'refusals',
+        Object.keys(books.unexplained).length === 0,
+        `documented ${JSON.stringify(books.explained)}; others ${JSON.stringify(books.unexplained, null, 1)}`,
+      ),
+      invariant(
+        'revocation',
+        books.broken.length === 0 && counts.revocations > 0,
+        `${JSON.stringify(counts)}; worked and must not: ${JSON.stringify(books.broken)}`,
+      ),
+      ...(await judgeStores(deployment, books.granted, drainLimitMs)),
+    ],
+  }
+
+  async function suffer(fault: Fault, { processes }: Deployment) {
+    const over = disturbances.begin(fault.name)
+    try {
+      await fault.strike()
+      const from = performance.now()
+      let waitedFor = ''
+      for (;;) {
+        const problem = await wrong(processes)
+        if (problem === null) break
+        waitedFor = problem
+        if (performance.now() - from > 60_000) break
+        await sleep(100)
+      }
+      const ms = Math.round(performance.now() - from)
+      console.log(`${fault.name.padEnd(44)} recovered after ${String(ms).padStart(5)} ms  ${waitedFor}`)
+      return { fault: fault.name, ms, waitedFor }
+    } finally {
+      over()
+    }
+  }
+
+  async function wrong(processes: Deployment['processes']): Promise<string | null> {
+    const said = await Promise.all(processes.map((one) => one.ready()))
+    return said.find((one) => one !== 'ready') ?? (await traffic.probe())
+  }
+}

@@ -1,0 +1,136 @@
+/** What must be true when the traffic is over, asked of the stores from outside. */
+import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pino } from 'pino'
+import postgres from 'postgres'
+import type { Bus } from '../../src/platform/bus/port.ts'
+import { createPostgresBus } from '../../src/platform/bus/postgres.ts'
+import { createRedisBus } from '../../src/platform/bus/redis.ts'
+import { openDatabase } from '../../src/platform/db/client.ts'
+import { runCaracal } from './run-caracal.ts'
+
+export interface Invariant {
+  readonly name: string
+  readonly ok: boolean
+  readonly said: string
+}
+
+export const invariant = (name: string, ok: boolean, said: string): Invariant => ({ name, ok, said })
+
+export interface Stores {
+  readonly redisUrl: string | null
+  database(): postgres.Options<Record<string, postgres.PostgresType>>
+  readonly commandEnv: Readonly<Record<string, string>>
+}
+
+const log = pino({ level: 'silent' })
+
+/** Evidence, outbox and streams, waited for together; then the chain. */
+export async function judgeStores(
+  stores: Stores,
+  granted: readonly string[],
+  drainMs: number,
+): Promise<Invariant[]> {
+  const sql = postgres(stores.database())
+  const closing: AsyncDisposable[] = []
+  try {
+    const bus = await openBus(stores, closing)
+    const began = performance.now()
+    let left = await whatIsLeft(sql, bus, granted)
+    while (!left.nothing && performance.now() - began < drainMs) {
+      await sleep(100)
+      left = await whatIsLeft(sql, bus, granted)
+    }
+    const ms = Math.round(performance.now() - began)
+    const chain = await verifyChains(stores)
+    return [
+      invariant(
+        'evidence',
+        left.unproven.length === 0,
+        `${granted.length} requests answered 2xx, ${left.unproven.length} without evidence ${left.unproven.slice(0, 3).join(' ')}`,
+      ),
+      invariant('chain', chain.ok, chain.said),
+      invariant(
+        'drained',
+        left.outbox === 0 && left.dead === 0 && left.unread.length === 0 && left.deadLetters === 0,
+        `${left.outbox} outbox rows pending, ${left.dead} dead; unread streams [${left.unread.join('; ')}], ${left.deadLetters} dead letters; after ${ms} ms`,
+      ),
+    ]
+  } finally {
+    for (const one of closing.reverse()) await one[Symbol.asyncDispose]()
+    await sql.end({ timeout: 1 })
+  }
+}
+
+async function whatIsLeft(sql: postgres.Sql, bus: Bus, granted: readonly string[]) {
+  const [outbox] = await sql<{ pending: number; dead: number }[]>`
+    select count(*) filter (where status = 'pending')::int as pending,
+           count(*) filter (where status = 'dead')::int as dead
+    from caracal_outbox`
+  const unproven = await sql<{ id: string }[]>`
+    select asked.id from unnest(${granted}::text[]) as asked(id)
+    where not exists (select from audit_events where request_id = asked.id)`
+  const unread: string[] = []
+  for (const [stream, group] of [
+    ['caracal.audit.events', 'audit-ingestor'],
+    ['caracal.sessions.revoke', `gateway-revocation:${hostname()}`],
+  ] as const) {
+    const { pending, undelivered } = await bus.group(stream, group).stats()
+    if (pending + undelivered > 0) unread.push(`${stream}: ${pending} pending, ${undelivered} undelivered`)
+  }
+  let deadLetters = 0
+  for (const stream of ['caracal.audit.events.dlq', 'caracal.sessions.revoke.dead'])
+    deadLetters += await bus.length(stream)
+  const left = {
+    outbox: outbox?.pending ?? 0,
+    dead: outbox?.dead ?? 0,
+    unread,
+    deadLetters,
+    unproven: unproven.map(({ id }) => id),
+  }
+  return { ...left, nothing: left.outbox === 0 && left.unread.length === 0 && left.unproven.length === 0 }
+}
+
+async function openBus(stores: Stores, closing: AsyncDisposable[]): Promise<Bus> {
+  let bus: Bus
+  if (stores.redisUrl !== null) {
+    const settings = { REDIS_DIAL_TIMEOUT: 5000, REDIS_READ_TIMEOUT: 3000 }
+    bus = createRedisBus({ url: stores.redisUrl, log, settings })
+  } else {
+    const { host, port, user, password, database } = stores.database() as Record<string, string>
+    const db = await openDatabase({
+      connection: {
+        host: host ?? '',
+        port: Number(port),
+        user: user ?? '',
+        password: password ?? '',
+        database: database ?? '',
+      },
+      applicationName: 'caracal-load',
+      settings: {
+        CARACAL_MODE: 'dev',
+        CARACAL_DB_ALLOW_BYPASSRLS: true,
+        DB_POOL_MAX: 4,
+        DB_STATEMENT_TIMEOUT_MS: 30_000,
+        DB_IDLE_IN_TX_TIMEOUT_MS: 30_000,
+        DB_CONNECTION_TIMEOUT_MS: 5000,
+        DB_IDLE_TIMEOUT_MS: 30_000,
+      },
+      log,
+    })
+    closing.push(db)
+    bus = createPostgresBus({ db, log })
+  }
+  closing.push(bus)
+  return bus
+}
+
+async function verifyChains({ commandEnv }: Stores): Promise<{ ok: boolean; said: string }> {
+  const { code, stdout, stderr } = await runCaracal(['audit', 'verify', '--json'], commandEnv)
+  try {
+    const report = JSON.parse(stdout) as { ok: boolean; checked: number; findings_total: number }
+    return { ok: code === 0 && report.ok, said: `${report.checked} links, ${report.findings_total} findings` }
+  } catch {
+    return { ok: false, said: `caracal audit verify ended with ${code}: ${stderr.slice(0, 300)}` }
+  }
+}

@@ -1,0 +1,94 @@
+/** One `caracal serve` that can be killed, frozen and started again at the same address. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createWriteStream, type WriteStream } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+export const main = fileURLToPath(new URL('../../../dist/main.js', import.meta.url))
+
+export interface ServerProcess {
+  readonly name: string
+  readonly pid: number
+  /** One for each listener. */
+  readonly urls: readonly string[]
+  /** Starts it and does not wait; `env` is for this start only. */
+  start(env?: Readonly<Record<string, string>>): void
+  /** Exit code or signal. */
+  end(signal: NodeJS.Signals): Promise<string>
+  /** Every listener answers `/ready` with 200; else what the first one said that does not. */
+  ready(): Promise<'ready' | string>
+  /** Ends of the process that nobody asked for. */
+  readonly deaths: readonly string[]
+}
+
+export function createServerProcess(options: {
+  readonly name: string
+  readonly args: readonly string[]
+  readonly urls: readonly string[]
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string>>
+  readonly logFile: string
+}): ServerProcess {
+  const log: WriteStream = createWriteStream(options.logFile, { flags: 'a' })
+  const deaths: string[] = []
+  let child: ChildProcess | null = null
+  let asked = false
+  const one: ServerProcess = {
+    name: options.name,
+    urls: options.urls,
+    deaths,
+    get pid() {
+      return child?.pid ?? 0
+    },
+    start(env = {}) {
+      asked = false
+      const started = spawn(process.execPath, [main, 'serve', ...options.args], {
+        cwd: options.cwd,
+        env: { PATH: process.env.PATH, HOME: options.cwd, ...options.env, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      child = started
+      started.stdout.pipe(log, { end: false })
+      started.stderr.pipe(log, { end: false })
+      started.once('exit', (code, signal) => {
+        if (!asked && child === started) deaths.push(`${options.name} ended with ${signal ?? code}`)
+      })
+    },
+    async end(signal) {
+      const ending = child
+      if (ending === null) return 'not started'
+      asked = true
+      const ended = new Promise((resolve) => ending.once('exit', resolve))
+      if (ending.exitCode === null && ending.signalCode === null) {
+        ending.kill(signal)
+        await ended
+      }
+      return String(ending.signalCode ?? ending.exitCode)
+    },
+    async ready() {
+      for (const url of options.urls) {
+        try {
+          const answer = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(3000) })
+          const body = await answer.text()
+          if (!answer.ok) return `${options.name} ${body.slice(0, 120)}`
+        } catch (error) {
+          return `${options.name} ${String((error as Error).cause ?? error).slice(0, 120)}`
+        }
+      }
+      return 'ready'
+    },
+  }
+  return one
+}
+
+export async function untilReady(one: ServerProcess, patienceMs = 45_000): Promise<void> {
+  const deadline = Date.now() + patienceMs
+  let said = 'nothing'
+  while (Date.now() < deadline) {
+    said = await one.ready()
+    if (said === 'ready') return
+    if (one.deaths.length > 0) throw new Error(one.deaths.join('; '))
+    await sleep(50)
+  }
+  throw new Error(`${one.name} was not ready within ${patienceMs} ms: ${said}`)
+}

@@ -1,0 +1,296 @@
+/** What chaos is made of: every process of a deployment, its stores, and how to look at it from outside. */
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pino } from 'pino'
+import type postgres from 'postgres'
+import { generatedSecrets } from '../../src/config/secrets.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/platform/embedded/start.ts'
+import { freePorts } from '../../src/server/free-ports.ts'
+import { type Balancer, openBalancer } from './balancer.ts'
+import { createFillableDirectory, type FillableDirectory } from './full-disk.ts'
+import { createOwnRedis } from './own-redis.ts'
+import { runCaracal } from './run-caracal.ts'
+import type { Addresses } from './scene.ts'
+import { createServerProcess, type ServerProcess, untilReady } from './server-process.ts'
+
+/** A store as somebody with the machine in hand sees it. */
+export interface StoreInHand {
+  readonly name: 'postgres' | 'redis'
+  pid(): number
+  /** Ended in order, and not started again by anybody. `null`: its owner would start it again at once. */
+  readonly stop: (() => Promise<void>) | null
+  /** After `stop`. */
+  start(): Promise<void>
+  /** Ended from one moment to the next, and started again. */
+  kill(): Promise<void>
+}
+
+export interface Deployment extends Addresses, AsyncDisposable {
+  readonly topology: 'all' | 'split'
+  readonly directory: string
+  readonly processes: readonly ServerProcess[]
+  readonly stores: readonly StoreInHand[]
+  /** One for each process that keeps a journal. */
+  readonly journals: readonly FillableDirectory[]
+  readonly redisUrl: string | null
+  /** How to log in to Postgres now. */
+  database(): postgres.Options<Record<string, postgres.PostgresType>>
+  /** Environment of a `caracal` command on this deployment. */
+  readonly commandEnv: Readonly<Record<string, string>>
+}
+
+const roles = ['control', 'coordinator', 'sts', 'gateway', 'audit'] as const
+type Role = (typeof roles)[number]
+
+/** Limits that would only measure themselves here. */
+const raisedLimits = {
+  LOG_LEVEL: 'info',
+  STS_MINT_RATE_LIMIT_PER_MIN: '100000000',
+  COORDINATOR_RATE_LIMIT_PER_MIN: '0',
+  INVOCATION_RATE_LIMIT_PER_MIN: '0',
+  API_V1_RATE_LIMIT_PER_MIN: '0',
+  READY_RATE_LIMIT_PER_MIN: '0',
+  MAX_AGENTS_PER_ZONE: '100000',
+  MAX_AGENTS_PER_APP: '100000',
+}
+
+export const deploy = { all: () => cleanly(deployAll), split: () => cleanly(deploySplit) }
+
+type Undo = () => unknown
+
+/** What was opened is closed in reverse, also when a later step fails. */
+async function cleanly(
+  open: (
+    undo: (step: Undo) => void,
+    directory: string,
+  ) => Promise<Omit<Deployment, typeof Symbol.asyncDispose>>,
+): Promise<Deployment> {
+  const steps: Undo[] = []
+  const directory = workDirectory()
+  const close = async (): Promise<void> => {
+    for (const step of steps.splice(0).reverse()) await step()
+    rmSync(directory, { recursive: true, force: true })
+  }
+  try {
+    return Object.assign(await open((step) => steps.push(step), directory), { [Symbol.asyncDispose]: close })
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** One process with every role on the embedded store. */
+async function deployAll(undo: (step: Undo) => void, directory: string) {
+  const dataDir = join(directory, 'data')
+  const ports = await freePorts(roles.length + 1)
+  const urls = urlsOf((_, index) => `http://127.0.0.1:${ports[index]}`)
+  const journal = createFillableDirectory(join(directory, 'journal'))
+  undo(() => journal[Symbol.dispose]())
+  const env = {
+    ...raisedLimits,
+    ...Object.fromEntries(roles.map((role, index) => [`${role.toUpperCase()}_PORT`, String(ports[index])])),
+    CONSOLE_PORT: String(ports.at(-1)),
+    CARACAL_DATA_DIR: dataDir,
+    AUDIT_REPLAY_DIR: journal.path,
+  }
+  const server = createServerProcess({
+    name: 'all',
+    args: [],
+    urls: Object.values(urls),
+    cwd: directory,
+    env,
+    logFile: join(directory, 'all.log'),
+  })
+  server.start()
+  undo(() => server.end('SIGTERM'))
+  await untilReady(server)
+  const password = () => readFileSync(join(dataDir, 'secrets', 'postgresPassword'), 'utf8').trim()
+  const adminTokenFile = join(dataDir, 'secrets', generatedSecrets.CARACAL_ADMIN_TOKEN.file)
+  const topology = 'all' as const
+  return {
+    topology,
+    directory,
+    urls,
+    adminToken: readFileSync(adminTokenFile, 'utf8').trim(),
+    processes: [server],
+    stores: [
+      {
+        name: 'postgres' as const,
+        pid: () => Number(postmasterFile(dataDir)[0]),
+        stop: null,
+        start: async () => undefined,
+        kill: async () => {
+          process.kill(Number(postmasterFile(dataDir)[0]), 'SIGKILL')
+        },
+      },
+    ],
+    journals: [journal],
+    redisUrl: null,
+    database() {
+      const lines = postmasterFile(dataDir)
+      const where = { host: lines[4] ?? '', port: Number(lines[3]) }
+      return { ...where, user: 'caracal', database: 'caracal', password: password(), max: 1 }
+    },
+    commandEnv: { CARACAL_DATA_DIR: dataDir },
+  }
+}
+
+function postmasterFile(dataDir: string): string[] {
+  const file = readdirSync(dataDir, { recursive: true, encoding: 'utf8' }).find((path) =>
+    path.endsWith('postmaster.pid'),
+  )
+  if (file === undefined) throw new Error('the embedded store is not running')
+  return readFileSync(join(dataDir, file), 'utf8').split('\n')
+}
+
+const replicas = 2
+
+/** Each role twice behind a balancer of its own, on a Postgres and a Redis that belong to nobody. */
+async function deploySplit(undo: (step: Undo) => void, directory: string) {
+  const [postgresPort = 0, redisPort = 0, ...ports] = await freePorts(2 + (replicas + 1) * roles.length)
+  const store = await openPostgres(join(directory, 'postgres'), postgresPort)
+  undo(() => store.inHand.stop?.())
+  mkdirSync(join(directory, 'redis'))
+  const redis = await createOwnRedis(join(directory, 'redis'), redisPort)
+  undo(() => redis[Symbol.asyncDispose]())
+  const portOf = (role: Role, replica: number): number =>
+    ports[roles.indexOf(role) * (replicas + 1) + replica] ?? 0
+  const consolePort = (replica: number): number => portOf('control', replicas) + replica
+  const balancers = new Map<Role, Balancer>()
+  for (const role of roles) {
+    const balancer = await openBalancer(
+      Array.from({ length: replicas }, (_, replica) => portOf(role, replica)),
+    )
+    undo(() => balancer[Symbol.asyncDispose]())
+    balancers.set(role, balancer)
+  }
+  const urls = urlsOf((role) => balancers.get(role)?.url ?? '')
+  const secret = () => randomBytes(32).toString('hex')
+  const adminToken = secret()
+  const env = {
+    ...raisedLimits,
+    CARACAL_MODE: 'stable',
+    CARACAL_DB_ALLOW_BYPASSRLS: 'true',
+    HOST: '127.0.0.1',
+    DATABASE_URL: store.url,
+    REDIS_URL: redis.url,
+    SECRET_STORE_KEK: secret(),
+    AUDIT_HMAC_KEY: secret(),
+    STREAMS_HMAC_KEY: secret(),
+    GATEWAY_STS_HMAC_KEY: secret(),
+    IDEMPOTENCY_HMAC_KEY: secret(),
+    CARACAL_ADMIN_TOKEN: adminToken,
+    AGENT_COORDINATOR_SCOPE: 'agent:lifecycle',
+    ISSUER_URL: urls.sts,
+    STS_URL: urls.sts,
+    CARACAL_GATEWAY_URL: urls.gateway,
+    CARACAL_COORDINATOR_URL: urls.coordinator,
+  }
+  const migrated = await runCaracal(['migrate'], env)
+  if (migrated.code !== 0) throw new Error(`caracal migrate: ${migrated.stderr}`)
+  const journals: FillableDirectory[] = []
+  const processes: ServerProcess[] = []
+  for (const role of roles) {
+    for (let replica = 0; replica < replicas; replica += 1) {
+      const name = `${role}-${replica + 1}`
+      const keeps = role === 'sts' || role === 'gateway'
+      if (keeps) {
+        const journal = createFillableDirectory(join(directory, `journal-${name}`))
+        undo(() => journal[Symbol.dispose]())
+        journals.push(journal)
+      }
+      const port = portOf(role, replica)
+      const server = createServerProcess({
+        name,
+        args: [`--role=${role}`],
+        urls: [`http://127.0.0.1:${port}`],
+        cwd: directory,
+        env: {
+          ...env,
+          PORT: String(port),
+          CONSOLE_PORT: String(consolePort(replica)),
+          ...(keeps ? { AUDIT_REPLAY_DIR: join(directory, `journal-${name}`) } : {}),
+        },
+        logFile: join(directory, `${name}.log`),
+      })
+      server.start()
+      processes.push(server)
+      undo(() => server.end('SIGTERM'))
+    }
+  }
+  for (const server of processes) await untilReady(server)
+  const topology = 'split' as const
+  return {
+    topology,
+    directory,
+    urls,
+    adminToken,
+    processes,
+    stores: [
+      store.inHand,
+      {
+        name: 'redis' as const,
+        pid: () => redis.pid,
+        stop: () => redis.end('SIGTERM'),
+        start: () => redis.start(),
+        async kill() {
+          await redis.end('SIGKILL')
+          await redis.start()
+        },
+      },
+    ],
+    journals,
+    redisUrl: redis.url,
+    database: () => ({ ...store.login, max: 1 }),
+    commandEnv: env,
+  }
+}
+
+/** The binaries of the embedded store, reachable over TCP as a configured Postgres is. */
+async function openPostgres(dataDir: string, port: number) {
+  const silent = pino({ level: 'silent' })
+  let running: EmbeddedPostgres | null = null
+  const start = async (): Promise<EmbeddedPostgres> => {
+    const settings = { listen_addresses: '127.0.0.1', max_connections: '300' }
+    running = await startEmbeddedPostgres({ dataDir, log: silent, port, settings })
+    return running
+  }
+  const { connection } = await start()
+  const { user, password, database } = connection
+  const inHand: StoreInHand = {
+    name: 'postgres',
+    pid: () => running?.pid ?? 0,
+    async stop() {
+      await running?.[Symbol.asyncDispose]()
+      running = null
+    },
+    async start() {
+      await start()
+    },
+    async kill() {
+      const before = running?.pid ?? 0
+      process.kill(before, 'SIGKILL')
+      // Its supervisor brings it back by itself.
+      while (running?.pid === before || running?.pid === null) await sleep(10)
+    },
+  }
+  return {
+    inHand,
+    url: `postgres://${user}:${password}@127.0.0.1:${port}/${database}`,
+    login: { host: '127.0.0.1', port, user, password, database },
+  }
+}
+
+function urlsOf(url: (role: Role, index: number) => string): Deployment['urls'] {
+  return Object.fromEntries(roles.map((role, index) => [role, url(role, index)])) as Deployment['urls']
+}
+
+/** The account of the stores must be able to pass through it. */
+function workDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'caracal-chaos-'))
+  chmodSync(directory, 0o711)
+  return directory
+}
