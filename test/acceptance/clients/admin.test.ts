@@ -37,7 +37,7 @@ it('5: create, protect, call, find the evidence, remove', async () => {
   const scope = 'echo:read'
   const zone = (await admin.zones.create({ name: 'Contract' })).id
   const application = await admin.applications.create(zone, { name: 'agent', registration_method: 'managed' })
-  expect(application.client_secret).toBeTruthy()
+  expect(application.client_secret).toMatch(/^cs_[A-Za-z0-9_-]{43}$/)
   const provider = await admin.providers.create(zone, { name: 'None', kind: 'none', config_json: {} })
   const created = await admin.resources.create(zone, {
     name: 'Echo',

@@ -40,6 +40,7 @@ function client(fetchImpl?: typeof fetch) {
   return { caracal, events }
 }
 
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const call = (caracal: Caracal) =>
   caracal.applicationTransport(world.resource, { scopes: ['x:read'] })(
     caracal.gatewayRequest(world.resource).url,
@@ -49,7 +50,7 @@ it('17: a revoked authority record costs one refreshed token', async () => {
   const { caracal, events } = client()
   await caracal.session(() => null)
   await admin.subjects.revoke(world.zoneId, world.applicationId)
-  expect(await caracal.session((context) => context.sessionId)).toBeTruthy()
+  expect(await caracal.session((context) => context.sessionId)).toMatch(uuid)
   const statuses = events.flatMap((event) => (event.type === 'coordinator.call' ? [event.status] : []))
   expect(statuses).toEqual([201, 204, 401, 201, 204])
   expect(

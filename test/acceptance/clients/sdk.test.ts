@@ -130,7 +130,7 @@ describe('application transport', () => {
     expect(Object.keys(headers).filter((name) => name.startsWith('x-caracal'))).toEqual([])
     expect(headers.baggage).toBe('tenant=blue')
     expect(headers.traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/)
-    expect(response.headers.get('x-request-id')).toBeTruthy()
+    expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
   })
 
   it('31: a redirect is answered, not followed', async () => {
@@ -164,9 +164,11 @@ describe('sessions and delegation', () => {
         return fetch(input, init)
       },
     })
+    let parent: string | undefined
     const status = await caracal.session(
-      (outer) =>
-        caracal.session(
+      (outer) => {
+        parent = outer.sessionId
+        return caracal.session(
           async (inner) => {
             expect(caracal.describeAuthority()?.chain).toEqual([
               `session:${inner.sessionId}`,
@@ -176,12 +178,13 @@ describe('sessions and delegation', () => {
             return (await caracal.fetch(world.resource, '/', { scopes: ['x:read'] })).status
           },
           narrowed(['x:read']),
-        ),
+        )
+      },
       { labels: [world.applicationId] },
     )
     expect(status).toBe(200)
-    expect(bodies[1]).toMatchObject({ parent_authority: 'none' })
-    expect(bodies[1]?.parent_id).toBeTruthy()
+    expect(parent).toMatch(/^[0-9a-f-]{36}$/)
+    expect(bodies[1]).toMatchObject({ parent_authority: 'none', parent_id: parent })
     expect(bodies[2]).toMatchObject({ resource_id: world.resource, scopes: ['x:read'], ttl_seconds: 300 })
     await caracal.close()
     expect((await sessionsOf()).filter((one) => one.status === 'active')).toEqual([])
