@@ -1,35 +1,19 @@
 /** The README's five-minute walk-through, run as it is written: only ports and the data directory differ. */
-import { spawn, spawnSync } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { defaultPorts, loadSettings } from '../../src/config/load.ts'
+import { loadSettings } from '../../src/config/load.ts'
 import { createLogger } from '../../src/platform/observe/logger.ts'
 import { roleNames } from '../../src/platform/role.ts'
 import { freePorts } from '../../src/server/free-ports.ts'
 import { startServer } from '../../src/server/start.ts'
-
-const hasTools = ['bash', 'curl'].every((tool) => spawnSync(tool, ['--version']).status === 0)
+import { hasReadmeTools, runScript, walkThrough } from '../fixtures/readme.ts'
 
 const quiet = () =>
   createLogger({ level: 'fatal', env: 'test', version: '', maxFieldBytes: 0, sampleDebug: 1 })
 
-function commandsOf(readme: string): string {
-  const section = readme.slice(readme.indexOf('In a second terminal'), readme.indexOf('For an SDK, four'))
-  return [...section.matchAll(/```sh\n(.*?)```/gs)].map((match) => match[1]).join('\n')
-}
-
-function run(script: string): Promise<{ code: number | null; output: string }> {
-  return new Promise((resolve) => {
-    const child = spawn('bash', ['-euo', 'pipefail', '-c', `trap 'kill $(jobs -p)' EXIT\n${script}`])
-    let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
-    child.on('close', (code) => resolve({ code, output }))
-  })
-}
-
-it.skipIf(!hasTools)(
+it.skipIf(!hasReadmeTools)(
   'does what the README says',
   async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'caracal-readme-'))
@@ -46,16 +30,8 @@ it.skipIf(!hasTools)(
         { roles: roleNames },
       )
       await using _server = await startServer(settings, { logger: quiet() })
-      let script = commandsOf(await readFile(new URL('../../README.md', import.meta.url), 'utf8'))
-      for (const [at, role] of roleNames.entries()) {
-        script = script.replaceAll(`localhost:${defaultPorts[role]}`, `localhost:${ports[at]}`)
-      }
-      script = script
-        .replaceAll('.caracal/', `${dataDir}/`)
-        .replaceAll('listen(7000)', `listen(${ports.at(-1)})`)
-        .replaceAll('127.0.0.1:7000', `127.0.0.1:${ports.at(-1)}`)
-
-      const { code, output } = await run(script)
+      const script = walkThrough(ports, ports.at(-1)).replaceAll('.caracal/', `${dataDir}/`)
+      const { code, output } = await runScript(script)
       expect(code, output).toBe(0)
       expect(output).toContain('"x-api-key": "the-real-key"')
       expect(output).toContain('token replay detected')
