@@ -795,6 +795,24 @@ export const variables = {
     roles: ['gateway'],
     doc: 'Requests per application and minute in one gateway process before anything costly is done; 0 is no limit.',
   }),
+  GATEWAY_MAX_REQUESTS_IN_FLIGHT: integer({
+    default: 10_000,
+    min: 0,
+    roles: ['gateway'],
+    doc: 'Requests and streams under way at once in one gateway process; more are answered 503 before anything costly is done. 0 is no limit.',
+  }),
+  GATEWAY_MAX_CONNECTIONS: integer({
+    default: 20_000,
+    min: 0,
+    roles: ['gateway'],
+    doc: 'Connections of callers held at once by one gateway process, idle ones included; more are closed. 0 is no limit. Each needs a file descriptor, a call under way two.',
+  }),
+  UPSTREAM_MAX_CONNECTIONS: integer({
+    default: 200,
+    min: 1,
+    roles: ['gateway'],
+    doc: 'Connections of one gateway process to one upstream host; a stream holds one as long as it runs. As many calls may wait for one, up to UPSTREAM_TIMEOUT, before 503.',
+  }),
   IDLE_TIMEOUT: duration({
     default: 120_000,
     roles: ['gateway'],

@@ -23,6 +23,8 @@ export interface HttpLimits {
   readonly headersTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly keepAliveTimeoutMs: number
+  /** Connections held at once; more are closed as they come. Absent or 0 = no limit. */
+  readonly maxConnections?: number
 }
 
 export interface Role extends AsyncDisposable {

@@ -79,6 +79,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   }
 
   const server = createHttpServer(options, serve)
+  if (options.limits.maxConnections) server.maxConnections = options.limits.maxConnections
   server.on('connection', (socket: Socket) => {
     if (draining) late.add(socket)
   })

@@ -16,6 +16,7 @@ export interface Counters {
   denials_revoked: number
   denials_revocation_stale: number
   denials_rate_limited: number
+  denials_overloaded: number
   sts_exchange_errors: number
   sts_exchange_latency_ms: number
   sts_circuit_opened: number
@@ -41,6 +42,7 @@ export const createCounters = (): Counters => ({
   denials_revoked: 0,
   denials_revocation_stale: 0,
   denials_rate_limited: 0,
+  denials_overloaded: 0,
   sts_exchange_errors: 0,
   sts_exchange_latency_ms: 0,
   sts_circuit_opened: 0,

@@ -57,6 +57,19 @@ export const denials = {
   buildFailed: deny(400, 'internal_error', 'upstream request build failed'),
   upstreamTimeout: deny(504, 'internal_error', 'upstream timeout'),
   upstreamCancelled: deny(499, 'internal_error', 'client cancelled'),
+  upstreamBusy: {
+    ...deny(503, 'internal_error', 'upstream busy; the limit is UPSTREAM_MAX_CONNECTIONS'),
+    headers: { 'Retry-After': '1' },
+  },
+  tooManyRequests: {
+    ...deny(
+      503,
+      'rate_limited',
+      'too many requests under way; the limit is GATEWAY_MAX_REQUESTS_IN_FLIGHT',
+      'denials_overloaded',
+    ),
+    headers: { 'Retry-After': '1' },
+  },
   upstreamUnreachable: deny(502, 'internal_error', 'upstream unreachable'),
   internal: deny(500, 'internal_error', ''),
 } as const

@@ -72,6 +72,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     ...(deps.resolve === undefined ? {} : { resolve: deps.resolve }),
   })
   const pools = createPools(guard, {
+    connectionsPerHost: settings.UPSTREAM_MAX_CONNECTIONS,
     headersTimeoutMs: settings.UPSTREAM_TIMEOUT,
     bodyTimeoutMs: settings.STREAM_IDLE_TIMEOUT,
     trust: egressTrust(settings.CARACAL_TLS_EXTRA_CA_FILE, log),
@@ -140,8 +141,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
       headersTimeoutMs: settings.READ_HEADER_TIMEOUT,
       requestTimeoutMs: settings.READ_TIMEOUT,
       keepAliveTimeoutMs: settings.IDLE_TIMEOUT,
+      maxConnections: settings.GATEWAY_MAX_CONNECTIONS,
     },
-    jobs: createJobs({ snapshot, revocations, audit }),
+    jobs: createJobs({ snapshot, revocations, audit, pools }),
     revocations,
     async prepare(signal) {
       await ephemera.replay.establish(signal)

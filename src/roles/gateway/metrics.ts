@@ -32,6 +32,7 @@ const counted: readonly (readonly [keyof Counters, string])[] = [
   ['denials_revoked', 'Denied: revoked'],
   ['denials_revocation_stale', 'Denied: revocation snapshot too old'],
   ['denials_rate_limited', 'Denied: too many requests'],
+  ['denials_overloaded', 'Denied: too many requests under way'],
   ['sts_exchange_errors', 'Exchanges that did not succeed'],
   ['sts_circuit_opened', 'Times the circuit to the STS opened'],
   ['sts_circuit_fast_fail', 'Requests denied by the open circuit'],

@@ -31,7 +31,7 @@ import { upstreamRequest } from './checks/upstream-request.ts'
 import { type Denial, denials } from './denial.ts'
 import { type ErrorKind, type EvaluationStatus, requestDenied, resourceRequested } from './events.ts'
 import type { Pools } from './proxy/pools.ts'
-import { type RelayFailure, type RelayOutcome, relay } from './proxy/relay.ts'
+import { notDialled, type RelayFailure, type RelayOutcome, relay } from './proxy/relay.ts'
 import { discardRest, requestBody } from './proxy/request-body.ts'
 import { record } from './record.ts'
 import { requestIdOf } from './request-id.ts'
@@ -79,17 +79,23 @@ export interface Pipeline {
 }
 
 export function createPipeline(ground: Ground, pools: Pools): Pipeline {
+  let inFlight = 0
   return {
     handle(request, response) {
       const call = arrive(request, response, ground)
       ground.counters.requests_total += 1
-      run(call, ground, pools)
+      inFlight += 1
+      const most = ground.settings.GATEWAY_MAX_REQUESTS_IN_FLIGHT
+      const overloaded = most > 0 && inFlight > most
+      const running = overloaded ? refuseNow(call, ground) : run(call, ground, pools)
+      running
         .catch((error: unknown) => {
           ground.log.error({ err: error, request_id: call.requestId }, 'request_failed')
           if (response.headersSent) response.destroy()
           else answer(call, denials.internal)
         })
         .finally(() => {
+          inFlight -= 1
           call.watch?.end()
           record(call, ground)
           endSpans(call)
@@ -166,6 +172,11 @@ async function firstDenial(checks: readonly Check[], call: Call, ground: Ground)
   return null
 }
 
+/** Before anything is looked at: what is under way is worth more than what comes. */
+async function refuseNow(call: Call, ground: Ground): Promise<void> {
+  refuse(call, ground, denials.tooManyRequests)
+}
+
 /** A denial of steps 1–15. */
 function refuse(call: Call, ground: Ground, denial: Denial): void {
   const { counters } = ground
@@ -216,9 +227,17 @@ function reject(
 async function dial(call: Call, ground: Ground, pools: Pools): Promise<void> {
   const { settings } = ground
   const { exp } = mandateOf(call).claims
+  const { pool, turnstile } = pools.for(targetOf(call))
+  const turn = turnstile.enter(call.abort.signal, settings.UPSTREAM_TIMEOUT)
+  // Where there is room nobody waits for the next turn of the event loop.
+  const entered = turn === 'entered' ? turn : await turn
   const dialledAt = performance.now()
+  if (entered !== 'entered') {
+    const failure = entered !== 'aborted' ? 'busy' : call.revoked ? 'revoked' : 'cancelled'
+    return conclude(call, ground, notDialled(failure, `no connection: ${entered}`), dialledAt)
+  }
   const outcome = await relay({
-    pool: pools.for(targetOf(call)),
+    pool,
     method: call.request.method ?? 'GET',
     path: call.upstreamPath,
     headers: call.upstreamHeaders,
@@ -232,7 +251,7 @@ async function dial(call: Call, ground: Ground, pools: Pools): Promise<void> {
     writeTimeoutMs: settings.WRITE_TIMEOUT,
     streamIdleTimeoutMs: settings.STREAM_IDLE_TIMEOUT,
     streamMaxDurationMs: settings.STREAM_MAX_DURATION,
-  })
+  }).finally(() => turnstile.leave())
   conclude(call, ground, outcome, dialledAt)
 }
 
@@ -242,6 +261,7 @@ const failures: Readonly<Record<RelayFailure, Denial>> = {
   body_too_large: denials.bodyTooLarge,
   unreachable: denials.upstreamUnreachable,
   revoked: denials.revoked,
+  busy: denials.upstreamBusy,
 }
 
 function conclude(call: Call, ground: Ground, outcome: RelayOutcome, dialledAt: number): void {

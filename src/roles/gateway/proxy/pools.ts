@@ -1,25 +1,38 @@
 /**
  * One keep-alive pool per upstream origin (gateway §16), least recently used out
  * first. Every new connection asks the pinned lookup, so an address is judged in
- * the moment it is dialled.
+ * the moment it is dialled. A turnstile stands before each pool, because the pool's own
+ * queue knows neither a limit nor a deadline.
  */
 import { LRUCache } from 'lru-cache'
 import { Pool } from 'undici'
 import type { EgressTrust } from '../../../platform/egress/trust.ts'
 import type { AddressGuard } from './resolve.ts'
 import type { UpstreamTarget } from './target.ts'
+import { createTurnstile, type Turnstile } from './turnstile.ts'
 
-export interface Pools extends AsyncDisposable {
-  for(target: UpstreamTarget): Pool
+export interface UpstreamPool {
+  readonly pool: Pool
+  readonly turnstile: Turnstile
 }
 
-const connectionsPerHost = 200
+export interface Pools extends AsyncDisposable {
+  for(target: UpstreamTarget): UpstreamPool
+  /** Closes idle connections above the caps; what is in use stays. */
+  trim(): void
+}
+
+/** Idle connections kept of one host, and of all hosts together. */
+const idlePerHost = 100
+const idleTotal = 200
 const connectTimeoutMs = 5000
 const idleMs = 90_000
 const tcpKeepAliveMs = 30_000
 const maxPools = 1000
 
 export interface PoolOptions {
+  /** `UPSTREAM_MAX_CONNECTIONS`: to one host at a time; as many calls may wait for one. */
+  readonly connectionsPerHost: number
   /** Milliseconds until the upstream's response headers. */
   readonly headersTimeoutMs: number
   /** Milliseconds between two pieces of a body; 0 disables. */
@@ -29,9 +42,9 @@ export interface PoolOptions {
 }
 
 export function createPools(guard: AddressGuard, options: PoolOptions): Pools {
-  const pools = new LRUCache<string, Pool>({
+  const pools = new LRUCache<string, UpstreamPool>({
     max: maxPools,
-    dispose: (pool) => {
+    dispose: ({ pool }) => {
       // Requests in flight finish; the pool takes no more.
       pool.close().catch(() => undefined)
     },
@@ -54,7 +67,7 @@ export function createPools(guard: AddressGuard, options: PoolOptions): Pools {
       const known = pools.get(target.origin)
       if (known !== undefined) return known
       const pool = new Pool(target.origin, {
-        connections: connectionsPerHost,
+        connections: options.connectionsPerHost,
         pipelining: 1,
         keepAliveTimeout: idleMs,
         keepAliveMaxTimeout: idleMs,
@@ -62,12 +75,30 @@ export function createPools(guard: AddressGuard, options: PoolOptions): Pools {
         bodyTimeout: options.bodyTimeoutMs,
         connect: connector(target),
       })
-      pools.set(target.origin, pool)
-      return pool
+      const { connectionsPerHost } = options
+      const upstream = { pool, turnstile: createTurnstile(connectionsPerHost, connectionsPerHost) }
+      pools.set(target.origin, upstream)
+      return upstream
+    },
+    trim() {
+      // Least recently used first. A host in use gives its connections back by their idle time.
+      const idle = [...pools.entries()].reverse().map(([origin, { pool, turnstile }]) => {
+        const { connected, running } = pool.stats
+        return { origin, count: connected - running, inUse: turnstile.inside > 0 }
+      })
+      let total = idle.reduce((sum, { count }) => sum + count, 0)
+      const closeWhere = (excess: (count: number) => boolean): void => {
+        for (const { origin, count, inUse } of idle) {
+          if (inUse || count === 0 || !excess(count)) continue
+          if (pools.delete(origin)) total -= count
+        }
+      }
+      closeWhere((count) => count > idlePerHost)
+      closeWhere(() => total > idleTotal)
     },
     async [Symbol.asyncDispose]() {
       const open = [...pools.values()]
-      await Promise.all(open.map((pool) => pool.destroy()))
+      await Promise.all(open.map(({ pool }) => pool.destroy()))
     },
   }
 }

@@ -35,7 +35,7 @@ export interface RelayOptions {
 }
 
 /** How a relay failed before any of the answer was sent: the pipeline renders it. */
-export type RelayFailure = 'timeout' | 'cancelled' | 'body_too_large' | 'unreachable' | 'revoked'
+export type RelayFailure = 'timeout' | 'cancelled' | 'body_too_large' | 'unreachable' | 'revoked' | 'busy'
 
 export interface RelayOutcome {
   /** `null` once an answer of the upstream was begun. */
@@ -53,6 +53,17 @@ export interface RelayOutcome {
 
 const printable = /^[\t\x20-\x7e]*$/
 const revokedTrailer = 'X-Caracal-Revoked'
+
+/** The outcome of a call that never got a connection. */
+export const notDialled = (failure: RelayFailure, cause: string): RelayOutcome => ({
+  failure,
+  cause,
+  upstreamStatus: null,
+  headersAt: null,
+  responseBytes: 0,
+  cut: false,
+  revocationInterrupted: failure === 'revoked',
+})
 
 export function relay(options: RelayOptions): Promise<RelayOutcome> {
   return new Promise((settle) => new Relay(options, settle).start())
