@@ -12,6 +12,18 @@ export interface Statement extends Promise<unknown> {
   cancel(): void
 }
 
+/**
+ * Has a statement planned for the values at hand, each time. A prepared one soon gets one plan for all
+ * values, and a list narrowed to a value half of the zone has needs another than one narrowed to a rare
+ * value. Costs a round trip: for lists, not for hot paths.
+ */
+export function plannedForItsValues<T extends object>(statement: T): T {
+  const { options } = statement as { readonly options?: { prepare?: boolean } }
+  if (options === undefined) throw new Error('not a statement of this driver')
+  options.prepare = false
+  return statement
+}
+
 /** Identifiers and value lists come out of the same call as statements, but are never run. */
 export function asStatement(value: unknown): Statement | null {
   const statement = value as Partial<Statement> | null

@@ -44,6 +44,11 @@ export const auditEvents = pgTable(
       .on(sql`(${t.metadataJson} ->> 'session_id')`)
       .where(sql`${t.metadataJson} ? 'session_id'`),
     index('audit_events_agent_labels_idx').using('gin', sql`(${t.metadataJson} -> 'agent_labels')`),
+    // What is searched for by name is what is not the bulk of the ledger.
+    index('audit_events_denied_idx').on(t.zoneId, t.occurredAt.desc()).where(sql`${t.decision} <> 'allow'`),
+    index('audit_events_uncommon_type_idx')
+      .on(t.zoneId, t.eventType, t.occurredAt.desc())
+      .where(sql`${t.eventType} <> 'token_exchange' and ${t.eventType} <> 'gateway_resource_request'`),
     index('audit_events_ingested_at_idx').using('brin', t.ingestedAt),
   ],
 )

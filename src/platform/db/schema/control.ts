@@ -40,6 +40,7 @@ export const zones = pgTable(
   },
   (t) => [
     unique('zones_slug_key').on(t.slug),
+    index('zones_keyset_idx').on(t.createdAt.desc(), t.id.desc()).where(sql`${t.archivedAt} is null`),
     index('zones_active_idx').on(t.id).where(sql`${t.archivedAt} is null`),
     index('zones_owner_account_id_idx').on(t.ownerAccountId).where(sql`${t.ownerAccountId} is not null`),
   ],
@@ -73,6 +74,9 @@ export const applications = pgTable(
     index('applications_keyset_idx')
       .on(t.zoneId, t.createdAt.desc(), t.id.desc())
       .where(sql`${t.archivedAt} is null`),
+    index('applications_archived_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is not null`),
     check('applications_registration_method_check', sql`${t.registrationMethod} in ('managed', 'dcr')`),
     check('applications_credential_type_check', sql`${t.credentialType} = 'token'`),
     check(
@@ -136,6 +140,9 @@ export const providers = pgTable(
     index('providers_keyset_idx')
       .on(t.zoneId, t.createdAt.desc(), t.id.desc())
       .where(sql`${t.archivedAt} is null`),
+    index('providers_archived_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is not null`),
     index('providers_active_idx').on(t.id).where(sql`${t.archivedAt} is null`),
     check(
       'providers_provider_kind_check',
@@ -177,6 +184,9 @@ export const resources = pgTable(
     index('resources_keyset_idx')
       .on(t.zoneId, t.createdAt.desc(), t.id.desc())
       .where(sql`${t.archivedAt} is null`),
+    index('resources_archived_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is not null`),
     index('resources_active_idx').on(t.id).where(sql`${t.archivedAt} is null`),
     check(
       'resources_operation_enforcement_check',
@@ -333,7 +343,15 @@ export const delegatedGrants = pgTable(
       columns: [t.zoneId, t.resourceId],
       foreignColumns: [resources.zoneId, resources.id],
     }),
-    index('delegated_grants_zone_id_user_id_idx').on(t.zoneId, t.userId),
+    index('delegated_grants_user_keyset_idx').on(t.zoneId, t.userId, t.createdAt.desc(), t.id.desc()),
+    index('delegated_grants_application_keyset_idx').on(
+      t.zoneId,
+      t.applicationId,
+      t.createdAt.desc(),
+      t.id.desc(),
+    ),
+    index('delegated_grants_resource_keyset_idx').on(t.zoneId, t.resourceId, t.createdAt.desc(), t.id.desc()),
+    index('delegated_grants_status_keyset_idx').on(t.zoneId, t.status, t.createdAt.desc(), t.id.desc()),
     index('delegated_grants_zone_id_user_id_resource_id_status_idx').on(
       t.zoneId,
       t.userId,
@@ -372,6 +390,7 @@ export const providerConnections = pgTable(
     uniqueIndex('provider_connections_active_key')
       .on(t.zoneId, t.subjectId, t.providerId)
       .where(sql`${t.status} = 'active'`),
+    index('provider_connections_keyset_idx').on(t.zoneId, t.createdAt.desc(), t.id.desc()),
     index('provider_connections_provider_id_status_idx').on(t.zoneId, t.providerId, t.status),
     index('provider_connections_subject_id_status_idx').on(t.zoneId, t.subjectId, t.status),
     check('provider_connections_status_check', sql`${t.status} in ('active', 'revoked', 'expired')`),
@@ -440,6 +459,7 @@ export const adminTokens = pgTable(
       foreignColumns: [zones.id],
     }).onDelete('cascade'),
     uniqueIndex('admin_tokens_token_lookup_key').on(t.tokenLookup).where(sql`${t.revokedAt} is null`),
+    index('admin_tokens_keyset_idx').on(t.createdAt.desc(), t.id.desc()),
     index('admin_tokens_zone_id_idx').on(t.zoneId).where(sql`${t.revokedAt} is null and ${t.scope} = 'zone'`),
     check('admin_tokens_scope_check', sql`${t.scope} in ('global', 'zone')`),
     check('admin_tokens_capability_check', sql`${t.capability} in ('read', 'write', 'approve')`),
@@ -476,7 +496,10 @@ export const adminAuditEvents = pgTable(
       .where(sql`${t.actorId} is not null`),
     index('admin_audit_events_zone_id_chain_seq_idx').on(t.zoneId, t.chainSeq.desc()),
     index('admin_audit_events_request_id_idx').on(t.requestId),
-    index('admin_audit_events_zone_id_occurred_at_idx').on(t.zoneId, t.occurredAt.desc()),
+    index('admin_audit_events_keyset_idx').on(t.zoneId, t.occurredAt.desc(), t.id.desc()),
+    index('admin_audit_events_entity_keyset_idx')
+      .on(t.zoneId, t.entityId, t.occurredAt.desc(), t.id.desc())
+      .where(sql`${t.entityId} is not null`),
   ],
 )
 
@@ -597,6 +620,7 @@ export const serviceAccounts = pgTable(
       foreignColumns: [zones.id],
     }).onDelete('cascade'),
     unique('service_accounts_username_key').on(t.username),
+    index('service_accounts_status_keyset_idx').on(t.zoneId, t.status, t.createdAt.desc(), t.id.desc()),
     index('service_accounts_keyset_idx').on(t.zoneId, t.createdAt.desc(), t.id.desc()),
     check('service_accounts_status_check', sql`${t.status} in ('active', 'inactive')`),
   ],
@@ -637,7 +661,7 @@ export const apiKeys = pgTable(
       columns: [t.serviceAccountId],
       foreignColumns: [serviceAccounts.id],
     }).onDelete('cascade'),
-    index('api_keys_service_account_id_idx').on(t.serviceAccountId),
+    index('api_keys_service_account_keyset_idx').on(t.serviceAccountId, t.createdAt.desc(), t.id.desc()),
     index('api_keys_keyset_idx').on(t.zoneId, t.createdAt.desc(), t.id.desc()),
   ],
 )

@@ -66,11 +66,11 @@ export const agentSessions = pgTable(
       foreignColumns: [t.zoneId, t.id],
     }),
     unique('agent_sessions_zone_id_id_key').on(t.zoneId, t.id),
-    index('agent_sessions_zone_id_application_id_idx').on(t.zoneId, t.applicationId),
-    index('agent_sessions_zone_id_status_idx').on(t.zoneId, t.status),
+    index('agent_sessions_application_keyset_idx').on(t.zoneId, t.applicationId, t.id),
+    index('agent_sessions_status_keyset_idx').on(t.zoneId, t.status, t.id),
     index('agent_sessions_zone_id_parent_id_status_idx').on(t.zoneId, t.parentId, t.status),
     index('agent_sessions_session_sid_idx').on(t.sessionSid),
-    index('agent_sessions_keyset_idx').on(t.zoneId, t.createdAt.desc(), t.id.desc()),
+    index('agent_sessions_keyset_idx').on(t.zoneId, t.spawnedAt.desc(), t.id.desc()),
     index('agent_sessions_last_active_at_idx').on(t.lastActiveAt).where(sql`${t.status} = 'active'`),
     index('agent_sessions_heartbeat_deadline_at_idx')
       .on(t.heartbeatDeadlineAt)
@@ -217,6 +217,7 @@ export const agentInvocations = pgTable(
       t.idempotencyKey,
     ),
     unique('agent_invocations_zone_id_id_key').on(t.zoneId, t.id),
+    index('agent_invocations_status_keyset_idx').on(t.zoneId, t.status, t.id),
     index('agent_invocations_status_idx').on(t.status),
     index('agent_invocations_deadline_at_idx').on(t.deadlineAt).where(sql`${t.status} = 'running'`),
     index('agent_invocations_zone_id_service_id_status_created_at_idx').on(
@@ -305,7 +306,7 @@ export const delegationEdges = pgTable(
     index('delegation_edges_zone_id_parent_edge_id_idx')
       .on(t.zoneId, t.parentEdgeId)
       .where(sql`${t.parentEdgeId} is not null`),
-    index('delegation_edges_keyset_idx').on(t.zoneId, t.createdAt.desc(), t.id.desc()),
+    index('delegation_edges_status_keyset_idx').on(t.zoneId, t.status, t.id),
     check('delegation_edges_status_check', sql`${t.status} in ('active', 'revoked', 'expired')`),
     check('delegation_edges_distinct_agents_check', sql`${t.sourceAgentId} <> ${t.targetAgentId}`),
     check('delegation_edges_revoked_check', sql`(${t.status} = 'revoked') = (${t.revokedAt} is not null)`),

@@ -31,8 +31,8 @@ export const authorityRecords = pgTable(
     }),
     unique('authority_records_zone_id_id_key').on(t.zoneId, t.id),
     index('authority_records_expires_at_idx').on(t.expiresAt).where(sql`${t.status} = 'active'`),
-    index('authority_records_zone_id_expires_at_idx')
-      .on(t.zoneId, t.expiresAt)
+    index('authority_records_active_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
       .where(sql`${t.status} = 'active'`),
     index('authority_records_keyset_idx').on(t.zoneId, t.createdAt.desc(), t.id.desc()),
     index('authority_records_zone_id_subject_id_status_idx').on(t.zoneId, t.subjectId, t.status),
@@ -118,6 +118,16 @@ export const stepUpChallenges = pgTable(
     index('step_up_challenges_zone_id_principal_id_idx')
       .on(t.zoneId, t.principalId)
       .where(sql`${t.consumedAt} is null`),
+    index('step_up_challenges_principal_keyset_idx').on(
+      t.zoneId,
+      t.principalId,
+      t.createdAt.desc(),
+      t.id.desc(),
+    ),
+    index('step_up_challenges_tier_keyset_idx').on(t.zoneId, t.tier, t.createdAt.desc(), t.id.desc()),
+    index('step_up_challenges_open_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.consumedAt} is null and ${t.rejectedAt} is null`),
     index('step_up_challenges_keyset_idx').on(t.zoneId, t.createdAt.desc(), t.id.desc()),
     index('step_up_challenges_sweep_idx').on(
       sql`greatest(coalesce(${t.consumedAt}, '-infinity'::timestamptz), coalesce(${t.rejectedAt}, '-infinity'::timestamptz), ${t.expiresAt})`,

@@ -1,6 +1,7 @@
 /** Reading the administrative ledger of a zone (audit-and-events §8.3). Writing it is the platform's business. */
 import type { Queryable } from '../../../platform/db/port.ts'
-import { keyset, type Page, type PageQuery } from './page.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
+import { given, keyset, type Page, type PageQuery } from './page.ts'
 
 export interface AdminAuditRow {
   readonly id: string
@@ -39,19 +40,19 @@ export async function listAdminAudit(
 ): Promise<Page<AdminAuditRow>> {
   const { sql } = db
   const keys = keyset(sql, query, ['admin_audit', zoneId, filters], 'occurred_at')
-  const rows = await sql<(AdminAuditRow & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(AdminAuditRow & { cursor_ts: string })[]>`
     select id, request_id, actor_id, actor_name, actor_scope, action, method, path, entity_type, entity_id,
       status_code, payload_json, occurred_at, chain_seq::float8 as chain_seq, chain_hmac is not null as signed,
       ${keys.position}
     from admin_audit_events
     where zone_id = ${zoneId}
-      and (${filters.since ?? null}::timestamptz is null or occurred_at >= ${filters.since ?? null}::timestamptz)
-      and (${filters.until ?? null}::timestamptz is null or occurred_at < ${filters.until ?? null}::timestamptz)
-      and (${filters.actor_id ?? null}::text is null or actor_id = ${filters.actor_id ?? null})
-      and (${filters.entity_type ?? null}::text is null or entity_type = ${filters.entity_type ?? null})
-      and (${filters.entity_id ?? null}::text is null or entity_id = ${filters.entity_id ?? null})
-      and (${filters.method ?? null}::text is null or method = ${filters.method ?? null})
+      and ${given(sql, filters.since, (value) => sql`occurred_at >= ${value}::timestamptz`)}
+      and ${given(sql, filters.until, (value) => sql`occurred_at < ${value}::timestamptz`)}
+      and ${given(sql, filters.actor_id, (value) => sql`actor_id = ${value}`)}
+      and ${given(sql, filters.entity_type, (value) => sql`entity_type = ${value}`)}
+      and ${given(sql, filters.entity_id, (value) => sql`entity_id = ${value}`)}
+      and ${given(sql, filters.method, (value) => sql`method = ${value}`)}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }

@@ -1,7 +1,8 @@
 /** API keys (control-api §12.4): a key acts as its account, narrowed by its own rules and zone. */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Rule } from '../rbac/rules.ts'
-import { keyset, type Page, type PageQuery } from './page.ts'
+import { given, keyset, type Page, type PageQuery } from './page.ts'
 import type { IamZone } from './service-accounts.ts'
 
 export interface ApiKey {
@@ -48,13 +49,12 @@ export async function listApiKeys(
 ): Promise<Page<ApiKey>> {
   const { sql } = db
   const keys = keyset(sql, query, ['api_keys', zone ?? null, filters])
-  const account = filters.service_account_id ?? null
-  const rows = await sql<(ApiKey & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(ApiKey & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position} from api_keys
     where ${inZone(db, zone)}
-      and (${account}::text is null or service_account_id = ${account})
+      and ${given(sql, filters.service_account_id, (value) => sql`service_account_id = ${value}`)}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

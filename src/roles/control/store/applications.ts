@@ -1,5 +1,6 @@
 /** Applications (storage-and-operations §3.1). The secret's hash is here, its custody copy in the secret store. */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Attribution } from '../route.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
@@ -31,13 +32,13 @@ export async function listApplications(
 ): Promise<Page<Application>> {
   const { sql } = db
   const keys = keyset(sql, query, ['applications', zoneId, status])
-  const rows = await sql<(Application & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(Application & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position}
     from applications
     where zone_id = ${zoneId}
       and archived_at is ${status === 'active' ? sql`null` : sql`not null`}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

@@ -3,7 +3,8 @@
  * derived in the statement, with the database's clock.
  */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
-import { keyset, type Page, type PageQuery } from './page.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
+import { given, keyset, type Page, type PageQuery } from './page.ts'
 
 export type ApprovalState = 'pending' | 'approved' | 'rejected' | 'expired' | 'consumed'
 
@@ -42,6 +43,22 @@ const state = ({ sql }: Queryable) => sql`
     else 'pending'
   end`
 
+/** The same as `state`, said so that the indexes over open holds can serve it. */
+function inState({ sql }: Queryable, wanted: ApprovalState) {
+  switch (wanted) {
+    case 'consumed':
+      return sql`c.consumed_at is not null`
+    case 'rejected':
+      return sql`c.consumed_at is null and c.rejected_at is not null`
+    case 'expired':
+      return sql`c.consumed_at is null and c.rejected_at is null and c.expires_at <= now()`
+    case 'approved':
+      return sql`c.consumed_at is null and c.rejected_at is null and c.expires_at > now() and c.satisfied_at is not null`
+    case 'pending':
+      return sql`c.consumed_at is null and c.rejected_at is null and c.expires_at > now() and c.satisfied_at is null`
+  }
+}
+
 const columns = (db: Queryable) => db.sql`
   c.id, c.zone_id, c.session_id, c.principal_id, c.application_id, c.challenge_type as approval_type, c.tier,
   c.approver_class, c.privacy_mode, c.subject_anchor, encode(c.resource_set_hash, 'hex') as binding,
@@ -76,17 +93,17 @@ export async function listApprovals(
 ): Promise<Page<Approval>> {
   const { sql } = db
   const keys = keyset(sql, query, ['approvals', zoneId, filters], 'c.created_at', 'c.id')
-  const rows = await sql<(Approval & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(Approval & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position}
     from step_up_challenges c
     where c.zone_id = ${zoneId}
-      and (${filters.state ?? null}::text is null or ${state(db)} = ${filters.state ?? null})
-      and (${filters.tier ?? null}::text is null or c.tier = ${filters.tier ?? null})
-      and (${filters.principal ?? null}::text is null or c.principal_id = ${filters.principal ?? null})
-      and (${filters.since ?? null}::timestamptz is null or c.created_at >= ${filters.since ?? null}::timestamptz)
-      and (${filters.until ?? null}::timestamptz is null or c.created_at <= ${filters.until ?? null}::timestamptz)
+      and ${given(sql, filters.state, (value) => inState(db, value))}
+      and ${given(sql, filters.tier, (value) => sql`c.tier = ${value}`)}
+      and ${given(sql, filters.principal, (value) => sql`c.principal_id = ${value}`)}
+      and ${given(sql, filters.since, (value) => sql`c.created_at >= ${value}::timestamptz`)}
+      and ${given(sql, filters.until, (value) => sql`c.created_at <= ${value}::timestamptz`)}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

@@ -1,6 +1,7 @@
 /** Stored upstream accounts (gateway §23.1): credentials, not authorization. Tokens are sealed before they come here. */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
-import { keyset, type Page, type PageQuery } from './page.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
+import { given, keyset, type Page, type PageQuery } from './page.ts'
 
 export interface Connection {
   readonly id: string
@@ -40,15 +41,15 @@ export async function listConnections(
 ): Promise<Page<ListedConnection>> {
   const { sql } = db
   const keys = keyset(sql, query, ['connections', zoneId, filters])
-  const rows = await sql<(ListedConnection & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(ListedConnection & { cursor_ts: string })[]>`
     select ${columns(db)}, refreshed_at, refresh_token_ct is not null as renewable, ${keys.position}
     from provider_connections
     where zone_id = ${zoneId}
-      and (${filters.provider_id ?? null}::text is null or provider_id = ${filters.provider_id ?? null})
-      and (${filters.subject_id ?? null}::text is null or subject_id = ${filters.subject_id ?? null})
-      and (${filters.status ?? null}::text is null or status = ${filters.status ?? null})
+      and ${given(sql, filters.provider_id, (value) => sql`provider_id = ${value}`)}
+      and ${given(sql, filters.subject_id, (value) => sql`subject_id = ${value}`)}
+      and ${given(sql, filters.status, (value) => sql`status = ${value}`)}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

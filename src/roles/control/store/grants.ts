@@ -1,7 +1,8 @@
 /** Grants: administrative records of who may use what for whom; policy, not they, decides (gateway §26). */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Attribution } from '../route.ts'
-import { keyset, type Page, type PageQuery } from './page.ts'
+import { given, keyset, type Page, type PageQuery } from './page.ts'
 
 export interface Grant {
   readonly id: string
@@ -49,7 +50,7 @@ export async function listGrants(
   const { sql } = db
   const keys = keyset(sql, query, ['grants', zoneId, filters], 'g.created_at', 'g.id')
   const scopes = (filters.scopes ?? []) as string[]
-  const rows = await sql<(NamedGrant & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(NamedGrant & { cursor_ts: string })[]>`
     select ${columns(db)}, p.id as provider_id, a.name as application_name, r.name as resource_name,
       p.name as provider_name, p.provider_kind, ${keys.position}
     from delegated_grants g
@@ -57,14 +58,14 @@ export async function listGrants(
     left join resources r on r.zone_id = g.zone_id and r.id = g.resource_id
     left join providers p on p.zone_id = g.zone_id and p.id = r.credential_provider_id
     where g.zone_id = ${zoneId}
-      and (${filters.application_id ?? null}::text is null or g.application_id = ${filters.application_id ?? null})
-      and (${filters.user_id ?? null}::text is null or g.user_id = ${filters.user_id ?? null})
-      and (${filters.resource_id ?? null}::text is null or g.resource_id = ${filters.resource_id ?? null})
-      and (${filters.provider_id ?? null}::text is null or p.id = ${filters.provider_id ?? null})
-      and (${filters.status ?? null}::text is null or g.status = ${filters.status ?? null})
+      and ${given(sql, filters.application_id, (value) => sql`g.application_id = ${value}`)}
+      and ${given(sql, filters.user_id, (value) => sql`g.user_id = ${value}`)}
+      and ${given(sql, filters.resource_id, (value) => sql`g.resource_id = ${value}`)}
+      and ${given(sql, filters.provider_id, (value) => sql`p.id = ${value}`)}
+      and ${given(sql, filters.status, (value) => sql`g.status = ${value}`)}
       and g.scopes @> ${scopes}::text[]
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

@@ -60,6 +60,6 @@ export async function recentEvents(db: Queryable, zoneId: string): Promise<Recen
   return await db.sql<RecentEvent[]>`
     select id, event_type, request_id, decision, metadata_json, occurred_at
     from audit_events where zone_id = ${zoneId}
-    order by occurred_at desc, id desc
+    order by occurred_at desc nulls last, id desc nulls last
     limit 10`
 }

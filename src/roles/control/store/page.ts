@@ -58,6 +58,18 @@ export interface Keyset {
 }
 
 /**
+ * A filter of a list: `condition` where a value was given, else `true`. Only the filters that were
+ * asked for reach the statement, so that each combination is planned for itself.
+ */
+export function given<T>(
+  sql: ISql,
+  value: T | undefined,
+  condition: (value: T) => PendingQuery<Row[]>,
+): PendingQuery<Row[]> {
+  return value === undefined ? sql`true` : condition(value)
+}
+
+/**
  * Prepares the keyset of one list. `column` and `idColumn` are qualified column
  * names of the statement; `filters` is everything else that shapes the list.
  */
@@ -77,7 +89,8 @@ export function keyset(
         ? sql`true`
         : sql`(${at}, ${id}) < (${position.ts}::timestamptz, ${position.id}::text)`,
     position: sql`to_char(${at} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as cursor_ts`,
-    tail: sql`order by ${at} desc, ${id} desc limit ${query.limit}`,
+    // The indexes are declared `desc nulls last`; another place for nulls would be another order to the planner.
+    tail: sql`order by ${at} desc nulls last, ${id} desc nulls last limit ${query.limit}`,
     page: (rows) => {
       const last = rows.at(-1)
       const full = last !== undefined && rows.length === query.limit

@@ -1,5 +1,6 @@
 /** Policies and their immutable versions (storage-and-operations §3.1). */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Attribution } from '../route.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
@@ -40,11 +41,11 @@ const versionColumns = ({ sql }: Queryable) => sql`
 export async function listPolicies(db: Queryable, zoneId: string, query: PageQuery): Promise<Page<Policy>> {
   const { sql } = db
   const keys = keyset(sql, query, ['policies', zoneId])
-  const rows = await sql<(Policy & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(Policy & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position}
     from policies
     where zone_id = ${zoneId} and archived_at is null and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

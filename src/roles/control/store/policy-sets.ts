@@ -1,5 +1,6 @@
 /** Policy sets, their immutable versions and the one active binding of a zone (storage-and-operations §3.1). */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Attribution } from '../route.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
@@ -44,12 +45,12 @@ export async function listPolicySets(
 ): Promise<Page<PolicySet>> {
   const { sql } = db
   const keys = keyset(sql, query, ['policy_sets', zoneId], 's.created_at', 's.id')
-  const rows = await sql<(PolicySet & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(PolicySet & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position}
     from policy_sets s
     left join policy_set_bindings b on b.zone_id = s.zone_id and b.policy_set_id = s.id
     where s.zone_id = ${zoneId} and s.archived_at is null and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 
@@ -132,11 +133,11 @@ export async function listPolicySetVersions(
 ): Promise<Page<PolicySetVersion>> {
   const { sql } = db
   const keys = keyset(sql, query, ['policy_set_versions', setId])
-  const rows = await sql<(PolicySetVersion & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(PolicySetVersion & { cursor_ts: string })[]>`
     select ${versionColumns(db)}, ${keys.position}
     from policy_set_versions
     where policy_set_id = ${setId} and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

@@ -1,5 +1,6 @@
 /** Providers (gateway §22.1). `config_json` holds public settings only; `secret_config_keys` names what is sealed. */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { ProviderKind } from '../provider-config.ts'
 import type { Attribution } from '../route.ts'
 import { firstFree } from '../slug.ts'
@@ -35,13 +36,13 @@ export async function listProviders(
 ): Promise<Page<Provider>> {
   const { sql } = db
   const keys = keyset(sql, query, ['providers', zoneId, status])
-  const rows = await sql<(Provider & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(Provider & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position}
     from providers
     where zone_id = ${zoneId}
       and archived_at is ${status === 'active' ? sql`null` : sql`not null`}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

@@ -1,5 +1,6 @@
 /** Resources (gateway §21.1). */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Operation } from '../resource-rules.ts'
 import type { Attribution } from '../route.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
@@ -39,14 +40,14 @@ export async function listResources(
 ): Promise<Page<Resource>> {
   const { sql } = db
   const keys = keyset(sql, query, ['resources', zoneId, status])
-  const rows = await sql<(Resource & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(Resource & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position}
     from resources
     where zone_id = ${zoneId}
       and archived_at is ${status === 'active' ? sql`null` : sql`not null`}
       and ${hidden === null ? sql`true` : sql`identifier <> ${hidden}`}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

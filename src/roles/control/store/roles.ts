@@ -1,8 +1,9 @@
 /** Roles and their bindings (control-api §12.5). Built-in roles have no zone and may be bound anywhere. */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import { type BuiltInRole, PLATFORM_ADMIN } from '../rbac/built-in-roles.ts'
 import type { Rule } from '../rbac/rules.ts'
-import { keyset, type Page, type PageQuery } from './page.ts'
+import { given, keyset, type Page, type PageQuery } from './page.ts'
 import type { IamZone } from './service-accounts.ts'
 
 export interface Role {
@@ -36,10 +37,14 @@ export async function seedBuiltInRole(tx: Tx, id: string, role: BuiltInRole): Pr
 export async function listRoles(db: Queryable, zone: IamZone, query: PageQuery): Promise<Page<Role>> {
   const { sql } = db
   const keys = keyset(sql, query, ['roles', zone ?? null])
-  const rows = await sql<(Role & { cursor_ts: string })[]>`
-    select ${columns(db)}, ${keys.position} from roles
-    where ${visible(db, zone)} and ${keys.after}
-    ${keys.tail}`
+  // Two walks, each in the order of the index; "of the zone or built in" in one would sort the whole table.
+  const page = (which: ReturnType<typeof sql>) => sql`
+    (select ${columns(db)}, ${keys.position} from roles where ${which} and ${keys.after} ${keys.tail})`
+  const rows = await plannedForItsValues(sql<(Role & { cursor_ts: string })[]>`
+    select role.* from (
+      ${zone === undefined ? page(sql`true`) : sql`${page(sql`zone_id = ${zone}`)} union all ${page(sql`zone_id is null and built_in`)}`}
+    ) role
+    ${keys.tail}`)
   return keys.page(rows)
 }
 
@@ -146,14 +151,14 @@ export async function listRoleBindings(
 ): Promise<Page<RoleBinding>> {
   const { sql } = db
   const keys = keyset(sql, query, ['role_bindings', zone ?? null, filters], 'b.created_at', 'b.id')
-  const rows = await sql<(RoleBinding & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(RoleBinding & { cursor_ts: string })[]>`
     select ${bindingColumns(db)}, ${keys.position} from ${bindingTables(db)}
     where ${bindingZone(db, zone)}
-      and (${filters.subject_kind ?? null}::text is null or b.subject_kind = ${filters.subject_kind ?? null})
-      and (${filters.subject_id ?? null}::text is null or b.subject_id = ${filters.subject_id ?? null})
-      and (${filters.role_id ?? null}::text is null or b.role_id = ${filters.role_id ?? null})
+      and ${given(sql, filters.subject_kind, (value) => sql`b.subject_kind = ${value}`)}
+      and ${given(sql, filters.subject_id, (value) => sql`b.subject_id = ${value}`)}
+      and ${given(sql, filters.role_id, (value) => sql`b.role_id = ${value}`)}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

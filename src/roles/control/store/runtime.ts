@@ -1,6 +1,7 @@
 /** Read models over authority records (sts) and sessions (coordinator) for operators (control-api §7.18). */
 import type { Queryable } from '../../../platform/db/port.ts'
-import { keyset, type Page, type PageQuery } from './page.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
+import { given, keyset, type Page, type PageQuery } from './page.ts'
 
 export interface AuthorityRecord {
   readonly authority_record_id: string
@@ -32,18 +33,18 @@ export async function listAuthorityRecords(
 ): Promise<Page<AuthorityRecord>> {
   const { sql } = db
   const keys = keyset(sql, query, ['authority_records', zoneId, filters])
-  const rows = await sql<(AuthorityRecord & { id: string; cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(AuthorityRecord & { id: string; cursor_ts: string })[]>`
     select id, id as authority_record_id, zone_id, session_type as authority_record_type, subject_id,
       claims_json->>'iss' as federated_user_issuer, parent_id as parent_authority_record_id, status,
       expires_at, authenticated_at, created_at, revoked_at, revoked_reason, ${keys.position}
     from authority_records
     where zone_id = ${zoneId}
-      and (${filters.authority_record_id ?? null}::text is null or id = ${filters.authority_record_id ?? null})
-      and (${filters.status ?? null}::text is null or status = ${filters.status ?? null})
-      and (${filters.subject_id ?? null}::text is null or subject_id = ${filters.subject_id ?? null})
-      and (${filters.kind ?? null}::text is null or session_type = ${filters.kind ?? null})
+      and ${given(sql, filters.authority_record_id, (value) => sql`id = ${value}`)}
+      and ${given(sql, filters.status, (value) => (value === 'active' ? sql`status = 'active'` : sql`status = ${value}`))}
+      and ${given(sql, filters.subject_id, (value) => sql`subject_id = ${value}`)}
+      and ${given(sql, filters.kind, (value) => sql`session_type = ${value}`)}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   const page = keys.page(rows)
   return { ...page, items: page.items.map(({ id: _, ...row }) => row) }
 }
@@ -94,7 +95,7 @@ export async function listSessions(
 ): Promise<Page<SessionRow>> {
   const { sql } = db
   const keys = keyset(sql, query, ['sessions', zoneId, filters], 's.spawned_at', 's.id')
-  const rows = await sql<(SessionRow & { id: string; cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(SessionRow & { id: string; cursor_ts: string })[]>`
     select s.id, s.id as session_id, s.application_id, s.parent_id as parent_session_id, s.status, s.lifecycle,
       s.labels, s.depth, s.child_count, s.session_sid as subject_authority_record_id, a.subject_id,
       case when a.claims_json ? 'iss' then a.subject_id end as federated_user_id,
@@ -105,13 +106,13 @@ export async function listSessions(
     left join authority_records a on a.zone_id = s.zone_id and a.id = s.session_sid
     where s.zone_id = ${zoneId}
       and ${statusCondition(db, filters.status)}
-      and (${filters.lifecycle ?? null}::text is null or s.lifecycle = ${filters.lifecycle ?? null})
-      and (${filters.application_id ?? null}::text is null or s.application_id = ${filters.application_id ?? null})
-      and (${filters.parent_session_id ?? null}::text is null or s.parent_id = ${filters.parent_session_id ?? null})
-      and (${filters.subject_id ?? null}::text is null or a.subject_id = ${filters.subject_id ?? null})
-      and (${filters.label ?? null}::text is null or ${filters.label ?? ''} = any(s.labels))
+      and ${given(sql, filters.lifecycle, (value) => sql`s.lifecycle = ${value}`)}
+      and ${given(sql, filters.application_id, (value) => sql`s.application_id = ${value}`)}
+      and ${given(sql, filters.parent_session_id, (value) => sql`s.parent_id = ${value}`)}
+      and ${given(sql, filters.subject_id, (value) => sql`a.subject_id = ${value}`)}
+      and ${given(sql, filters.label, (value) => sql`${value} = any(s.labels)`)}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   const page = keys.page(rows)
   return { ...page, items: page.items.map(({ id: _, ...row }) => row) }
 }

@@ -1,7 +1,8 @@
 /** Service accounts (storage-and-operations §3.1, IAM tables). Statements run at `*` and name the zone themselves. */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Binding, Rule } from '../rbac/rules.ts'
-import { keyset, type Page, type PageQuery } from './page.ts'
+import { given, keyset, type Page, type PageQuery } from './page.ts'
 
 export interface ServiceAccount {
   readonly id: string
@@ -44,12 +45,12 @@ export async function listServiceAccounts(
 ): Promise<Page<ServiceAccount>> {
   const { sql } = db
   const keys = keyset(sql, query, ['service_accounts', zone ?? null, filters])
-  const rows = await sql<(ServiceAccount & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(ServiceAccount & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position} from service_accounts
     where ${inZone(db, zone)}
-      and (${filters.status ?? null}::text is null or status = ${filters.status ?? null})
+      and ${given(sql, filters.status, (value) => sql`status = ${value}`)}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

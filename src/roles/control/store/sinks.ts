@@ -1,5 +1,6 @@
 /** Notification sinks and their deliveries (control-api §7.17). A sink's cursor is a position in its zone's audit chain. */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
 export interface Sink {
@@ -24,10 +25,10 @@ const columns = ({ sql }: Queryable) => sql`
 export async function listSinks(db: Queryable, zoneId: string, query: PageQuery): Promise<Page<Sink>> {
   const { sql } = db
   const keys = keyset(sql, query, ['sinks', zoneId])
-  const rows = await sql<(Sink & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(Sink & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position} from notification_sinks
     where zone_id = ${zoneId} and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 
@@ -134,12 +135,12 @@ export async function listDeliveries(
 ): Promise<Page<Delivery>> {
   const { sql } = db
   const keys = keyset(sql, query, ['deliveries', zoneId, sinkId])
-  const rows = await sql<(Delivery & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(Delivery & { cursor_ts: string })[]>`
     select id, sink_id, event_id, event_type, attempts, available_at, delivered_at, abandoned_at,
       response_status, last_error, created_at, ${keys.position}
     from notification_deliveries
     where zone_id = ${zoneId} and sink_id = ${sinkId} and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

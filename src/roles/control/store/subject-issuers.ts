@@ -1,5 +1,6 @@
 /** Issuers whose users the zone accepts (control-api §7.14). */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Attribution } from '../route.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
@@ -28,10 +29,10 @@ export async function listSubjectIssuers(
 ): Promise<Page<SubjectIssuer>> {
   const { sql } = db
   const keys = keyset(sql, query, ['subject_issuers', zoneId])
-  const rows = await sql<(SubjectIssuer & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(SubjectIssuer & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position} from subject_issuers
     where zone_id = ${zoneId} and archived_at is null and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

@@ -1,6 +1,7 @@
 /** Who acted in a zone: people and applications seen on authority records (control-api §7.15). */
 import type { Queryable } from '../../../platform/db/port.ts'
-import { keyset, type Page, type PageQuery } from './page.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
+import { given, keyset, type Page, type PageQuery } from './page.ts'
 
 export interface Subject {
   readonly subject_id: string
@@ -32,7 +33,7 @@ export async function listSubjects(
   const { sql } = db
   const keys = keyset(sql, query, ['subjects', zoneId, filters], 'last_seen')
   const pattern = filters.search === undefined ? null : `%${filters.search.replace(/[\\%_]/g, '\\$&')}%`
-  const rows = await sql<(Subject & { id: string; cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(Subject & { id: string; cursor_ts: string })[]>`
     with subject as (
       select a.subject_id as id, a.subject_id, bool_or(a.claims_json ? 'iss') as federated,
         app.name as application_name,
@@ -44,7 +45,7 @@ export async function listSubjects(
       from authority_records a
       left join applications app on app.zone_id = a.zone_id and app.id = a.subject_id
       where a.zone_id = ${zoneId} and a.subject_id is not null
-        and (${filters.subject_id ?? null}::text is null or a.subject_id = ${filters.subject_id ?? null})
+        and ${given(sql, filters.subject_id, (value) => sql`a.subject_id = ${value}`)}
         and (${filters.kind ?? null}::text is null or (app.id is not null) = (${filters.kind ?? null} = 'application'))
         and (${pattern}::text is null or a.subject_id ilike ${pattern} or app.name ilike ${pattern})
       group by a.subject_id, app.name
@@ -52,7 +53,7 @@ export async function listSubjects(
     select subject.*, ${keys.position}
     from subject
     where ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   const page = keys.page(rows)
   return { ...page, items: page.items.map(({ id: _, ...row }) => row) }
 }

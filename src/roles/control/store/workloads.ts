@@ -1,5 +1,6 @@
 /** Workloads: what `caracal run` launches, and the credentials each may ask for (control-api §7.6). */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Attribution } from '../route.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
@@ -35,10 +36,10 @@ export async function listWorkloads(
 ): Promise<Page<Workload>> {
   const { sql } = db
   const keys = keyset(sql, query, ['workloads', zoneId])
-  const rows = await sql<(Workload & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(Workload & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position} from workloads
     where zone_id = ${zoneId} and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 

@@ -1,6 +1,7 @@
 /** Lists by id, newest first: ids are UUIDv7, so the id is the keyset (coordinator §4.6). */
 import type postgres from 'postgres'
 import type { Queryable } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 
 export interface PageRequest {
   readonly limit: number
@@ -29,14 +30,14 @@ export async function readPage<Row extends object>(
   const { sql } = db
   const [known, rows] = await Promise.all([
     cursor === null ? [true] : sql`select 1 from ${sql(list.table)} where ${list.visible} and id = ${cursor}`,
-    sql<Row[]>`
+    plannedForItsValues(sql<Row[]>`
       select ${list.columns}
       from ${sql(list.table)}
       where ${list.visible}
         and ${list.wanted ?? sql`true`}
         and ${cursor === null ? sql`true` : sql`id < ${cursor}`}
       order by id desc
-      limit ${limit}`,
+      limit ${limit}`),
   ])
   return known.length === 0 ? null : [...rows]
 }
