@@ -1,14 +1,13 @@
 /** Creating a zone: it starts with no policy, no application and no resource, so it allows nothing. */
-import { columnAad } from '../../platform/crypto/secret-store.ts'
 import type { Tx } from '../../platform/db/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
-import { generateSigningKeyPem } from '../../platform/jose/zone-key.ts'
+import { addFirstZoneKey } from '../sts/port.ts'
 import { type Control, writing } from './control.ts'
 import { conflict } from './not-found.ts'
 import { refuseReserved } from './reserved.ts'
 import type { Call } from './route.ts'
 import { firstFree, slugOf } from './slug.ts'
-import { insertFirstZoneKey, insertZone, slugsStartingWith, type Zone } from './store/zones.ts'
+import { insertZone, slugsStartingWith, type Zone } from './store/zones.ts'
 
 export interface ZoneInput {
   readonly name: string
@@ -47,7 +46,9 @@ export async function createZone(
       input.slug === undefined
         ? await insertWithFreeSlug(tx, input, call)
         : await insertWithSlug(tx, input, input.slug, call)
-    await makeSigningKey(control, tx, zone.id)
+    const { cipher, outbox } = control
+    // Without a KEK here the STS makes the key on the first mint.
+    if (cipher !== null) await addFirstZoneKey({ cipher, outbox }, tx, zone.id)
     return zone
   })
 }
@@ -62,11 +63,4 @@ async function insertWithSlug(
   const zone = await insertZone(tx, fields, call.attribution)
   if (zone === null) throw conflict('zone_slug_conflict', 'this slug is in use')
   return zone
-}
-
-/** Without a KEK here the STS makes the key on the first mint. */
-async function makeSigningKey({ cipher }: Control, tx: Tx, zoneId: string): Promise<void> {
-  if (cipher === null) return
-  const envelope = cipher.seal(Buffer.from(generateSigningKeyPem()), columnAad.zoneSigningKey)
-  await insertFirstZoneKey(tx, { kid: uuidv7(), zoneId, envelope })
 }

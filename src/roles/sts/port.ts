@@ -5,6 +5,8 @@
  */
 import type { JWK } from 'jose'
 
+export { addFirstZoneKey } from './zone-key.ts'
+
 /** A gateway presents a verified, one-use `use=gateway` mandate and asks for the resource side. */
 export interface GatewayExchangeRequest {
   readonly requestId: string

@@ -10,18 +10,11 @@ import type { Logger } from 'pino'
 import type { EnvelopeCipher } from '../../platform/crypto/port.ts'
 import { columnAad } from '../../platform/crypto/secret-store.ts'
 import type { Database } from '../../platform/db/port.ts'
-import { uuidv7 } from '../../platform/ids.ts'
 import { createSigner, type Signer } from '../../platform/jose/compact.ts'
-import {
-  generateSigningKeyPem,
-  openSigningKey,
-  type PublicSigningKey,
-  publicJwk,
-} from '../../platform/jose/zone-key.ts'
+import { openSigningKey, type PublicSigningKey, publicJwk } from '../../platform/jose/zone-key.ts'
 import type { Outbox } from '../../platform/outbox/port.ts'
 import { internalError, unavailable } from './refusal.ts'
 import {
-  insertKey,
   lockSigningKey,
   readActiveKey,
   readAllPublishedKeys,
@@ -29,6 +22,7 @@ import {
   type SigningKeyRow,
   zoneIsLive,
 } from './store/signing-keys.ts'
+import { addZoneKey } from './zone-key.ts'
 
 const openedForMs = 15 * 60_000
 const unknownKidCooldownMs = 30_000
@@ -69,7 +63,7 @@ export interface SigningKeyDeps {
 }
 
 export function createSigningKeys(deps: SigningKeyDeps): SigningKeys {
-  const { db, cipher, outbox, log } = deps
+  const { db, cipher, log } = deps
   const opened = new LRUCache<string, OpenedKey>({ max: 4096, ttl: openedForMs })
   const held = new LRUCache<string, string>({ max: 10_000 })
   const verification = new LRUCache<string, { kids: ReadonlySet<string>; readAt: number }>({
@@ -155,24 +149,10 @@ export function createSigningKeys(deps: SigningKeyDeps): SigningKeys {
       await lockSigningKey(tx, zoneId)
       const existing = await readActiveKey(tx, zoneId)
       if (existing !== null) return existing
-      return addKey(tx, zoneId, 0)
+      return addZoneKey(deps, tx, zoneId, 0)
     })
     verification.delete(zoneId)
     return hold(row)
-  }
-
-  async function addKey(
-    tx: Parameters<Parameters<Database['transaction']>[0]>[0],
-    zoneId: string,
-    aheadMs: number,
-  ): Promise<SigningKeyRow> {
-    const id = uuidv7()
-    const envelope = cipher.seal(Buffer.from(generateSigningKeyPem(), 'utf8'), columnAad.zoneSigningKey)
-    await insertKey(tx, { id, zoneId, envelope, aheadMs })
-    await outbox.enqueue(tx, 'sts', [
-      { topic: 'caracal.keys.invalidate', dedupeKey: id, payload: { zone_id: zoneId, kid: id } },
-    ])
-    return { id, zone_id: zoneId, version: 0, envelope }
   }
 
   /** Reads and opens the published set; concurrent callers share one read. */
@@ -237,7 +217,7 @@ export function createSigningKeys(deps: SigningKeyDeps): SigningKeys {
         if (!(await zoneIsLive(tx, zoneId))) return null
         await lockSigningKey(tx, zoneId)
         const first = (await readActiveKey(tx, zoneId)) === null
-        return (await addKey(tx, zoneId, first ? 0 : aheadMs)).id
+        return (await addZoneKey(deps, tx, zoneId, first ? 0 : aheadMs)).id
       })
       held.delete(zoneId)
       verification.delete(zoneId)

@@ -1,5 +1,6 @@
 /** Zones (storage-and-operations §3.1). Slugs are unique over archived zones too, so a slug never changes owner. */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Attribution } from '../route.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
@@ -30,7 +31,7 @@ export async function listZones(
 ): Promise<Page<Zone>> {
   const { sql } = db
   const keys = keyset(sql, query, ['zones'])
-  const rows = await sql<(Zone & { cursor_ts: string })[]>`
+  const rows = await plannedForItsValues(sql<(Zone & { cursor_ts: string })[]>`
     select ${columns(db)}, ${keys.position}
     from zones
     where archived_at is null
@@ -38,7 +39,7 @@ export async function listZones(
       and not starts_with(lower(btrim(name)), 'caracal.sys/')
       and ${only === null ? sql`true` : sql`id = any(${only as string[]}::text[])`}
       and ${keys.after}
-    ${keys.tail}`
+    ${keys.tail}`)
   return keys.page(rows)
 }
 
@@ -131,17 +132,4 @@ export async function zoneStanding(
   const [row] = await db.sql<{ name: string; slug: string; archived: boolean }[]>`
     select name, slug, archived_at is not null as archived from zones where id = ${id}`
   return row ?? null
-}
-
-/**
- * The first signing key of a zone made in this transaction, so that its JWKS answers at once
- * (control-api §7.4). Later keys are the business of the STS.
- */
-export async function insertFirstZoneKey(
-  tx: Tx,
-  key: { readonly kid: string; readonly zoneId: string; readonly envelope: Buffer },
-): Promise<void> {
-  await tx.sql`
-    insert into secrets (id, zone_id, entity_id, name, type, envelope, version)
-    values (${key.kid}, ${key.zoneId}, ${key.zoneId}, 'zone_signing_key', 'token', ${key.envelope}, 1)`
 }
