@@ -1,15 +1,14 @@
 /**
- * Who presents this bearer (control-api §3.1, §12.1). Only proofs are remembered, for
- * five seconds; a failure is looked up again each time, and each costs the caller's
- * address one of its failed attempts.
+ * Who presents this bearer (control-api §3.1, §12.1). Only proofs are remembered; a
+ * failure is looked up again each time, and each costs the caller's address one of
+ * its failed attempts.
  */
-import { createHash } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
 import { Counter } from 'prom-client'
 import type { CaracalError } from '../../platform/errors.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import type { Control } from './control.ts'
 import type { Principal } from './principal.ts'
+import type { ProvenPrincipals } from './proven-principals.ts'
 import { findAdminToken, type StoredAdminToken, touchAdminToken } from './store/admin-tokens.ts'
 
 export interface Authenticator {
@@ -21,8 +20,6 @@ export interface Authenticator {
   failure(refusal: CaracalError, clientIp: string): Promise<CaracalError>
 }
 
-const CACHE_MS = 5000
-const CACHE_ENTRIES = 512
 const MINUTE_MS = 60_000
 
 function principalOf(token: StoredAdminToken): Principal {
@@ -42,28 +39,15 @@ function principalOf(token: StoredAdminToken): Principal {
   }
 }
 
-export function createAuthenticator(control: Control): Authenticator {
-  const proven = new LRUCache<string, Principal>({ max: CACHE_ENTRIES, ttl: CACHE_MS })
-  const inFlight = new Map<string, Promise<Principal | null>>()
-
-  async function prove(bearer: string): Promise<Principal | null> {
+export function createAuthenticator(control: Control, proven: ProvenPrincipals): Authenticator {
+  async function proof(bearer: string): Promise<Principal | null> {
     const token = await findAdminToken(control.db, control.hasher.lookup(bearer))
     if (token === null || !(await control.hasher.verify(bearer, token.token_hash))) return null
+    void touch(token.id)
     return principalOf(token)
   }
 
-  function proveOnce(bearer: string, key: string): Promise<Principal | null> {
-    const running = inFlight.get(key)
-    if (running !== undefined) return running
-    const attempt = prove(bearer)
-      .then((principal) => {
-        if (principal !== null) proven.set(key, principal)
-        return principal
-      })
-      .finally(() => inFlight.delete(key))
-    inFlight.set(key, attempt)
-    return attempt
-  }
+  const find = (bearer: string) => proven.prove('admin_token', bearer, () => proof(bearer))
 
   /** Writes `last_used_at` at most once per debounce window over all processes; evidence of use is not worth a failed call. */
   async function touch(id: string): Promise<void> {
@@ -99,15 +83,6 @@ export function createAuthenticator(control: Control): Authenticator {
       control.log.warn({ err: error }, 'failed_login_limit_unavailable')
       return overLimit(MINUTE_MS)
     }
-  }
-
-  async function find(bearer: string): Promise<Principal | null> {
-    const key = createHash('sha256').update(bearer).digest('base64')
-    const known = proven.get(key)
-    if (known !== undefined) return known
-    const principal = await proveOnce(bearer, key)
-    if (principal !== null) void touch(principal.id)
-    return principal
   }
 
   return {

@@ -1,11 +1,8 @@
 /**
- * Picks the credential of a request and proves it (control-api §12.1). Proofs are
- * remembered for five seconds and never past the credential's own end; failures are
- * not remembered and share one budget per address.
+ * Picks the credential of a request and proves it (control-api §12.1). Failures are not
+ * remembered and share one budget per address.
  */
-import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
-import { LRUCache } from 'lru-cache'
 import { readBearer } from '../../platform/http/bearer.ts'
 import { type ErrorCode, errorOf } from '../../platform/http/errors/registry.ts'
 import { accountPrincipal, keyPrincipal } from './account-principal.ts'
@@ -13,6 +10,7 @@ import { type Authenticator, createAuthenticator } from './authenticate.ts'
 import type { Control } from './control.ts'
 import { looksLikeJwt } from './platform-token.ts'
 import type { Principal } from './principal.ts'
+import { createProvenPrincipals } from './proven-principals.ts'
 import { touchApiKey } from './store/api-keys.ts'
 
 export interface Credentials {
@@ -21,6 +19,8 @@ export interface Credentials {
   /** Stands in where an operation proves its caller by other means; holds nothing. */
   readonly anonymous: Principal
   readonly authenticator: Authenticator
+  /** Hears of changed principals from now until the disposal of what it answers. */
+  follow(): Promise<AsyncDisposable>
 }
 
 const anonymous: Principal = {
@@ -38,29 +38,19 @@ const anonymous: Principal = {
   expiresAt: null,
 }
 
-const CACHE_MS = 5000
-
 /** Key under which a logged-out token is refused until it would have expired. */
 export const deniedLoginKey = (jti: string): string => `caracal:auth:denied:${jti}`
 
 export function createCredentials(control: Control): Credentials {
-  const authenticator = createAuthenticator(control)
-  const proven = new LRUCache<string, Principal>({ max: 512 })
+  const proven = createProvenPrincipals(control)
+  const authenticator = createAuthenticator(control, proven)
 
-  const keyOf = (credential: string) => createHash('sha256').update(credential).digest('base64')
-
-  function remember(credential: string, principal: Principal): Principal {
-    const left = principal.expiresAt === null ? CACHE_MS : principal.expiresAt - Date.now()
-    if (left > 0) proven.set(keyOf(credential), principal, { ttl: Math.min(CACHE_MS, left) })
-    return principal
-  }
-
-  async function apiKey(presented: string): Promise<Principal | null> {
-    const principal = await keyPrincipal(control, presented)
-    if (principal === null) return null
-    void touch(principal.id)
-    return remember(presented, principal)
-  }
+  const apiKey = (presented: string): Promise<Principal | null> =>
+    proven.prove('api_key', presented, async () => {
+      const principal = await keyPrincipal(control, presented)
+      if (principal !== null) void touch(principal.id)
+      return principal
+    })
 
   async function touch(id: string): Promise<void> {
     const windowMs = Math.max(1, control.settings.ADMIN_TOKEN_LAST_USED_DEBOUNCE_SEC) * 1000
@@ -81,8 +71,7 @@ export function createCredentials(control: Control): Credentials {
       throw errorOf('service_unavailable', { cause })
     })
     if (denied !== null) return null
-    const principal = await accountPrincipal(control, claims)
-    return principal === null ? null : remember(presented, principal)
+    return accountPrincipal(control, claims)
   }
 
   async function orRefuse(
@@ -97,19 +86,18 @@ export function createCredentials(control: Control): Credentials {
   return {
     anonymous,
     authenticator,
+    follow: () => proven.follow(),
     async principalOf(c, clientIp) {
       const bearer = readBearer(c)
       const header = c.req.header('x-api-key')
       if (header !== undefined && c.req.header('authorization') !== undefined) {
         throw errorOf('ambiguous_credentials')
       }
-      const presented = header ?? bearer
-      const known = presented === null ? undefined : proven.get(keyOf(presented))
-      if (known !== undefined) return known
       if (header !== undefined) return orRefuse(await apiKey(header), 'invalid_api_key', clientIp)
       if (bearer?.startsWith('cak_')) return orRefuse(await apiKey(bearer), 'invalid_api_key', clientIp)
       if (bearer === null || !looksLikeJwt(bearer)) return authenticator.adminToken(bearer, clientIp)
-      const principal = (await loginToken(bearer)) ?? (await authenticator.find(bearer))
+      const principal =
+        (await proven.prove('login', bearer, () => loginToken(bearer))) ?? (await authenticator.find(bearer))
       return orRefuse(principal, 'invalid_token', clientIp)
     },
   }

@@ -38,6 +38,17 @@ export function policyInvalidated(
   }
 }
 
+export const iamStream = 'caracal.iam.invalidate'
+
+/** What is remembered of this principal (an account, a key, a token) is no longer true; without one, of all of them. */
+export function iamInvalidated(principalId: string | null, requestId?: string): OutboxEvent {
+  return {
+    topic: iamStream,
+    payload: { principal_id: principalId },
+    ...(requestId === undefined ? {} : { requestId }),
+  }
+}
+
 /** CR and LF in free text would make the signed canonical form ambiguous (audit-and-events §9.3). */
 export function singleLine(value: string): string {
   return value.replace(/[\r\n]+/g, ' ')

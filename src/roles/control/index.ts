@@ -113,6 +113,7 @@ export function createControl(deps: ControlDeps): ControlRole {
     standings: createZoneStandings(control.db),
   })
   registerControlMetrics(control)
+  let principals: AsyncDisposable | null = null
   return {
     name: 'control',
     app: roleApp.app,
@@ -124,6 +125,7 @@ export function createControl(deps: ControlDeps): ControlRole {
     },
     jobs: [...controlJobs(control), ...(control.receipts === null ? [] : [control.receipts.job])],
     async prepare() {
+      principals = await credentials.follow()
       await seedAdminTokens(control)
       await seedIam(control)
       for (const { stream, group, from } of standingGroups) {
@@ -132,6 +134,7 @@ export function createControl(deps: ControlDeps): ControlRole {
     },
     drain: roleApp.drain,
     async [Symbol.asyncDispose]() {
+      await principals?.[Symbol.asyncDispose]()
       await audit[Symbol.asyncDispose]()
       await ownEgress?.[Symbol.asyncDispose]()
     },

@@ -3,6 +3,7 @@ import { errorOf } from '../../platform/http/errors/registry.ts'
 import { overLimit } from './authenticate.ts'
 import type { Control } from './control.ts'
 import { deniedLoginKey } from './credentials.ts'
+import { iamInvalidated } from './events.ts'
 import type { Call } from './route.ts'
 import { findAccountByName, recordLogin } from './store/service-accounts.ts'
 
@@ -56,8 +57,12 @@ export async function logIn(control: Control, call: Call<unknown, unknown>, inpu
 
 /** Denies the presented login token until it would have expired; other credentials have nothing to end. */
 export async function logOut(control: Control, call: Call<unknown, unknown>): Promise<void> {
-  const { jti, expiresAt } = call.principal
+  const { jti, expiresAt, id } = call.principal
   if (jti === undefined || expiresAt === null) return
   const left = expiresAt - Date.now()
-  if (left > 0) await control.ephemera.set(deniedLoginKey(jti), '1', left)
+  if (left <= 0) return
+  await control.ephemera.set(deniedLoginKey(jti), '1', left)
+  await control.db.transaction((tx) =>
+    control.outbox.enqueue(tx, 'control', [iamInvalidated(id, call.requestId)]),
+  )
 }

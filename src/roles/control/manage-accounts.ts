@@ -3,6 +3,7 @@ import type { Tx } from '../../platform/db/port.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Control } from './control.ts'
+import { iamInvalidated } from './events.ts'
 import { found, noFields, notFound } from './not-found.ts'
 import { heldRules } from './rbac/escalation.ts'
 import { rulesAt, rulesCover } from './rbac/rules.ts'
@@ -78,6 +79,7 @@ export async function changeAccount(
   return control.db.transaction(async (tx) => {
     if (patch.status === 'inactive') await keepAnAdministrator(tx, call.id)
     const fields = { displayName: patch.display_name, status: patch.status }
+    await control.outbox.enqueue(tx, 'control', [iamInvalidated(call.id, call.requestId)])
     return found(
       await updateServiceAccount(tx, zone, call.id, fields, call.attribution.by),
       'service_account_not_found',
@@ -89,6 +91,7 @@ export async function removeAccount(control: Control, call: AnyCall, zone: IamZo
   await control.db.transaction(async (tx) => {
     await keepAnAdministrator(tx, call.id)
     if (!(await deleteServiceAccount(tx, zone, call.id))) throw notFound('service_account_not_found')
+    await control.outbox.enqueue(tx, 'control', [iamInvalidated(call.id, call.requestId)])
   })
 }
 
@@ -122,5 +125,8 @@ export async function setPassword(
     await guardTakeover(control, call, call.id)
   }
   const hash = await control.hasher.hashChosen(input.new_password)
-  await control.db.transaction((tx) => changePassword(tx, call.id, hash, call.attribution.by))
+  await control.db.transaction(async (tx) => {
+    await changePassword(tx, call.id, hash, call.attribution.by)
+    await control.outbox.enqueue(tx, 'control', [iamInvalidated(call.id, call.requestId)])
+  })
 }

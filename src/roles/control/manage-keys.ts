@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Control } from './control.ts'
+import { iamInvalidated } from './events.ts'
 import { iamZoneOf } from './manage-accounts.ts'
 import { found, notFound } from './not-found.ts'
 import { guardKeyRules, heldRules } from './rbac/escalation.ts'
@@ -108,13 +109,16 @@ export async function rotateKey(
   // Whoever sees the new secret can act as the account.
   await guardAccount(control, call, current.service_account_id, current.rules, current.zone_id)
   const { key, secret } = compose(call.id)
-  const row = await control.db.transaction((tx) =>
-    rotateApiKey(tx, zone, call.id, control.hasher.hashGenerated(secret), graceSeconds),
-  )
+  const row = await control.db.transaction(async (tx) => {
+    await control.outbox.enqueue(tx, 'control', [iamInvalidated(call.id, call.requestId)])
+    return rotateApiKey(tx, zone, call.id, control.hasher.hashGenerated(secret), graceSeconds)
+  })
   return { ...found(row, 'api_key_not_found'), key }
 }
 
 export async function revokeKey(control: Control, call: AnyCall, zone: IamZone): Promise<void> {
-  const revoked = await control.db.transaction((tx) => revokeApiKey(tx, zone, call.id))
-  if (!revoked) throw notFound('api_key_not_found')
+  await control.db.transaction(async (tx) => {
+    if (!(await revokeApiKey(tx, zone, call.id))) throw notFound('api_key_not_found')
+    await control.outbox.enqueue(tx, 'control', [iamInvalidated(call.id, call.requestId)])
+  })
 }

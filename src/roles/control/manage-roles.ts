@@ -3,6 +3,7 @@ import { violatedConstraint } from '../../platform/db/unavailable.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Control } from './control.ts'
+import { iamInvalidated } from './events.ts'
 import { iamZoneOf } from './manage-accounts.ts'
 import { found } from './not-found.ts'
 import { PLATFORM_ADMIN } from './rbac/built-in-roles.ts'
@@ -59,8 +60,11 @@ export async function changeRole(
   const role = await ownRole(control, call, zone)
   guardRole(call.principal, role.zone_id, fields.rules)
   try {
-    const row = await control.db.transaction((tx) => updateRole(tx, role.id, fields, call.attribution.by))
-    return found(row, 'role_not_found')
+    return await control.db.transaction(async (tx) => {
+      const row = await updateRole(tx, role.id, fields, call.attribution.by)
+      await control.outbox.enqueue(tx, 'control', [iamInvalidated(null, call.requestId)])
+      return found(row, 'role_not_found')
+    })
   } catch (error) {
     if (violatedConstraint(error) === 'roles_zone_id_name_key') throw errorOf('role_name_conflict')
     throw error
@@ -129,10 +133,12 @@ export async function bindRole(
   })
   const id = uuidv7()
   const by = call.attribution.by
-  const inserted = await control.db.transaction((tx) =>
-    insertRoleBinding(tx, { id, roleId: role.id, subjectId, zoneId, by }),
-  )
-  if (!inserted) throw errorOf('role_binding_exists')
+  await control.db.transaction(async (tx) => {
+    if (!(await insertRoleBinding(tx, { id, roleId: role.id, subjectId, zoneId, by }))) {
+      throw errorOf('role_binding_exists')
+    }
+    await control.outbox.enqueue(tx, 'control', [iamInvalidated(subjectId, call.requestId)])
+  })
   return found(await findRoleBinding(control.db, undefined, id), 'role_binding_not_found')
 }
 
@@ -147,5 +153,6 @@ export async function unbindRole(control: Control, call: AnyCall, zone: IamZone)
       throw errorOf('last_platform_admin')
     }
     await deleteRoleBinding(tx, binding.id)
+    await control.outbox.enqueue(tx, 'control', [iamInvalidated(binding.subject_id, call.requestId)])
   })
 }

@@ -3,6 +3,7 @@ import { errorOf } from '../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import { type Control, reading, writing } from './control.ts'
 import { generateSecret } from './custody.ts'
+import { iamInvalidated } from './events.ts'
 import { found, notFound } from './not-found.ts'
 import { attributionOf, type Capability, type Principal } from './principal.ts'
 import { bindingsGrant } from './rbac/rules.ts'
@@ -70,9 +71,11 @@ export async function mintAdminToken(control: Control, call: Call<unknown, unkno
   return { ...shown, token }
 }
 
-/** Takes effect everywhere within the five seconds a proof is remembered. Throws 404 `admin_token_not_found`. */
+/** Takes effect everywhere as soon as the others hear of it, at the latest after the five seconds a proof is remembered. Throws 404 `admin_token_not_found`. */
 export async function revokeToken(control: Control, call: Call<unknown, unknown>): Promise<void> {
   requireManager(call.principal)
-  const revoked = await writing(control, call, (tx) => revokeAdminToken(tx, call.id))
-  if (!revoked) throw notFound('admin_token_not_found')
+  await writing(control, call, async (tx) => {
+    if (!(await revokeAdminToken(tx, call.id))) throw notFound('admin_token_not_found')
+    await control.outbox.enqueue(tx, 'control', [iamInvalidated(call.id, call.requestId)])
+  })
 }

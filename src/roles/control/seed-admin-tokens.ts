@@ -4,6 +4,7 @@
  */
 import { uuidv7 } from '../../platform/ids.ts'
 import type { Control } from './control.ts'
+import { iamInvalidated } from './events.ts'
 import { findSeeded, insertAdminToken, revokeOtherSeeded } from './store/admin-tokens.ts'
 
 const BOOTSTRAP = 'env-bootstrap'
@@ -32,6 +33,8 @@ export async function seedAdminTokens(control: Control): Promise<void> {
     } else if (existing.revoked) {
       control.log.warn('bootstrap_admin_token_is_revoked')
     }
-    await revokeOtherSeeded(tx, BOOTSTRAP, lookup)
+    for (const id of await revokeOtherSeeded(tx, BOOTSTRAP, lookup)) {
+      await control.outbox.enqueue(tx, 'control', [iamInvalidated(id)])
+    }
   })
 }

@@ -1,5 +1,6 @@
 /** Administrator tokens (control-api §3.1). Found by keyed lookup, proved by `token_hash`; the token itself is stored nowhere. */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Capability } from '../principal.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
@@ -61,8 +62,8 @@ export async function insertAdminToken(db: Queryable, token: NewAdminToken): Pro
 export async function listAdminTokens(db: Queryable, query: PageQuery): Promise<Page<AdminToken>> {
   const { sql } = db
   const keys = keyset(sql, query, ['admin_tokens'])
-  const rows = await sql<(AdminToken & { cursor_ts: string })[]>`
-    select ${columns(db)}, ${keys.position} from admin_tokens where ${keys.after} ${keys.tail}`
+  const rows = await plannedForItsValues(sql<(AdminToken & { cursor_ts: string })[]>`
+    select ${columns(db)}, ${keys.position} from admin_tokens where ${keys.after} ${keys.tail}`)
   return keys.page(rows)
 }
 
@@ -87,11 +88,16 @@ export async function findSeeded(
   return row ?? null
 }
 
-/** Revokes every live token of this origin except the one with `lookup`: a rotated environment token ends its predecessor. */
-export async function revokeOtherSeeded(tx: Tx, createdBy: string, lookup: Buffer): Promise<void> {
-  await tx.sql`
+/**
+ * Revokes every live token of this origin except the one with `lookup`, as a rotated environment
+ * token ends its predecessor; answers the ids.
+ */
+export async function revokeOtherSeeded(tx: Tx, createdBy: string, lookup: Buffer): Promise<string[]> {
+  const rows = await tx.sql<{ id: string }[]>`
     update admin_tokens set revoked_at = now()
-    where created_by = ${createdBy} and revoked_at is null and token_lookup <> ${lookup}`
+    where created_by = ${createdBy} and revoked_at is null and token_lookup <> ${lookup}
+    returning id`
+  return rows.map((row) => row.id)
 }
 
 export async function touchAdminToken(db: Queryable, id: string): Promise<void> {
