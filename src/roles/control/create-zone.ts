@@ -46,9 +46,8 @@ export async function createZone(
       input.slug === undefined
         ? await insertWithFreeSlug(tx, input, call)
         : await insertWithSlug(tx, input, input.slug, call)
-    const { cipher, outbox } = control
     // Without a KEK here the STS makes the key on the first mint.
-    if (cipher !== null) await addFirstZoneKey({ cipher, outbox }, tx, zone.id)
+    if (control.cipher !== null) await addFirstZoneKey(control.cipher, tx, zone.id)
     return zone
   })
 }
