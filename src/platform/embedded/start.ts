@@ -281,7 +281,9 @@ class Supervisor implements EmbeddedPostgres {
       port: String(this.#options.port ?? 5432),
       unix_socket_permissions: '0700',
       io_method: 'sync',
-      shared_buffers: '32MB',
+      shared_buffers: '64MB',
+      // A table that starts empty is planned for as if it stayed so, until statistics tell otherwise.
+      autovacuum_naptime: '10s',
       max_connections: '100',
       jit: 'off',
       log_checkpoints: 'off',

@@ -3,7 +3,8 @@
  * session or resource share its row, and the answer is one flat row per fact (`kind`
  * says which), because building JSON in the store costs several times what the
  * look-ups do. Takes no locks; every table is reached by primary key or by the unique
- * index of its natural key.
+ * index of its natural key: each look-up is a lateral query of one row, which leaves the
+ * planner no other way, whatever it believes about the size of a table.
  */
 import type { Database } from '../../../platform/db/port.ts'
 import type { SnapshotQuery } from './snapshot.ts'
@@ -51,12 +52,17 @@ export function readFacts(db: Pick<Database, 'sql'>, queries: readonly SnapshotQ
       from delegation_edges e
       where e.id = any(${edges}::text[])
       union all
-      select l.step + 1, e.id, e.zone_id, e.parent_edge_id, e.source_agent_id, e.target_agent_id,
-             e.issuer_application_id, e.receiver_application_id, e.resource_id, e.scopes,
-             e.constraints_json, e.status, e.expires_at, e.revoked_at, e.edge_version
+      select l.step + 1, e.*
       from lineage l
-      join delegation_edges e on e.id = l.parent_edge_id and e.zone_id = l.zone_id
-      where l.step < 11
+      cross join lateral (
+        select e.id, e.zone_id, e.parent_edge_id, e.source_agent_id, e.target_agent_id,
+               e.issuer_application_id, e.receiver_application_id, e.resource_id, e.scopes,
+               e.constraints_json, e.status, e.expires_at, e.revoked_at, e.edge_version
+        from delegation_edges e
+        where e.id = l.parent_edge_id
+        limit 1
+      ) e
+      where l.step < 11 and e.zone_id = l.zone_id
     ),
     named_session as (
       select unnest(${sessions}::text[]) as id
@@ -92,16 +98,20 @@ export function readFacts(db: Pick<Database, 'sql'>, queries: readonly SnapshotQ
       limit 1
     ) signing on true
     union all
-    select 'application', a.id, a.zone_id, a.xmin::text,
-           case when a.xmin::text = q.known then null else json_build_object(
+    select 'application', a.id, a.zone_id, a.version,
+           case when a.version = q.known then null else json_build_object(
              'name', a.name, 'registration_method', a.registration_method,
              'client_secret_hash', a.client_secret_hash, 'traits', a.traits)::text end,
            null, null, null, null, null, null, null, null, null, null
     from unnest(${[...applications.keys()]}::text[],
                 ${[...applications.values()]}::text[]) as q(id, known)
-    join applications a on a.id = q.id
-    join zones z on z.id = a.zone_id and z.archived_at is null
-    where a.archived_at is null and (a.expires_at is null or a.expires_at > now())
+    cross join lateral (
+      select p.*, p.xmin::text as version from applications p where p.id = q.id limit 1
+    ) a
+    cross join lateral (select z.archived_at from zones z where z.id = a.zone_id limit 1) z
+    where z.archived_at is null
+      and a.archived_at is null
+      and (a.expires_at is null or a.expires_at > now())
     union all
     select 'record', a.id, a.zone_id, a.session_type, a.subject_id, a.status,
            (extract(epoch from a.expires_at) * 1000)::text,
@@ -117,8 +127,13 @@ export function readFacts(db: Pick<Database, 'sql'>, queries: readonly SnapshotQ
            concat_ws(' ', a.session_type, a.status, extract(epoch from a.expires_at) * 1000),
            a.subject_id
     from named_session m
-    join agent_sessions s on s.id = m.id
-    left join authority_records a on a.id = s.session_sid and a.zone_id = s.zone_id
+    cross join lateral (select t.* from agent_sessions t where t.id = m.id limit 1) s
+    left join lateral (
+      select r.id, r.zone_id, r.session_type, r.status, r.expires_at, r.subject_id
+      from authority_records r
+      where r.id = s.session_sid
+      limit 1
+    ) a on a.zone_id = s.zone_id
     union all
     select 'edge', l.id, l.zone_id, l.parent_edge_id, l.source_agent_id, l.target_agent_id,
            l.issuer_application_id, l.receiver_application_id, l.resource_id,
@@ -127,33 +142,41 @@ export function readFacts(db: Pick<Database, 'sql'>, queries: readonly SnapshotQ
            l.edge_version::text
     from lineage l
     union all
-    select 'resource', q.name, q.zone, d.version, d.definition,
+    select 'resource', q.name, q.zone, v.version,
+           case when v.version = q.known then null else json_build_object(
+             'id', r.id, 'identifier', r.identifier, 'upstream_url', r.upstream_url,
+             'scopes', r.scopes, 'operations', r.operations,
+             'operation_enforcement', r.operation_enforcement,
+             'credential_provider_id', r.credential_provider_id,
+             'provider', case when p.id is null then null else json_build_object(
+               'id', p.id, 'provider_kind', p.provider_kind, 'config_json', p.config_json,
+               'envelope', encode(k.envelope, 'hex')) end)::text end,
            null, null, null, null, null, null, null, null, null, null
     from unnest(${named.map((one) => one.zone)}::text[], ${named.map((one) => one.name)}::text[],
                 ${named.map((one) => one.known)}::text[]) as q(zone, name, known)
     cross join lateral (
-      select v.version,
-             case when v.version = q.known then null else json_build_object(
-               'id', r.id, 'identifier', r.identifier, 'upstream_url', r.upstream_url,
-               'scopes', r.scopes, 'operations', r.operations,
-               'operation_enforcement', r.operation_enforcement,
-               'credential_provider_id', r.credential_provider_id,
-               'provider', case when p.id is null then null else json_build_object(
-                 'id', p.id, 'provider_kind', p.provider_kind, 'config_json', p.config_json,
-                 'envelope', encode(k.envelope, 'hex')) end)::text end as definition
-      from resources r
-      left join providers p
-        on p.id = r.credential_provider_id and p.zone_id = r.zone_id and p.archived_at is null
-      left join secret_store k
-        on k.ref = 'zones/' || p.zone_id || '/providers/' || p.id || '/secretConfig'
-      cross join lateral (
-        select concat_ws('.', r.id, r.xmin::text, coalesce(p.xmin::text, '-'), coalesce(k.xmin::text, '-'))
-          as version
-      ) v
-      where r.zone_id = q.zone and (r.identifier = q.name or r.id = q.name) and r.archived_at is null
-      order by (r.identifier = q.name) desc
+      (select t.*, t.xmin::text as row_version from resources t
+       where t.zone_id = q.zone and t.identifier = q.name and t.archived_at is null
+       limit 1)
+      union all
+      (select t.*, t.xmin::text from resources t where t.id = q.name limit 1)
       limit 1
-    ) d`
+    ) r
+    left join lateral (
+      select t.id, t.zone_id, t.provider_kind, t.config_json, t.archived_at, t.xmin::text as row_version,
+             'zones/' || t.zone_id || '/providers/' || t.id || '/secretConfig' as secret_ref
+      from providers t
+      where t.id = r.credential_provider_id
+      limit 1
+    ) p on p.zone_id = r.zone_id and p.archived_at is null
+    left join lateral (
+      select t.envelope, t.xmin::text as row_version from secret_store t where t.ref = p.secret_ref limit 1
+    ) k on true
+    cross join lateral (
+      select concat_ws('.', r.id, r.row_version, coalesce(p.row_version, '-'), coalesce(k.row_version, '-'))
+        as version
+    ) v
+    where r.zone_id = q.zone and r.archived_at is null`
 }
 
 /** The version each key is held at; `''` (send the content) as soon as one request does not hold that version. */
