@@ -8,6 +8,7 @@
  * poison counting and dead letters are built on it in `consume.ts`, the same
  * for both drivers.
  */
+import type { Database } from '../db/port.ts'
 
 export type Fields = Readonly<Record<string, string>>
 
@@ -101,8 +102,22 @@ export interface TailOptions {
   readonly onGap: () => Promise<void> | void
 }
 
+/**
+ * For statements that carry entries into the bus in their own transaction, by the SQL of the driver's
+ * migrations, where bus and store are one database.
+ */
+export interface StoreBus {
+  readonly database: Database
+  /** Called when the statement is about to be sent: the streams it must notify about. */
+  announce(streams: readonly string[]): readonly string[]
+  /** Called when it has committed: wakes the readers of this process. */
+  committed(streams: readonly string[]): void
+}
+
 export interface Bus extends AsyncDisposable {
   readonly driver: 'redis' | 'postgres'
+  /** Absent where the bus is not in the store. */
+  readonly store?: StoreBus
   /** Publishes a batch in one trip; the answer has one element for each entry, in order. Never rejects for one bad entry. */
   publish(entries: readonly OutgoingEntry[]): Promise<Published[]>
   /** Rejects with `BusUnavailable` when the store cannot be reached within a second. */

@@ -3,8 +3,9 @@
  * (storage-and-operations §3.5, §7.5). Serves one process or many; "just
  * Postgres" is a supported small production.
  *
- * Nothing but this driver writes `bus_event`, and always in a transaction of its
- * own: the order of delivery rests on it (postgres-horizon.ts).
+ * Whatever writes `bus_event` draws its transaction id in a statement that holds the table's
+ * lock already: the order of delivery rests on it (postgres-horizon.ts). This driver does so in
+ * transactions of its own; `store` lets a function of a migration do the same.
  */
 import type { Logger } from 'pino'
 import type { Database } from '../db/port.ts'
@@ -75,6 +76,7 @@ export function createPostgresBus({ db, log, pollMs = 1000 }: PostgresBusOptions
 
   return {
     driver: 'postgres',
+    store: { database: db, announce: wake.announce, committed: wake.signal },
     jobs: [trimJob],
 
     publish(entries) {

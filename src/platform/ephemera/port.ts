@@ -7,6 +7,7 @@
  *
  * Calls of one tick may share a trip to the store.
  */
+import type { Database } from '../db/port.ts'
 
 export class EphemeraUnavailable extends Error {
   override readonly name = 'EphemeraUnavailable'
@@ -26,6 +27,8 @@ export type ClaimOutcome = 'fresh' | 'replayed' | 'predates_memory'
 
 export interface Ephemera extends AsyncDisposable {
   readonly driver: 'redis' | 'postgres'
+  /** The store these keys are kept in, where it is one of ours. */
+  readonly database?: Database
   ping(): Promise<void>
   /** SET NX PX: true when the key was absent (or expired) and is now set. */
   setIfAbsent(key: string, value: string, ttlMs: number): Promise<boolean>

@@ -156,6 +156,7 @@ export function createPostgresEphemera({ db, log }: PostgresEphemeraOptions): Po
 
   return {
     driver: 'postgres',
+    database: db,
     jobs: [sweep],
     replay: createPostgresReplay(db, log),
 

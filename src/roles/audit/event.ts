@@ -1,3 +1,5 @@
+import type { OutgoingEntry } from '../../platform/bus/port.ts'
+
 /** The audit event as producers make it (audit-and-events §1). Never credentials, token text or bodies. */
 export interface AuditEvent {
   /** UUIDv7: identity for deduplication. */
@@ -24,10 +26,21 @@ export interface AuditEvent {
  */
 export type Accepted = 'bus' | 'journal' | 'lost'
 
+/** An event about to travel with another statement. Exactly one of the two must be told. */
+export interface Boarded {
+  readonly entry: OutgoingEntry
+  /** The statement committed with the entry. */
+  arrived(): void
+  /** It did not take the entry along: the event goes the way of `emit`. */
+  leftBehind(): Promise<Accepted>
+}
+
 /** The producer side of audit, held by sts and gateway. */
 export interface AuditSink extends AsyncDisposable {
   /** Never throws. Settles when the event was accepted or lost. */
   emit(event: AuditEvent): Promise<Accepted>
+  /** For a statement that carries the evidence of what it writes into the bus of the store. */
+  board(event: AuditEvent): Boarded
   /** Sends what earlier processes left in the journal; before serving, and every 15 s as a job. */
   drainJournal(): Promise<void>
   /** `audit_evidence_lost` latches; `audit_replay_unavailable` when the journal directory cannot be written. */

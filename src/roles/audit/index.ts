@@ -1,5 +1,5 @@
 /** The door of the audit room. */
-export type { Accepted, AuditEvent, AuditSink } from './event.ts'
+export type { Accepted, AuditEvent, AuditSink, Boarded } from './event.ts'
 export { auditOutboxEvent } from './frame.ts'
 export { type AuditReceipts, createAuditReceipts } from './receipts/receipts.ts'
 export { type ReceiptVerdict, verifyReceipt } from './receipts/verify-receipt.ts'

@@ -136,18 +136,36 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
     log.info({ files: files.length }, 'audit_replay_drained')
   }
 
+  function accept(id: string, data: string): Promise<Accepted> {
+    return new Promise((settle) => {
+      const item = { id, data, settle }
+      if (queue.length >= capacity) {
+        track(persist([item]))
+        return
+      }
+      queue.push(item)
+      schedule()
+    })
+  }
+
   const sink: AuditSink = {
     emit(event) {
       counts.emitted += 1
-      return new Promise((settle) => {
-        const item = { id: event.id, data: serialise(event), settle }
-        if (queue.length >= capacity) {
-          track(persist([item]))
-          return
-        }
-        queue.push(item)
-        schedule()
-      })
+      return accept(event.id, serialise(event))
+    },
+
+    board(event) {
+      const data = serialise(event)
+      return {
+        entry: { stream: auditStream, fields: frame(event.id, data, keys.audit) },
+        arrived() {
+          counts.emitted += 1
+        },
+        leftBehind() {
+          counts.emitted += 1
+          return accept(event.id, data)
+        },
+      }
     },
 
     async drainJournal() {

@@ -1,7 +1,7 @@
 /** One proxied request on its way through the pipeline: what earlier steps learned, for later ones. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Span } from '../../platform/observe/tracer.ts'
-import type { UpstreamDirective } from '../sts/port.ts'
+import type { Sts, UpstreamDirective } from '../sts/port.ts'
 import type { Mandate } from './mandate.ts'
 import type { UpstreamTarget } from './proxy/target.ts'
 import type { Watch } from './revocations/set.ts'
@@ -34,6 +34,10 @@ export interface Call {
   path: string
   /** Step 11: from here on the claims are trusted as signed by the zone. */
   verified: boolean
+  /** Step 11: this process sees the mandate for the first time. */
+  firstSeen: boolean
+  /** Step 12: goes on with the exchange whose reads were begun beside the claim. */
+  exchanging: Sts['exchangeForGateway'] | null
   /** Step 13: told when one of the anchors is revoked. */
   watch: Watch | null
   revoked: boolean

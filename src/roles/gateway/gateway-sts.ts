@@ -1,4 +1,4 @@
 import type { Sts } from '../sts/port.ts'
 
 /** What the gateway asks of the STS. */
-export type GatewaySts = Pick<Sts, 'exchangeForGateway' | 'zoneKeys' | 'ping'>
+export type GatewaySts = Pick<Sts, 'exchangeForGateway' | 'readAhead' | 'signedHere' | 'zoneKeys' | 'ping'>

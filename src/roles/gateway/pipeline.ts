@@ -3,8 +3,8 @@
  * that order. Nothing leaves for the upstream before every step of `admission`,
  * `exchanging` and `dialling` has passed.
  *
- * Round trips of one call in one process: one claim in the replay memory, the
- * exchange (its own budget, design §3), one upstream request. The outcome event
+ * Round trips of one call in one process: one claim in the replay memory, beside it the
+ * read of the exchange, its write (design §3), one upstream request. The outcome event
  * follows the answer and is batched.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -126,6 +126,8 @@ function arrive(request: IncomingMessage, response: ServerResponse, { settings, 
     applicationId: '',
     path: '',
     verified: false,
+    firstSeen: false,
+    exchanging: null,
     watch: null,
     revoked: false,
     accessToken: '',

@@ -5,7 +5,7 @@
  */
 import { uuidv7 } from '../../platform/ids.ts'
 import type { CompleteDecision, FailedDecision } from '../../policy/index.ts'
-import type { Accepted, AuditEvent, AuditSink } from '../audit/index.ts'
+import type { Accepted, AuditEvent, AuditSink, Boarded } from '../audit/index.ts'
 import type { ApplicationDefinition } from './definitions.ts'
 import type { Exchange } from './exchange-state.ts'
 import type { LoadedBundle } from './policy-bundles.ts'
@@ -29,24 +29,41 @@ export interface Evidence {
   emit(facts: EventFacts): Promise<Accepted>
   /** One denial of an exchange, with its application as base metadata. Not waited for. */
   denied(x: Exchange, status: string, metadata: Metadata): void
-  /** One policy decision about one resource; an allow joins the evidence its mandate waits for. */
+  /** One policy decision about one resource; an allow becomes evidence its mandate waits for. */
   decided(
     x: Exchange,
     resource: string,
     decision: CompleteDecision | FailedDecision,
     bundle: LoadedBundle,
   ): void
-  /** A grant that no policy decided (control key, approvals); joins the evidence. */
+  /** A grant that no policy decided (control key, approvals); becomes evidence its mandate waits for. */
   granted(x: Exchange, policy: string, metadata: Metadata): void
+  /** Any other event its mandate waits for. */
+  told(x: Exchange, facts: EventFacts): void
+  /** Sends what of the exchange's evidence is not on its way yet, and answers where each of it came to rest. */
+  send(x: Exchange): Promise<Accepted>[]
+  /** The exchange's evidence for a statement to carry, none of which is on its way yet; `null` when some is. */
+  board(x: Exchange): Boarded[] | null
 }
 
 export function createEvidence(audit: AuditSink): Evidence {
   const emit = (facts: EventFacts): Promise<Accepted> => audit.emit(auditEvent(facts))
 
+  const told = (x: Exchange, facts: EventFacts): void => {
+    x.evidence.push({ event: auditEvent(facts), accepted: null })
+  }
+
+  const send = (x: Exchange): Promise<Accepted>[] =>
+    x.evidence.map((pending) => {
+      pending.accepted ??= audit.emit(pending.event)
+      return pending.accepted
+    })
+
   return {
     emit,
 
     denied(x, status, metadata) {
+      void send(x)
       void emit({
         zoneId: x.zoneId,
         requestId: x.request.requestId,
@@ -58,7 +75,7 @@ export function createEvidence(audit: AuditSink): Evidence {
 
     decided(x, resource, decision, bundle) {
       const failed = decision.decision === 'error'
-      const accepted = emit({
+      const facts: EventFacts = {
         zoneId: x.zoneId,
         requestId: x.request.requestId,
         decision: failed ? 'deny' : decision.decision,
@@ -69,21 +86,41 @@ export function createEvidence(audit: AuditSink): Evidence {
         metadata: failed
           ? { ...applicationMetadata(x.application), resource }
           : decisionMetadata(x, resource, bundle),
-      })
-      if (decision.decision === 'allow') x.evidence.push(accepted)
+      }
+      if (decision.decision === 'allow') told(x, facts)
+      else void emit(facts)
     },
 
     granted(x, policy, metadata) {
-      x.evidence.push(
-        emit({
-          zoneId: x.zoneId,
-          requestId: x.request.requestId,
-          decision: 'allow',
-          status: 'complete',
-          policies: [{ policy }],
-          metadata: { ...applicationMetadata(x.application), ...metadata },
-        }),
-      )
+      told(x, {
+        zoneId: x.zoneId,
+        requestId: x.request.requestId,
+        decision: 'allow',
+        status: 'complete',
+        policies: [{ policy }],
+        metadata: { ...applicationMetadata(x.application), ...metadata },
+      })
+    },
+
+    told,
+    send,
+
+    board(x) {
+      if (x.evidence.some((pending) => pending.accepted !== null)) return null
+      return x.evidence.map((pending) => {
+        const boarded = audit.board(pending.event)
+        return {
+          entry: boarded.entry,
+          arrived() {
+            pending.accepted = Promise.resolve('bus')
+            boarded.arrived()
+          },
+          leftBehind() {
+            pending.accepted = boarded.leftBehind()
+            return pending.accepted
+          },
+        }
+      })
     },
   }
 }

@@ -14,6 +14,7 @@ import type { PolicyBundles } from './policy-bundles.ts'
 import type { ProviderCredentials } from './providers/credentials.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import type { IssueRecord } from './store/issue-records.ts'
+import type { IssueTogether } from './store/issue-together.ts'
 import type { ReadSnapshot } from './store/snapshot.ts'
 
 export interface ExchangeDeps {
@@ -25,6 +26,8 @@ export interface ExchangeDeps {
   readonly hasher: CredentialHasher
   readonly readSnapshot: ReadSnapshot
   readonly issueRecord: IssueRecord
+  /** `null` where record, token registry and evidence do not share a database. */
+  readonly issueTogether: IssueTogether | null
   readonly applications: VersionedCache<ApplicationDefinition>
   readonly resources: VersionedCache<ResourceDefinition>
   readonly keys: SigningKeys
@@ -37,6 +40,8 @@ export interface ExchangeDeps {
   readonly evidence: Evidence
   /** `null` while nothing is exported. */
   readonly tracer: Tracer | null
+  /** Called for every gateway mandate with its compact form. */
+  readonly onGatewayMandate: (token: string) => void
   /** Called for every delegation lineage that was judged. */
   readonly onLineageRead: (broken: boolean) => void
   /** Called for every policy evaluation with its duration in seconds. */

@@ -3,6 +3,7 @@
  * ones established and adds its own finding; nothing here outlives the request.
  */
 import type { TraceContext } from '../../platform/observe/trace.ts'
+import type { Accepted, AuditEvent } from '../audit/index.ts'
 import type { ApprovalGate, PresentedApproval } from './approvals/hold.ts'
 import type { Constraints } from './constraints.ts'
 import type { ApplicationDefinition, ResourceDefinition } from './definitions.ts'
@@ -86,6 +87,12 @@ interface GrantedResource {
   readonly byControlKey: boolean
 }
 
+export interface PendingEvidence {
+  readonly event: AuditEvent
+  /** `null` until it is on its way. */
+  accepted: Promise<Accepted> | null
+}
+
 export interface Exchange {
   readonly request: ExchangeRequest
   readonly snapshot: Snapshot
@@ -114,6 +121,6 @@ export interface Exchange {
   /** Requested resources that fell to the mint limit, and the longest wait among them. */
   rateLimited: { count: number; remainingMs: number }
 
-  /** Allow events on their way to the bus or the journal; the mandate waits for them. */
-  readonly evidence: Promise<'bus' | 'journal' | 'lost'>[]
+  /** Allow events; the mandate leaves only when all of them rest in the bus or the journal. */
+  readonly evidence: PendingEvidence[]
 }

@@ -3,6 +3,8 @@
  * and upstream credentials. This file is the room's only door.
  */
 
+import { hash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { requireSetting } from '../../config/load.ts'
 import type { Tail } from '../../platform/bus/port.ts'
 import { createEgressGuard, type EgressGuard } from '../../platform/egress/guarded-fetch.ts'
@@ -25,9 +27,10 @@ import { gatewayExchangeRequest, granted, refused } from './gateway-call.ts'
 import { stsJobs } from './jobs.ts'
 import { createStsCounters, registerStsMetrics } from './metrics.ts'
 import { createMintLimit } from './mint-limit.ts'
+import { beginReading, type State } from './open-exchange.ts'
 import { exchange } from './pipeline.ts'
 import { createPolicyBundles } from './policy-bundles.ts'
-import { type Sts, StsUnreachable } from './port.ts'
+import { type GatewayExchangeRequest, type GatewayExchangeResult, type Sts, StsUnreachable } from './port.ts'
 import { createCircuit } from './providers/circuit.ts'
 import { createProviderCredentials } from './providers/credentials.ts'
 import { createSecretDocuments } from './providers/secret-documents.ts'
@@ -45,6 +48,7 @@ import { mountTokenRoute } from './routes/token.ts'
 import { createSigningKeys } from './signing-keys.ts'
 import { simulate } from './simulate.ts'
 import { createRecordIssuer } from './store/issue-records.ts'
+import { createTogetherIssuer } from './store/issue-together.ts'
 import { createSnapshotReader } from './store/snapshot.ts'
 import { storeAway, storeFailure } from './store-failure.ts'
 
@@ -115,6 +119,8 @@ export function createSts(deps: StsDeps): StsRole {
       maxLifetimeSeconds,
     }),
   })
+  /** SHA-256 of gateway mandates signed a moment ago: the gateway of this process need not verify them again. */
+  const signed = new LRUCache<string, true>({ max: 20_000, ttl: 60_000 })
   const mintLimit = createMintLimit(ephemera, settings.STS_MINT_RATE_LIMIT_PER_MIN)
   const exchangeDeps: ExchangeDeps = {
     issuer,
@@ -124,6 +130,8 @@ export function createSts(deps: StsDeps): StsRole {
     hasher: deps.hasher,
     readSnapshot: createSnapshotReader(db),
     issueRecord: createRecordIssuer(db),
+    issueTogether:
+      bus.store?.database === db && ephemera.database === db ? createTogetherIssuer(db, bus.store) : null,
     applications: createVersionedCache({ max: 10_000, ttlMs: definitionTtlMs }),
     resources: createVersionedCache({ max: 10_000, ttlMs: definitionTtlMs }),
     keys,
@@ -135,6 +143,9 @@ export function createSts(deps: StsDeps): StsRole {
     issuerKeys: createIssuerKeys(egress),
     evidence,
     tracer: deps.tracer ?? null,
+    onGatewayMandate: (token) => {
+      signed.set(hash('sha256', token, 'hex'), true)
+    },
     onLineageRead: (broken) => {
       counters.graphTraversals += 1
       if (broken) counters.graphTraversalErrors += 1
@@ -144,6 +155,22 @@ export function createSts(deps: StsDeps): StsRole {
       counters.policyEvaluationSeconds += seconds
       if (failed) counters.policyEvaluationErrors += 1
     },
+  }
+
+  async function exchangeFor(
+    call: GatewayExchangeRequest,
+    signal: AbortSignal,
+    begun?: Promise<State>,
+  ): Promise<GatewayExchangeResult> {
+    if (signal.aborted) throw new StsUnreachable('cancelled', 'caller left')
+    try {
+      const request = gatewayExchangeRequest(call, exchangeDeps.tracer)
+      return granted(await exchange(request, exchangeDeps, signal, begun))
+    } catch (error) {
+      const known = error instanceof CaracalError ? error : storeFailure(error, 'exchange failed')
+      if (known.status >= 500) log.error({ err: known, request_id: call.requestId }, 'exchange_failed')
+      return refused(known)
+    }
   }
 
   let invalidations: Tail | null = null
@@ -238,18 +265,12 @@ export function createSts(deps: StsDeps): StsRole {
 
     drain,
 
-    async exchangeForGateway(call, signal) {
-      if (signal.aborted) throw new StsUnreachable('cancelled', 'caller left')
-      try {
-        return granted(
-          await exchange(gatewayExchangeRequest(call, exchangeDeps.tracer), exchangeDeps, signal),
-        )
-      } catch (error) {
-        const known = error instanceof CaracalError ? error : storeFailure(error, 'exchange failed')
-        if (known.status >= 500) log.error({ err: known, request_id: call.requestId }, 'exchange_failed')
-        return refused(known)
-      }
+    exchangeForGateway: (call, signal) => exchangeFor(call, signal),
+    readAhead(call) {
+      const begun = beginReading(gatewayExchangeRequest(call, exchangeDeps.tracer), exchangeDeps)
+      return (same, signal) => exchangeFor(same, signal, begun)
     },
+    signedHere: (digest) => signed.has(digest),
 
     zoneKeys: (zoneId) => keys.published(zoneId),
     // As `/health` over HTTP: the process answers, whatever its dependencies do.

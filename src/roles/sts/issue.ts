@@ -1,12 +1,9 @@
 /**
  * Steps M1–M7: turns a granted exchange into a mandate (sts §5.2).
  *
- * Hot path, second half: one group-committed insert, one ephemera trip and the
- * evidence travel side by side after the decision; the mandate leaves only when all
- * three have settled well. Budget: one Postgres round trip.
+ * Hot path, second half: what must rest in the stores is written in one Postgres
+ * round trip (`write-issue.ts`); the mandate leaves only when that has settled well.
  */
-
-import { EphemeraUnavailable } from '../../platform/ephemera/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import { holdMetadata, type PresentedApproval } from './approvals/hold.ts'
 import { DirectiveProblem } from './directive.ts'
@@ -14,17 +11,12 @@ import type { ExchangeDeps } from './exchange-deps.ts'
 import type { Exchange } from './exchange-state.ts'
 import { type MandateUse, mandateClaims } from './mint.ts'
 import type { UpstreamDirective } from './port.ts'
-import {
-  accessDenied,
-  approvalConsumed,
-  credentialUnavailable,
-  internalError,
-  unavailable,
-} from './refusal.ts'
-import type { Issued, LiveBasis, NewRecord } from './store/issue-records.ts'
+import { approvalConsumed, credentialUnavailable } from './refusal.ts'
+import type { LiveBasis, NewRecord } from './store/issue-records.ts'
 import { spendApproval } from './store/spend-approval.ts'
 import { storeFailure } from './store-failure.ts'
 import { mandateTtl } from './ttl.ts'
+import { assertInserted, writeBesideRecord, writeIssue } from './write-issue.ts'
 
 export interface IssuedMandate {
   readonly accessToken: string
@@ -43,13 +35,13 @@ export async function issueMandate(x: Exchange, deps: ExchangeDeps): Promise<Iss
   const record = newRecord(x, issuedAt + ttl)
   const jti = uuidv7()
 
-  // A hold is spent before anything else can fail or be told: everything above left it unspent.
-  if (x.approval !== null) await useApproval(x, x.approval, record, deps)
-  await settleAll([
-    ...(x.approval === null ? [insertRecord(x, record, liveBasis(x), deps)] : []),
-    registerJti(x, jti, ttl, deps),
-    ...x.evidence.map(awaitEvidence),
-  ])
+  const issue = { record, basis: liveBasis(x), jti, ttl }
+  if (x.approval === null) await writeIssue(x, issue, deps)
+  else {
+    // A hold is spent before anything else can fail or be told: everything above left it unspent.
+    await useApproval(x, x.approval, record, deps)
+    await writeBesideRecord(x, issue, deps)
+  }
 
   const signer = await deps.keys.signer(x.zoneId, x.snapshot)
   const scope = x.request.scope !== '' || x.request.gateway === null ? x.request.scope : presentedScope(x)
@@ -74,6 +66,7 @@ export async function issueMandate(x: Exchange, deps: ExchangeDeps): Promise<Iss
       delegation: x.delegation,
     }),
   )
+  if (use === 'gateway') deps.onGatewayMandate(accessToken)
   const upstreams = x.request.gateway === null ? null : await directives(x, deps)
   return { accessToken, expiresIn: ttl, scope, targetResources: target, upstreams }
 }
@@ -142,70 +135,16 @@ async function useApproval(
     }
     assertInserted(x, outcome, deps)
   }
-  x.evidence.push(
-    deps.evidence.emit({
-      zoneId: x.zoneId,
-      requestId: x.request.requestId,
-      type: 'step_up_consumed',
-      decision: 'consumed',
-      status: 'complete',
-      metadata: reissued
-        ? { challenge_id: approval.hold.id, reissued: true, authority_record_id: record.id }
-        : holdMetadata(approval.hold),
-    }),
-  )
-}
-
-/** Rejects with 403 when the basis died meanwhile. */
-export async function insertRecord(
-  x: Exchange,
-  record: NewRecord,
-  basis: LiveBasis | null,
-  deps: ExchangeDeps,
-): Promise<void> {
-  const outcome = await deps.issueRecord(record, basis).catch((error: unknown) => {
-    throw storeFailure(error, 'authority record cannot be inserted')
-  })
-  assertInserted(x, outcome, deps)
-}
-
-function assertInserted(x: Exchange, outcome: Issued, deps: ExchangeDeps): void {
-  if (outcome === 'inserted') return
-  deps.evidence.denied(x, 'reference_invalid', { reason: outcome })
-  if (outcome === 'refused') throw internalError('authority record was refused by the store')
-  throw accessDenied('authority ended while the mandate was issued')
-}
-
-/** sts §5.7: guards against id collisions, not against replay. */
-export async function registerJti(x: Exchange, jti: string, ttl: number, deps: ExchangeDeps): Promise<void> {
-  let fresh: boolean
-  try {
-    const value = `${x.application.id}|${Math.floor(x.snapshot.now / 1000)}`
-    fresh = await deps.ephemera.setIfAbsent(`audit:jti:${jti}`, value, ttl * 1000)
-  } catch (error) {
-    if (error instanceof EphemeraUnavailable) throw unavailable('token registry is unavailable', error)
-    throw internalError('token cannot be registered', error)
-  }
-  if (fresh) return
-  void deps.evidence.emit({
+  deps.evidence.told(x, {
     zoneId: x.zoneId,
     requestId: x.request.requestId,
-    type: 'jti_collision',
-    decision: 'deny',
-    status: 'anomaly',
-    metadata: { jti, app_id: x.application.id, request_id: x.request.requestId },
+    type: 'step_up_consumed',
+    decision: 'consumed',
+    status: 'complete',
+    metadata: reissued
+      ? { challenge_id: approval.hold.id, reissued: true, authority_record_id: record.id }
+      : holdMetadata(approval.hold),
   })
-  throw internalError('token id collision')
-}
-
-export async function awaitEvidence(accepted: Promise<'bus' | 'journal' | 'lost'>): Promise<void> {
-  if ((await accepted) === 'lost') throw unavailable('evidence cannot be kept')
-}
-
-/** Waits for all before the first failure is reported: nothing goes on behind a refused exchange. */
-export async function settleAll(work: readonly Promise<void>[]): Promise<void> {
-  const outcomes = await Promise.allSettled(work)
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
 }
 
 async function directives(

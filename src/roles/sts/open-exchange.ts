@@ -20,14 +20,23 @@ import { internalError, invalidClient } from './refusal.ts'
 import type { ApplicationRow, ResourceRow, Snapshot, SnapshotQuery } from './store/snapshot.ts'
 import { storeFailure } from './store-failure.ts'
 
+/** Begins the one read of an exchange; `openExchange` waits for it. */
+export function beginReading(request: ExchangeRequest, deps: ExchangeDeps): Promise<State> {
+  const reading = readState(request, deps)
+  // Whoever read ahead may never ask for it.
+  reading.catch(() => undefined)
+  return reading
+}
+
 export async function openExchange(
   request: ExchangeRequest,
   deps: ExchangeDeps,
   signal?: AbortSignal,
+  begun?: Promise<State>,
 ): Promise<Exchange> {
   if (request.applicationId === '') throw invalidClient('application_id is empty')
   const notBlocked = request.gateway === null ? deps.authFailures.refuseBlocked(request.applicationId) : null
-  const reading = readState(request, deps)
+  const reading = begun ?? readState(request, deps)
   // Both are on their way; the block is judged first, and neither may end up unhandled.
   const [blocked, read] = await Promise.allSettled([notBlocked, reading])
   if (blocked.status === 'rejected') throw blocked.reason
@@ -67,7 +76,7 @@ interface HeldDefinitions {
   readonly resources: ReadonlyMap<string, Versioned<ResourceDefinition> | null>
 }
 
-interface State {
+export interface State {
   readonly zoneId: string
   readonly snapshot: Snapshot
   readonly held: HeldDefinitions

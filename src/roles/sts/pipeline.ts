@@ -15,10 +15,10 @@ import { requireResource } from './checks/require-resource.ts'
 import { validateReferences } from './checks/validate-references.ts'
 import { verifySubjectToken } from './checks/verify-subject-token.ts'
 import type { Check, ExchangeDeps } from './exchange-deps.ts'
-import { type ExchangeRequest, idTokenType } from './exchange-state.ts'
+import { type Exchange, type ExchangeRequest, idTokenType } from './exchange-state.ts'
 import { federate } from './federation/federate.ts'
 import { type IssuedMandate, issueMandate } from './issue.ts'
-import { openExchange } from './open-exchange.ts'
+import { openExchange, type State } from './open-exchange.ts'
 
 const checks: readonly Check[] = [
   requireResource, //     C   at least one resource
@@ -44,15 +44,16 @@ function isRefusal(error: unknown): error is CaracalError {
   return error instanceof CaracalError && error.status < 500
 }
 
-/** Runs one exchange. Rejects with `CaracalError`; anything else is a defect. */
+/** Runs one exchange, on what was read for it already if anything was. Rejects with `CaracalError`; anything else is a defect. */
 export function exchange(
   request: ExchangeRequest,
   deps: ExchangeDeps,
   signal?: AbortSignal,
+  begun?: Promise<State>,
 ): Promise<IssuedMandate> {
   return deps.tracer === null
-    ? runExchange(request, deps, signal)
-    : tracedExchange(deps.tracer, request, deps, signal)
+    ? runExchange(request, deps, signal, begun)
+    : tracedExchange(deps.tracer, request, deps, signal, begun)
 }
 
 async function tracedExchange(
@@ -60,6 +61,7 @@ async function tracedExchange(
   request: ExchangeRequest,
   deps: ExchangeDeps,
   signal?: AbortSignal,
+  begun?: Promise<State>,
 ): Promise<IssuedMandate> {
   const span = tracer.start('caracal.sts.exchange', {
     kind: 'internal',
@@ -72,7 +74,7 @@ async function tracedExchange(
     },
   })
   try {
-    const issued = await runExchange({ ...request, trace: span.trace }, deps, signal)
+    const issued = await runExchange({ ...request, trace: span.trace }, deps, signal, begun)
     span.end()
     return issued
   } catch (error) {
@@ -88,10 +90,21 @@ async function runExchange(
   request: ExchangeRequest,
   deps: ExchangeDeps,
   signal?: AbortSignal,
+  begun?: Promise<State>,
 ): Promise<IssuedMandate> {
-  const x = await openExchange(request, deps, signal) // A, D
-  if (request.subjectTokenType === idTokenType) return federate(x, deps) // B
-  for (const check of checks) {
+  const x = await openExchange(request, deps, signal, begun) // A, D
+  try {
+    if (request.subjectTokenType === idTokenType) return await federate(x, deps) // B
+    await pass(checks, x, deps)
+    return await issueMandate(x, deps) // M
+  } finally {
+    // Whatever became of the exchange: what was decided is told.
+    void deps.evidence.send(x)
+  }
+}
+
+async function pass(steps: readonly Check[], x: Exchange, deps: ExchangeDeps): Promise<void> {
+  for (const check of steps) {
     try {
       const pending = check(x, deps)
       if (pending !== undefined) await pending
@@ -101,5 +114,4 @@ async function runExchange(
       throw error
     }
   }
-  return issueMandate(x, deps) // M
 }

@@ -119,6 +119,13 @@ export type PolicySimulationResult =
 export interface Sts {
   /** Trades one verified gateway mandate for a resource mandate and the upstream directive. Rejects only with `StsUnreachable`. */
   exchangeForGateway(request: GatewayExchangeRequest, signal: AbortSignal): Promise<GatewayExchangeResult>
+  /**
+   * In one process: begins to read for an exchange that may follow, and answers `exchangeForGateway` of
+   * that same call. Nothing is decided or written before; one that is never asked for costs a read.
+   */
+  readAhead?(request: GatewayExchangeRequest): Sts['exchangeForGateway']
+  /** In one process: whether this STS signed the token with this SHA-256 (hex) a moment ago. */
+  signedHere?(digest: string): boolean
   /** Public signing keys of a zone (current, upcoming and within overlap); `null` for an unknown zone. Rejects when it cannot be known. */
   zoneKeys(zoneId: string): Promise<readonly JWK[] | null>
   /** Resolves when the STS answers its health check. */

@@ -1,5 +1,5 @@
 import { traceparentOf } from '../../../platform/observe/tracer.ts'
-import { type GatewayExchangeResult, StsUnreachable } from '../../sts/port.ts'
+import { type GatewayExchangeRequest, type GatewayExchangeResult, StsUnreachable } from '../../sts/port.ts'
 import { type Call, mandateOf } from '../call.ts'
 import { type Denial, denials } from '../denial.ts'
 import { beginExchange } from '../spans.ts'
@@ -39,6 +39,24 @@ function account(denial: Verdict, { breaker, counters }: Ground): void {
 
 type Answer = GatewayExchangeResult | Denial
 
+/** What the STS is asked, all of it verified by step 11. */
+export function exchangeRequest(
+  call: Call,
+  traceparent: string | string[] | undefined,
+): GatewayExchangeRequest {
+  return {
+    requestId: call.requestId,
+    zoneId: call.zoneId,
+    applicationId: call.applicationId,
+    mandate: call.bearer,
+    verifiedClaims: mandateOf(call).claims,
+    resource: call.resource,
+    method: call.request.method ?? 'GET',
+    path: call.path,
+    ...(typeof traceparent === 'string' ? { traceparent } : {}),
+  }
+}
+
 async function ask(call: Call, ground: Ground): Promise<Answer> {
   const { tracer } = ground
   if (tracer === null || call.span === null) return askSts(call, ground, call.request.headers.traceparent)
@@ -65,20 +83,8 @@ async function askSts(
   })
   if (signal.aborted) leave?.()
   try {
-    const asking = sts.exchangeForGateway(
-      {
-        requestId: call.requestId,
-        zoneId: call.zoneId,
-        applicationId: call.applicationId,
-        mandate: call.bearer,
-        verifiedClaims: mandateOf(call).claims,
-        resource: call.resource,
-        method: call.request.method ?? 'GET',
-        path: call.path,
-        ...(typeof traceparent === 'string' ? { traceparent } : {}),
-      },
-      signal,
-    )
+    const request = exchangeRequest(call, traceparent)
+    const asking = call.exchanging?.(request, signal) ?? sts.exchangeForGateway(request, signal)
     return await Promise.race([asking, ending])
   } catch (error) {
     if (call.revoked) return denials.revoked

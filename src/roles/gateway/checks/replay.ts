@@ -3,14 +3,16 @@ import { denials } from '../denial.ts'
 import { replayDetected } from '../events.ts'
 import { textClaim } from '../mandate.ts'
 import type { Check } from './check.ts'
+import { exchangeRequest } from './exchange.ts'
 
 /**
  * Step 12: one use per mandate, claimed before anything that costs (gateway §7,
  * storage-and-operations §7.4). One trip to the replay memory; a memory that
  * cannot be asked, or that is younger than the mandate, denies. A mandate replayed
- * over and over is refused here without a trip and without further evidence.
+ * over and over is refused here without a trip and without further evidence. Beside the claim of
+ * a mandate that was never seen here the exchange begins to read what it will need if the claim holds.
  */
-export const replay: Check = async (call, { ephemera, limits, settings, audit, log }) => {
+export const replay: Check = async (call, { ephemera, limits, settings, audit, log, sts }) => {
   const { claims, digest } = mandateOf(call)
   if (limits.isWornOut(digest)) return denials.replayed
   const jti = textClaim(claims, 'jti')
@@ -20,6 +22,7 @@ export const replay: Check = async (call, { ephemera, limits, settings, audit, l
   const ttlMs = Math.max(1, Math.ceil(claims.exp * 1000 - Date.now()))
   try {
     const key = `seen:jti:${jti}`
+    if (call.firstSeen) call.exchanging = sts.readAhead?.(exchangeRequest(call, undefined)) ?? null
     const outcome = await ephemera.replay.claim(key, call.requestId, ttlMs, issuedAt)
     if (outcome === 'fresh') return null
     if (outcome === 'predates_memory') return settings.JTI_FAIL_OPEN ? null : denials.predatesMemory

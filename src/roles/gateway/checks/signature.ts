@@ -27,10 +27,12 @@ async function withFetchedKey(call: Call, ground: Ground, jws: ParsedJws): Promi
   return judge(call, ground, jws, key)
 }
 
-function judge(call: Call, { verified }: Ground, jws: ParsedJws, key: KeyObject | null): Verdict {
-  if (key === null || !verifySignature(jws, key)) return denials.signature
-  call.verified = true
+function judge(call: Call, { verified, sts }: Ground, jws: ParsedJws, key: KeyObject | null): Verdict {
   const { digest, claims } = mandateOf(call)
+  if (key === null) return denials.signature
+  if (sts.signedHere?.(digest) !== true && !verifySignature(jws, key)) return denials.signature
+  call.verified = true
+  call.firstSeen = true
   verified.add(digest, claims)
   return null
 }

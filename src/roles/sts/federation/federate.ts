@@ -7,9 +7,10 @@ import { assertTtlWithinBounds, defaultTtlSeconds } from '../checks/bound-ttl.ts
 import { applicationMetadata } from '../evidence.ts'
 import type { ExchangeDeps } from '../exchange-deps.ts'
 import type { Exchange, ExchangeRequest } from '../exchange-state.ts'
-import { awaitEvidence, type IssuedMandate, insertRecord, registerJti, settleAll } from '../issue.ts'
+import type { IssuedMandate } from '../issue.ts'
 import { mandateClaims } from '../mint.ts'
 import { invalidToken, unavailable } from '../refusal.ts'
+import { writeIssue } from '../write-issue.ts'
 import { type FederatedSubject, FederationRejected, verifyIdToken } from './verify-id-token.ts'
 
 export async function federate(x: Exchange, deps: ExchangeDeps): Promise<IssuedMandate> {
@@ -24,21 +25,19 @@ export async function federate(x: Exchange, deps: ExchangeDeps): Promise<IssuedM
   const issuedAt = Math.floor(x.snapshot.now / 1000)
   const recordId = uuidv7()
   const jti = uuidv7()
-  x.evidence.push(
-    deps.evidence.emit({
-      zoneId: x.zoneId,
-      requestId: request.requestId,
-      decision: 'allow',
-      status: 'complete',
-      policies: [{ policy: 'caracal-subject-federation' }],
-      metadata: {
-        ...applicationMetadata(x.application),
-        federated_user_issuer: subject.issuer,
-        session_id: recordId,
-        subject_kind: 'user',
-      },
-    }),
-  )
+  deps.evidence.told(x, {
+    zoneId: x.zoneId,
+    requestId: request.requestId,
+    decision: 'allow',
+    status: 'complete',
+    policies: [{ policy: 'caracal-subject-federation' }],
+    metadata: {
+      ...applicationMetadata(x.application),
+      federated_user_issuer: subject.issuer,
+      session_id: recordId,
+      subject_kind: 'user',
+    },
+  })
   const record = {
     id: recordId,
     zoneId: x.zoneId,
@@ -49,11 +48,7 @@ export async function federate(x: Exchange, deps: ExchangeDeps): Promise<IssuedM
     expiresAt: (issuedAt + ttl) * 1000,
     claims: { iss: subject.issuer },
   } as const
-  await settleAll([
-    insertRecord(x, record, null, deps),
-    registerJti(x, jti, ttl, deps),
-    ...x.evidence.map(awaitEvidence),
-  ])
+  await writeIssue(x, { record, basis: null, jti, ttl }, deps)
   const signer = await deps.keys.signer(x.zoneId, x.snapshot)
   const accessToken = signer.sign(
     mandateClaims({

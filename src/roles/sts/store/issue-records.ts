@@ -50,9 +50,9 @@ export type Issued = 'inserted' | 'basis_dead' | 'refused'
 export type IssueRecord = (record: NewRecord, basis: LiveBasis | null) => Promise<Issued>
 
 /** `busy`: somebody changes the graph of the zone; the attempt inserted nothing and must be made again. */
-type Attempted = Issued | 'busy'
+export type Attempted = Issued | 'busy'
 
-interface Item {
+export interface IssueItem {
   readonly record: NewRecord
   readonly basis: LiveBasis | null
 }
@@ -60,30 +60,30 @@ interface Item {
 const maxItems = 128
 
 export function createRecordIssuer(db: Database): IssueRecord {
-  const free = createCoalescer<Item, Issued>({
+  const free = createCoalescer<IssueItem, Issued>({
     maxItems,
-    flush: (items) => oneBadItemAside(items, (some) => insertRecords({ sql: db.hotWrites }, some)),
+    flush: (items) => oneBadItemAside(items, (some) => insertRecords({ sql: db.hotWrites }, some), 'refused'),
   })
-  const guarded = createCoalescer<Item, Attempted>({
+  const guarded = createCoalescer<IssueItem, Attempted>({
     maxItems,
-    flush: (items) => oneBadItemAside(items, (some) => insertWhereFree(db, some)),
+    flush: (items) => oneBadItemAside(items, (some) => insertWhereFree(db, some), 'refused'),
   })
-  const lanes = new Map<string, { waiting: number; add: (item: Item) => Promise<Issued> }>()
+  const lanes = new Map<string, { waiting: number; add: (item: IssueItem) => Promise<Issued> }>()
 
-  async function issueGuarded(item: Item): Promise<Issued> {
+  async function issueGuarded(item: IssueItem): Promise<Issued> {
     if (lanes.has(item.record.zoneId)) return await waitInLane(item)
     const attempted = await guarded.add(item)
     return attempted === 'busy' ? await waitInLane(item) : attempted
   }
 
   /** One lane per zone, for as long as somebody waits in it. */
-  async function waitInLane(item: Item): Promise<Issued> {
+  async function waitInLane(item: IssueItem): Promise<Issued> {
     const zoneId = item.record.zoneId
     let lane = lanes.get(zoneId)
     if (lane === undefined) {
-      const batches = createCoalescer<Item, Issued>({
+      const batches = createCoalescer<IssueItem, Issued>({
         maxItems,
-        flush: (items) => oneBadItemAside(items, (some) => insertUnderLock(db, zoneId, some)),
+        flush: (items) => oneBadItemAside(items, (some) => insertUnderLock(db, zoneId, some), 'refused'),
       })
       lane = { waiting: 0, add: (one) => batches.add(one) }
       lanes.set(zoneId, lane)
@@ -100,21 +100,22 @@ export function createRecordIssuer(db: Database): IssueRecord {
   return (record, basis) => (basis === null ? free.add({ record, basis }) : issueGuarded({ record, basis }))
 }
 
-/** An integrity violation (SQLSTATE class 23) is the fault of one item: the others are tried without it. */
-async function oneBadItemAside<R extends Attempted>(
-  items: readonly Item[],
-  insert: (items: readonly Item[]) => Promise<R[]>,
-): Promise<(R | 'refused')[]> {
+/** A value the store cannot hold (SQLSTATE classes 22 and 23) is the fault of one item: the others are tried without it. */
+export async function oneBadItemAside<T, R>(
+  items: readonly T[],
+  insert: (items: readonly T[]) => Promise<R[]>,
+  refused: R,
+): Promise<R[]> {
   try {
     return await insert(items)
   } catch (error) {
-    if (items.length === 1 || sqlState(error)?.startsWith('23') !== true) throw error
-    const outcomes: (R | 'refused')[] = []
+    if (items.length === 1 || !/^2[23]/.test(sqlState(error) ?? '')) throw error
+    const outcomes: R[] = []
     for (const item of items) {
       outcomes.push(
         await insert([item]).then(
           ([only]) => only as R,
-          () => 'refused' as const,
+          () => refused,
         ),
       )
     }
@@ -123,7 +124,7 @@ async function oneBadItemAside<R extends Attempted>(
 }
 
 /** The items of zones whose graph is being changed are answered `busy`. */
-async function insertWhereFree(db: Database, items: readonly Item[]): Promise<Attempted[]> {
+async function insertWhereFree(db: Database, items: readonly IssueItem[]): Promise<Attempted[]> {
   return outcomes(items, await insertStatement(db.hotWrites, items))
 }
 
@@ -131,7 +132,7 @@ async function insertWhereFree(db: Database, items: readonly Item[]): Promise<At
  * Waits for the lock of the zone. The statements are sent in this order and in one go; the driver would
  * otherwise send each when somebody first waits for it, which is not the order they stand in.
  */
-async function insertUnderLock(db: Database, zoneId: string, items: readonly Item[]): Promise<Issued[]> {
+async function insertUnderLock(db: Database, zoneId: string, items: readonly IssueItem[]): Promise<Issued[]> {
   const connection = await db.sql.reserve()
   try {
     const insert = insertStatement(connection, items)
@@ -156,7 +157,10 @@ function lockStatement(sql: Queryable['sql'], zoneId: string) {
 }
 
 /** Inserts what rests on nothing dead; the caller holds the locks. */
-export async function insertRecords(db: Pick<Queryable, 'sql'>, items: readonly Item[]): Promise<Issued[]> {
+export async function insertRecords(
+  db: Pick<Queryable, 'sql'>,
+  items: readonly IssueItem[],
+): Promise<Issued[]> {
   return settled(outcomes(items, await insertStatement(db.sql, items)))
 }
 
@@ -166,28 +170,31 @@ interface Judged {
 }
 
 /** The rules stand in the function of the migration, next to the tables they read. */
-function insertStatement(sql: Queryable['sql'], items: readonly Item[]) {
-  const rows = JSON.stringify(
-    items.map(({ record, basis }, n) => ({
-      n,
-      id: record.id,
-      zone: record.zoneId,
-      type: record.sessionType,
-      subject: record.subjectId,
-      parent: record.parentId,
-      since: record.authenticatedAt / 1000,
-      until: record.expiresAt / 1000,
-      claims: record.claims,
-      guarded: basis !== null,
-      records: basis?.records ?? [],
-      edges: basis?.edges ?? [],
-      sessions: basis?.sessions ?? [],
-    })),
-  )
+function insertStatement(sql: Queryable['sql'], items: readonly IssueItem[]) {
+  const rows = JSON.stringify(items.map(issueRow))
   return sql<Judged[]>`select n, outcome from sts_issue_records(${rows}::text::json)`
 }
 
-function outcomes(items: readonly Item[], judged: readonly Judged[]): Attempted[] {
+/** One item of the functions' `items`. */
+export function issueRow({ record, basis }: IssueItem, n: number) {
+  return {
+    n,
+    id: record.id,
+    zone: record.zoneId,
+    type: record.sessionType,
+    subject: record.subjectId,
+    parent: record.parentId,
+    since: record.authenticatedAt / 1000,
+    until: record.expiresAt / 1000,
+    claims: record.claims,
+    guarded: basis !== null,
+    records: basis?.records ?? [],
+    edges: basis?.edges ?? [],
+    sessions: basis?.sessions ?? [],
+  }
+}
+
+function outcomes(items: readonly IssueItem[], judged: readonly Judged[]): Attempted[] {
   const byItem = new Map(judged.map(({ n, outcome }) => [n, outcome]))
   return items.map((_, n) => byItem.get(n) ?? 'refused')
 }

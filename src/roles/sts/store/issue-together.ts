@@ -1,0 +1,56 @@
+/**
+ * The write of an exchange in one round trip, where store, bus and ephemera are one Postgres: the
+ * authority record, the id of its mandate and the evidence of the decision commit together, for all
+ * exchanges of one turn at once (SQL function `sts_issue`). It never waits for a lock: an exchange of
+ * a zone whose graph is being changed is answered `busy` and must be written the long way.
+ */
+
+import { createCoalescer } from '../../../platform/bus/coalesce.ts'
+import type { OutgoingEntry, StoreBus } from '../../../platform/bus/port.ts'
+import type { Database } from '../../../platform/db/port.ts'
+import { type Attempted, type IssueItem, issueRow, oneBadItemAside } from './issue-records.ts'
+
+export interface TogetherItem extends IssueItem {
+  /** Registered for `ttlMs` with `holder` as its value. */
+  readonly jti: { readonly key: string; readonly holder: string; readonly ttlMs: number }
+  readonly evidence: readonly OutgoingEntry[]
+}
+
+export interface Together {
+  readonly outcome: Attempted
+  /** False when the id was taken already. */
+  readonly fresh: boolean
+}
+
+/** Rejects with the driver's error; then nothing of the item was written. */
+export type IssueTogether = (item: TogetherItem) => Promise<Together>
+
+const maxItems = 128
+
+const refused: Together = { outcome: 'refused', fresh: false }
+
+export function createTogetherIssuer(db: Pick<Database, 'hotWrites'>, bus: StoreBus): IssueTogether {
+  const write = async (items: readonly TogetherItem[]): Promise<Together[]> => {
+    const entries = items.flatMap((item, n) =>
+      item.evidence.map((entry) => [n, entry.stream, entry.fields] as const),
+    )
+    const streams = [...new Set(entries.map(([, stream]) => stream))]
+    const notified = bus.announce(streams)
+    const written = await db.hotWrites<(Together & { readonly n: number })[]>`
+      select n, outcome, fresh from sts_issue(
+        ${JSON.stringify(items.map(issueRow))}::text::json,
+        ${items.map((item) => item.jti.key)}::text[],
+        ${items.map((item) => item.jti.holder)}::text[],
+        ${items.map((item) => Math.max(1, Math.ceil(item.jti.ttlMs)))}::float8[],
+        ${JSON.stringify(entries)}::text::jsonb,
+        ${notified as string[]}::text[])`
+    bus.committed(streams)
+    const byItem = new Map(written.map((row) => [row.n, row]))
+    return items.map((_, n) => byItem.get(n) ?? refused)
+  }
+  const batches = createCoalescer<TogetherItem, Together>({
+    maxItems,
+    flush: (items) => oneBadItemAside(items, write, refused),
+  })
+  return (item) => batches.add(item)
+}
