@@ -84,6 +84,8 @@ export interface WorkGroup {
   }): Promise<ClaimedEntry[]>
   ack(ids: readonly string[]): Promise<void>
   stats(): Promise<GroupStats>
+  /** Forgets the group and what was pending in it; one that is not there is fine. A reader of it finds `GroupLost`. */
+  destroy(): Promise<void>
 }
 
 /** A running broadcast reader. Disposing it ends the read and releases its connection. */
@@ -125,6 +127,8 @@ export interface Bus extends AsyncDisposable {
   /** Broadcast: every process that tails sees every entry. */
   tail(options: TailOptions): Promise<Tail>
   group(stream: string, group: string): WorkGroup
+  /** Names of the groups of a stream. */
+  groups(stream: string): Promise<string[]>
   length(stream: string): Promise<number>
   /** Entries from `start` (inclusive; `(id` exclusive; `-` first) in order. */
   range(stream: string, start: string, count: number): Promise<StreamEntry[]>

@@ -264,6 +264,15 @@ export function openGroup(
         }
       }),
 
+    destroy: () =>
+      guarded(async () => {
+        await sql`
+          with cursor as (
+            delete from bus_cursor where stream = ${stream} and grp = ${group}
+          )
+          delete from bus_delivery where stream = ${stream} and grp = ${group}`
+      }),
+
     close() {
       unwatch?.()
       unwatch = null

@@ -17,7 +17,7 @@ import { asBusError } from './postgres-outage.ts'
 import { createPublisher } from './postgres-publish.ts'
 import { adoptRestoredEvents } from './postgres-restore.ts'
 import { openTail } from './postgres-tail.ts'
-import { trimBelow, trimToLength } from './postgres-trim.ts'
+import { trimBelow, trimMark, trimToLength } from './postgres-trim.ts'
 import { createWake } from './postgres-wake.ts'
 
 export interface PostgresBusOptions {
@@ -119,6 +119,13 @@ export function createPostgresBus({ db, log, pollMs = 1000 }: PostgresBusOptions
         },
       }
     },
+
+    groups: (stream) =>
+      guarded(async () => {
+        const rows = await sql<{ grp: string }[]>`
+          select grp from bus_cursor where stream = ${stream} and grp <> ${trimMark} order by grp`
+        return rows.map(({ grp }) => grp)
+      }),
 
     length: (stream) =>
       guarded(async () => {

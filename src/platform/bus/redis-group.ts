@@ -15,6 +15,8 @@ export interface GroupContext {
 }
 
 const lagPage = 10_000
+/** What Redis says of a stream that is not there, in XINFO and in XGROUP. */
+export const noSuchKey = /no such key|requires the key to exist/i
 
 export function openRedisGroup(context: GroupContext, stream: string, group: string): RedisGroup {
   const { commands, guarded } = context
@@ -42,7 +44,7 @@ export function openRedisGroup(context: GroupContext, stream: string, group: str
     try {
       return await work()
     } catch (error) {
-      if (error instanceof ErrorReply && /no such key/i.test(error.message)) {
+      if (error instanceof ErrorReply && noSuchKey.test(error.message)) {
         throw new GroupLost(`stream ${stream} is gone`, { cause: error })
       }
       throw error
@@ -168,6 +170,15 @@ export function openRedisGroup(context: GroupContext, stream: string, group: str
           }
         }),
       ),
+
+    destroy: () =>
+      guarded(async () => {
+        try {
+          await commands.run((client) => client.xGroupDestroy(stream, group))
+        } catch (error) {
+          if (!(error instanceof ErrorReply && noSuchKey.test(error.message))) throw error
+        }
+      }),
 
     async close() {
       for (const reader of all) await reader[Symbol.asyncDispose]()

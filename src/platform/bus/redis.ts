@@ -7,7 +7,7 @@ import type { Logger } from 'pino'
 import { ErrorReply } from 'redis'
 import { type Bus, BusUnavailable, GroupLost, type OutgoingEntry, type Published } from './port.ts'
 import { asRedisError, openRedis, RedisAway, type RedisSettings, RedisTimeout } from './redis-connection.ts'
-import { openRedisGroup, type RedisGroup } from './redis-group.ts'
+import { noSuchKey, openRedisGroup, type RedisGroup } from './redis-group.ts'
 import { openRedisTail } from './redis-tail.ts'
 
 export interface RedisBusOptions {
@@ -111,6 +111,17 @@ export function createRedisBus({ url, log, settings }: RedisBusOptions): RedisBu
       groups.add(group)
       return group
     },
+
+    groups: (stream) =>
+      guarded(async () => {
+        try {
+          const groups = await commands.run((client) => client.xInfoGroups(stream))
+          return groups.map(({ name }) => name).sort()
+        } catch (error) {
+          if (error instanceof ErrorReply && noSuchKey.test(error.message)) return []
+          throw error
+        }
+      }),
 
     length: (stream) => guarded(() => commands.run((client) => client.xLen(stream))),
 

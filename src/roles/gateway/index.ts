@@ -20,7 +20,9 @@ import { createPools } from './proxy/pools.ts'
 import { createAddressGuard, type Resolve } from './proxy/resolve.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { createRevocationConsumer } from './revocations/consumer.ts'
+import { revocationGroup } from './revocations/entries.ts'
 import { followInvalidations } from './revocations/follow.ts'
+import { groupJanitor } from './revocations/group-janitor.ts'
 import { createRevocationSet, type Revocations } from './revocations/set.ts'
 import { createSharedStoreWriter } from './revocations/shared-store.ts'
 import { createSnapshot } from './revocations/snapshot.ts'
@@ -59,6 +61,8 @@ export interface Gateway extends Role {
 export function createGateway(deps: GatewayDeps): Gateway {
   const { settings, db, bus, ephemera, keys, log, sts, audit, metrics } = deps
   const clock = deps.clock ?? (() => performance.now())
+  const host = deps.host ?? hostname()
+  const worker = deps.worker ?? 1
   const counters = createCounters()
   const revocations = createRevocationSet()
   const snapshot = createSnapshot({ db, set: revocations, counters, now: clock })
@@ -85,11 +89,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
     counters,
     set: revocations,
     snapshot,
-    host: deps.host ?? hostname(),
-    worker: deps.worker ?? 1,
+    host,
+    worker,
   })
   const sharedStore = settings.REVOCATION_STORE_WRITER
-    ? createSharedStoreWriter({ bus, ephemera, key: keys.streams, log, host: deps.host ?? hostname() })
+    ? createSharedStoreWriter({ bus, ephemera, key: keys.streams, log, host })
     : null
   registerMetrics(metrics, { counters, revocations, snapshot, circuitOpen: () => breaker.open, consumer, db })
   const ground: Ground = {
@@ -143,7 +147,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
       keepAliveTimeoutMs: settings.IDLE_TIMEOUT,
       maxConnections: settings.GATEWAY_MAX_CONNECTIONS,
     },
-    jobs: createJobs({ snapshot, revocations, audit, pools }),
+    jobs: [
+      ...createJobs({ snapshot, revocations, audit, pools }),
+      groupJanitor({ bus, ephemera, log, group: revocationGroup(host, worker) }),
+    ],
     revocations,
     async prepare(signal) {
       await ephemera.replay.establish(signal)

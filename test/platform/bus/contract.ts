@@ -73,6 +73,27 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       expect(await bus.length(s)).toBe(2)
     })
 
+    test('groups are listed and forgotten, with what was pending in them', async () => {
+      const s = stream()
+      expect(await bus.groups(s)).toEqual([])
+      await bus.group(s, 'gone').destroy()
+      const one = bus.group(s, 'one')
+      await one.ensure('start')
+      await other.group(s, 'two').ensure('start')
+      await publish(bus, s, count(3))
+      await bus.trim(s, { maxLength: 2 })
+      expect(await other.groups(s)).toEqual(['one', 'two'])
+      const read = { consumer: 'c', count: 10, blockMs: 2000, signal: forever }
+      expect(numbers(await one.read(read))).toEqual([1, 2])
+      await other.group(s, 'one').destroy()
+      await other.group(s, 'one').destroy()
+      expect(await bus.groups(s)).toEqual(['two'])
+      await expect(one.stats()).rejects.toThrow(GroupLost)
+      await one.ensure('start')
+      expect(await one.stats()).toMatchObject({ pending: 0 })
+      expect(numbers(await one.read(read))).toEqual([1, 2])
+    })
+
     test('ids rise, and a range starts inclusively or behind its start', async () => {
       const s = stream()
       const ids = await publish(bus, s, count(5))

@@ -252,14 +252,14 @@ describe('stores', () => {
     })
     const { Agent, request } = await import('node:http')
     const agent = new Agent({ keepAlive: true, maxSockets: 20 })
-    const one = (): Promise<number> =>
+    const one = (bearer = mandate): Promise<number> =>
       new Promise((resolve, reject) => {
         request(
           {
             agent,
             port: stage.port,
             path: '/x',
-            headers: { authorization: `Bearer ${mandate}`, 'x-caracal-resource': 'resource://demo' },
+            headers: { authorization: `Bearer ${bearer}`, 'x-caracal-resource': 'resource://demo' },
           },
           (response) => {
             response.resume()
@@ -270,14 +270,23 @@ describe('stores', () => {
           .end()
       })
     const statuses = new Set<number>()
+    // Another application works meanwhile: each of its calls queues behind a round of the flood at most.
+    const others: number[] = []
     for (let round = 0; round < 100; round += 1) {
-      for (const status of await Promise.all(Array.from({ length: 100 }, one))) statuses.add(status)
+      const began = performance.now()
+      const other = one(stage.sts.mint({ client_id: 'app-2', sub: 'app-2' })).then((status) => {
+        if (status === 200) others.push(performance.now() - began)
+      })
+      for (const status of await Promise.all(Array.from({ length: 100 }, () => one()))) statuses.add(status)
+      await other
     }
     agent.destroy()
     expect([...statuses]).toEqual([401])
-    expect(stage.sts.exchanges).toHaveLength(1)
-    expect(upstream.seen).toHaveLength(1)
-    expect(claims.length).toBeLessThan(200)
+    expect(others).toHaveLength(100)
+    expect(Math.max(...others)).toBeLessThan(1000)
+    expect(stage.sts.exchanges).toHaveLength(101)
+    expect(upstream.seen).toHaveLength(101)
+    expect(claims.length - others.length).toBeLessThan(200)
     expect(await stage.metric('caracal_gateway_denials_jti_replay_total')).toBe(10_000)
   }, 60_000)
 })

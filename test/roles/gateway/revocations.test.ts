@@ -11,7 +11,12 @@ import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
 import { createCounters } from '../../../src/roles/gateway/counters.ts'
 import { createRevocationConsumer } from '../../../src/roles/gateway/revocations/consumer.ts'
-import { anchorsOfEntry, propagationSeconds } from '../../../src/roles/gateway/revocations/entries.ts'
+import {
+  anchorsOfEntry,
+  propagationSeconds,
+  revocationGroup,
+} from '../../../src/roles/gateway/revocations/entries.ts'
+import { groupJanitor } from '../../../src/roles/gateway/revocations/group-janitor.ts'
 import { type Anchors, createRevocationSet } from '../../../src/roles/gateway/revocations/set.ts'
 import { createSnapshot } from '../../../src/roles/gateway/revocations/snapshot.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
@@ -251,6 +256,43 @@ describe('over the store', () => {
     expect(JSON.parse(letter?.fields.values ?? '')).toMatchObject({ zone_id: 'z', reason: 'no anchor' })
     await eventually(async () => (await bus.group(stream, 'gateway-revocation:h7').stats()).pending === 0)
     expect(reader.stats().deadLettered).toBe(1)
+  })
+
+  it('groups of hosts that are gone for a day are forgotten, and none that is alive', async () => {
+    let now = Date.now()
+    const janitor = (host: string) =>
+      groupJanitor({ bus, ephemera, log, group: revocationGroup(host, 1), now: () => now })
+    const signal = new AbortController().signal
+    const names = () => bus.groups(stream)
+    const gone = revocationGroup('gone', 1)
+    const alive = revocationGroup('alive', 2)
+    for (const group of [gone, alive, 'sts-revocation']) await bus.group(stream, group).ensure('end')
+    await publish({ zone_id: 'z', agent_session_id: 's-9', reason: 'x' })
+    await groupJanitor({ bus, ephemera, log, group: alive, now: () => now }).run({ signal })
+    await janitor('me').run({ signal })
+    now += 23 * 3_600_000
+    await janitor('me').run({ signal })
+    expect(await names()).toEqual(expect.arrayContaining([gone, alive]))
+    now += 3_600_000
+    await janitor('me').run({ signal })
+    expect(await names()).not.toContain(gone)
+    expect(await names()).toEqual(expect.arrayContaining([alive, 'sts-revocation']))
+  })
+
+  it('a host that comes back in time keeps its group', async () => {
+    let now = Date.now()
+    const signal = new AbortController().signal
+    const back = groupJanitor({ bus, ephemera, log, group: revocationGroup('back', 1) })
+    const other = groupJanitor({ bus, ephemera, log, group: revocationGroup('me', 1), now: () => now })
+    await bus.group(stream, revocationGroup('back', 1)).ensure('end')
+    await other.run({ signal })
+    now += 23 * 3_600_000
+    await back.run({ signal })
+    await other.run({ signal })
+    now += 23 * 3_600_000
+    await ephemera.delete('gateway-group-alive:gateway-revocation:back')
+    await other.run({ signal })
+    expect(await bus.groups(stream)).toContain(revocationGroup('back', 1))
   })
 
   it('survives the loss of its group', async () => {

@@ -8,7 +8,7 @@ import type { Ephemera } from '../../../platform/ephemera/port.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import type { Platform } from '../../../platform/platform.ts'
 import type { Counters } from '../counters.ts'
-import { anchorsOfEntry, propagationSeconds, revocationStream } from './entries.ts'
+import { anchorsOfEntry, propagationSeconds, revocationGroup, revocationStream } from './entries.ts'
 import type { RevocationSet } from './set.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -39,7 +39,7 @@ export function createRevocationConsumer(deps: RevocationConsumerDeps): Consumer
     key: deps.key,
     log: deps.log,
     stream: revocationStream,
-    group: `gateway-revocation:${deps.host}${deps.worker > 1 ? `:${deps.worker}` : ''}`,
+    group: revocationGroup(deps.host, deps.worker),
     consumer: `gateway-${deps.host}-${process.pid}`,
     from: 'end',
     batchSize,

@@ -3,6 +3,13 @@ import type { Fields } from '../../../platform/bus/port.ts'
 import type { Anchors } from './set.ts'
 
 export const revocationStream = 'caracal.sessions.revoke'
+/** Every gateway process needs every message, so each has a group of its own. */
+export const groupPrefix = 'gateway-revocation:'
+
+/** `worker` is 1-based; workers after the first have groups of their own. */
+export const revocationGroup = (host: string, worker: number): string =>
+  `${groupPrefix}${host}${worker > 1 ? `:${worker}` : ''}`
+
 export const lifecycleStream = 'caracal.agents.lifecycle'
 export const delegationStream = 'caracal.delegations.invalidate'
 export const keysStream = 'caracal.keys.invalidate'
