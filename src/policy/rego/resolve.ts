@@ -6,6 +6,7 @@
  */
 import { type Position, RegoSyntaxError } from './failure.ts'
 import type { Body, Rule, Statement, Term } from './syntax.ts'
+import { visitDirect } from './walk.ts'
 
 /** A local variable. Variables of one rule have distinct slots. */
 export interface Variable {
@@ -223,29 +224,4 @@ function declaredNames(statement: Statement): readonly (readonly [string, Positi
     pattern(statement.value)
   }
   return names
-}
-
-/** Visits a term and its parts, but not what is inside a comprehension. */
-export function visitDirect(term: Term, visit: (term: Term) => void): void {
-  visit(term)
-  switch (term.kind) {
-    case 'reference':
-      visitDirect(term.head, visit)
-      for (const part of term.path) visitDirect(part, visit)
-      break
-    case 'array':
-    case 'set':
-      for (const item of term.items) visitDirect(item, visit)
-      break
-    case 'object':
-      for (const [key, value] of term.entries) {
-        visitDirect(key, visit)
-        visitDirect(value, visit)
-      }
-      break
-    case 'call':
-      for (const operand of term.operands) visitDirect(operand, visit)
-      break
-    default:
-  }
 }

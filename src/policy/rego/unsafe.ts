@@ -1,8 +1,8 @@
 /** Says which variable keeps a statement from being evaluated, and where it stands. */
 import { type Position, RegoSyntaxError } from './failure.ts'
-import { type Resolution, unboundVariable, type Variable, visitDirect } from './resolve.ts'
+import { type Resolution, unboundVariable, type Variable } from './resolve.ts'
 import type { Term } from './syntax.ts'
-import { visitTerm } from './walk.ts'
+import { visitDirect, visitTerm } from './walk.ts'
 
 type Bound = ReadonlySet<Variable>
 

@@ -46,29 +46,35 @@ function visitStatement(statement: Statement, visit: Visit): void {
 }
 
 export function visitTerm(term: Term, visit: Visit): void {
+  visitDirect(term, (inner) => {
+    visit(inner)
+    if (inner.kind !== 'comprehension') return
+    if (inner.key !== null) visitTerm(inner.key, visit)
+    visitTerm(inner.value, visit)
+    visitBody(inner.body, visit)
+  })
+}
+
+/** Visits a term and its parts, but not what is inside a comprehension. */
+export function visitDirect(term: Term, visit: Visit): void {
   visit(term)
   switch (term.kind) {
     case 'reference':
-      visitTerm(term.head, visit)
-      for (const part of term.path) visitTerm(part, visit)
+      visitDirect(term.head, visit)
+      for (const part of term.path) visitDirect(part, visit)
       break
     case 'array':
     case 'set':
-      for (const item of term.items) visitTerm(item, visit)
+      for (const item of term.items) visitDirect(item, visit)
       break
     case 'object':
       for (const [key, value] of term.entries) {
-        visitTerm(key, visit)
-        visitTerm(value, visit)
+        visitDirect(key, visit)
+        visitDirect(value, visit)
       }
       break
     case 'call':
-      for (const operand of term.operands) visitTerm(operand, visit)
-      break
-    case 'comprehension':
-      if (term.key !== null) visitTerm(term.key, visit)
-      visitTerm(term.value, visit)
-      visitBody(term.body, visit)
+      for (const operand of term.operands) visitDirect(operand, visit)
       break
     default:
   }

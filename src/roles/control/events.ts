@@ -8,23 +8,6 @@ import type { HmacKey } from '../../platform/keys.ts'
 import type { OutboxEvent } from '../../platform/outbox/port.ts'
 import { auditOutboxEvent } from '../audit/index.ts'
 
-/** Standing groups made at start, so that nothing published before a consumer's first start is lost to it (audit-and-events §9.1). */
-export const standingGroups: readonly {
-  readonly stream: string
-  readonly group: string
-  readonly from: 'start' | 'end'
-}[] = [
-  { stream: 'caracal.audit.events', group: 'audit-ingestor', from: 'start' },
-  { stream: 'caracal.audit.events', group: 'siem-export', from: 'end' },
-  { stream: 'caracal.audit.events.dlq', group: 'audit-dlq-observer', from: 'end' },
-  { stream: 'caracal.sessions.revoke', group: 'sts-revocation', from: 'end' },
-  { stream: 'caracal.policy.invalidate', group: 'opa-engine', from: 'end' },
-  { stream: 'caracal.delegations.invalidate', group: 'delegations-observer', from: 'end' },
-  { stream: 'caracal.agents.lifecycle', group: 'coordinator-relay', from: 'end' },
-  { stream: 'caracal.invocations.lifecycle', group: 'invocations-observer', from: 'end' },
-  { stream: 'caracal.keys.invalidate', group: 'sts-keys', from: 'end' },
-]
-
 /** The zone decides by another policy set version from now on; without a version it denies everything. */
 export function policyInvalidated(
   zoneId: string,

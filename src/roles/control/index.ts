@@ -1,6 +1,7 @@
 /** The control role: the management API `/v1`, its documents, Control invoke and its background work. */
 
 import { createAdminAudit } from '../../platform/admin-audit/gate.ts'
+import { provisionStandingGroups } from '../../platform/bus/standing-groups.ts'
 import { createEgressGuard, type EgressGuard } from '../../platform/egress/guarded-fetch.ts'
 import { controlErrors, controlInvokeErrors } from '../../platform/http/error-style.ts'
 import { fixedWindow } from '../../platform/http/rate-limit.ts'
@@ -11,7 +12,6 @@ import { createAuditReceipts } from '../audit/index.ts'
 import type { Sts } from '../sts/port.ts'
 import type { Control, ControlPlatform, CoordinatorDoor } from './control.ts'
 import { createCredentials } from './credentials.ts'
-import { standingGroups } from './events.ts'
 import { mountRoutes } from './http.ts'
 import { INVOKE_PATH, mountInvoke } from './invoke/invoke.ts'
 import { controlJobs } from './jobs.ts'
@@ -128,9 +128,7 @@ export function createControl(deps: ControlDeps): ControlRole {
       principals = await credentials.follow()
       await seedAdminTokens(control)
       await seedIam(control)
-      for (const { stream, group, from } of standingGroups) {
-        await control.bus.group(stream, group).ensure(from)
-      }
+      await provisionStandingGroups(control.bus)
     },
     drain: roleApp.drain,
     async [Symbol.asyncDispose]() {

@@ -1,4 +1,5 @@
 /** Which settings a provider kind has, and what each may hold (gateway §22.2). */
+import { tokenRequestParameters } from '../../platform/oauth/token-parameters.ts'
 
 export const providerKinds = [
   'none',
@@ -153,20 +154,7 @@ const authorizationParams = parameters(
     'state',
   ]),
 )
-const tokenParams = parameters(
-  new Set([
-    'client_assertion',
-    'client_assertion_type',
-    'client_id',
-    'client_secret',
-    'code',
-    'code_verifier',
-    'grant_type',
-    'redirect_uri',
-    'refresh_token',
-    'scope',
-  ]),
-)
+const tokenParams = parameters(tokenRequestParameters)
 
 const oneOf =
   (...values: readonly string[]): FieldCheck =>

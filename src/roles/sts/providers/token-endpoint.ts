@@ -5,6 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { EgressError, type EgressGuard } from '../../../platform/egress/guarded-fetch.ts'
+import { tokenRequestParameters } from '../../../platform/oauth/token-parameters.ts'
 import type { ProviderDefinition } from '../definitions.ts'
 import type { SecretDocument } from '../directive.ts'
 import { clientAuthentication } from './client-authentication.ts'
@@ -37,19 +38,6 @@ export async function requestToken(
     }
   }
 }
-
-const reservedParams = new Set([
-  'client_assertion',
-  'client_assertion_type',
-  'client_id',
-  'client_secret',
-  'code',
-  'code_verifier',
-  'grant_type',
-  'redirect_uri',
-  'refresh_token',
-  'scope',
-])
 
 async function requestOnce(
   egress: EgressGuard,
@@ -120,7 +108,7 @@ function extraParams(provider: ProviderDefinition): Record<string, string> {
   if (params === undefined || params === null) return {}
   if (typeof params !== 'object' || Array.isArray(params)) throw misconfigured('token_params is not a map')
   const entries = Object.entries(params as Record<string, unknown>)
-  if (entries.some(([name, value]) => reservedParams.has(name) || typeof value !== 'string')) {
+  if (entries.some(([name, value]) => tokenRequestParameters.has(name) || typeof value !== 'string')) {
     throw misconfigured('token_params names a reserved parameter')
   }
   return Object.fromEntries(entries) as Record<string, string>
