@@ -38,7 +38,8 @@ if (topology !== 'all' && topology !== 'split') throw new Error('--topology is a
 
 /** From the end of a fault until everything is ready and a governed call goes through. */
 const recoveryLimitMs = 5000
-const drainLimitMs = 20_000
+/** Longer than a killed process keeps its rows and entries: `OUTBOX_LOCK_SEC` and the reclaim of streams. */
+const drainLimitMs = 90_000
 
 const chance = seeded(Number(values.seed))
 console.log(`topology ${topology}, seed ${values.seed}, ${minutes} minutes`)

@@ -6,6 +6,8 @@
 import postgres from 'postgres'
 import { arrayTypeOf, arrayTypes } from './array-types.ts'
 import { createLeasePool } from './lease.ts'
+import { createLines } from './lines.ts'
+import { createOutage } from './outage.ts'
 import { createPool, type Pool } from './pool.ts'
 
 /** A URL, or the parameters of a server; a `host` that begins with `/` is the directory of its socket. */
@@ -87,14 +89,19 @@ export function connect(target: ConnectionTarget, session: SessionParameters, po
   }
   if (session.role) connection.role = session.role
   if (session.plans === 'generic') connection.plan_cache_mode = 'force_generic_plan'
+  const outage = createOutage()
+  const listening = createOutage()
   const common = {
     connect_timeout: Math.max(1, Math.ceil(pool.connectTimeoutMs / 1000)),
     max_pipeline: 100,
     keep_alive: 60,
     prepare: true,
     fetch_types: false,
-    // After a drop the next statement tries again soon: at most half a second, jittered.
-    backoff: (retries: number) => Math.min(0.02 * 2 ** retries, 0.5) * (0.5 + Math.random() / 2),
+    // The driver itself only reconnects to listen; it does not see a refused log-in as a failure.
+    backoff: () => {
+      listening.lost()
+      return listening.waitMs() / 1000
+    },
     connection,
     types: { ...types, ...arrayTypes },
     onnotice: (notice: postgres.Notice) => pool.onNotice?.(notice.message ?? 'notice'),
@@ -123,23 +130,27 @@ export function connect(target: ConnectionTarget, session: SessionParameters, po
       // The driver must not close by itself what may be in a transaction or hold a lock.
       open: (onclose) => open({ max: 1, idle_timeout: 0, max_lifetime: null, onclose }),
     })
-  const hotLine = () =>
-    open({
-      max: 1,
-      idle_timeout: 0,
-      connection: { ...connection, ...byKey } as postgres.Options<
-        Record<string, postgres.PostgresType>
-      >['connection'],
-    } as postgres.Options<Record<string, postgres.PostgresType>>)
+  const lines = (count: number, idleTimeoutMs: number, own: Record<string, string> = {}) =>
+    createLines({
+      count,
+      idleTimeoutMs,
+      connectTimeoutMs: pool.connectTimeoutMs,
+      outage,
+      open: (hooks) =>
+        open({
+          max: 1,
+          idle_timeout: 0,
+          max_lifetime: null,
+          ...hooks,
+          connection: { ...connection, ...own },
+        }),
+    })
   // Half of the connections are for statements, which share them; half are for transactions.
   const held = Math.max(1, Math.floor(pool.max / 2))
   return createPool({
-    hot: hotLine(),
-    hotWrites: hotLine(),
-    statements: open({
-      max: Math.max(1, pool.max - held - 2),
-      idle_timeout: Math.ceil(pool.idleTimeoutMs / 1000),
-    }),
+    hot: lines(1, 0, byKey),
+    hotWrites: lines(1, 0, byKey),
+    statements: lines(Math.max(1, pool.max - held - 2), pool.idleTimeoutMs),
     leases: leasePool(held, pool.idleTimeoutMs),
     sessions: leasePool(Number.POSITIVE_INFINITY, 0),
   })

@@ -8,6 +8,8 @@ export interface Statement extends Promise<unknown> {
   resolve: (value: unknown) => void
   reject: (reason: unknown) => void
   readonly state: unknown
+  /** What `cancel` calls: it knows the queue of one client. */
+  canceller: unknown
   /** Takes a statement that was not sent yet out of its queue. */
   cancel(): void
 }
