@@ -94,6 +94,31 @@ it('is served byte for byte as it was signed, and holds offline', async () => {
   ).toBe(401)
 })
 
+it('still holds offline after the zone got a new key, which is told in its ledger', async () => {
+  const old = await stage.send('GET', `/v1/zones/${zone}/audit/${id}/receipt`)
+  const made = await stage.send('POST', `/v1/zones/${zone}/audit/keys`)
+  expect([made.status, made.body.kty, made.body.d]).toEqual([201, 'EC', undefined])
+  const keys = await stage.send('GET', `/v1/zones/${zone}/audit/keys`)
+  expect(keys.body.keys.map(({ kid }: { kid: string }) => kid)[0]).toBe(made.body.kid)
+  expect(keys.body.keys).toHaveLength(2)
+  await writeFile(join(directory, 'old.json'), old.text)
+  await writeFile(join(directory, 'both.json'), keys.text)
+  expect(await caracal('verify-receipt', 'old.json', '--keys', 'both.json')).toMatchObject({ code: 0 })
+  const events = await eventually(async () => {
+    const told = await stage.database.admin<{ payload_json: { data?: string } }[]>`
+      select payload_json from caracal_outbox where topic = 'caracal.audit.events'`
+    const ours = told.filter(({ payload_json }) => payload_json.data?.includes('audit_key_rotated'))
+    return ours.length > 0 ? ours : null
+  })
+  expect(JSON.parse(events[0]?.payload_json.data ?? '')).toMatchObject({
+    zone_id: zone,
+    event_type: 'audit_key_rotated',
+    metadata_json: { kid: made.body.kid, previous_kid: keys.body.keys[1].kid },
+  })
+  const refused = await stage.send('POST', `/v1/zones/${zone}/audit/keys`, undefined, { token: null })
+  expect(refused.status).toBe(401)
+})
+
 it('caracal audit verify: exit 0 when every chain holds, 1 with zone and sequence when one does not', async () => {
   const clean = await caracal('verify', '--json')
   expect(JSON.parse(clean.text)).toMatchObject({ ok: true, findings: [] })

@@ -191,4 +191,27 @@ describe('a receipt', () => {
       { kind: 'truncated', chainSeq: 3 },
     ])
   })
+
+  it('holds after the key was rotated, and new ones are signed by the new key', async () => {
+    await store.admin`insert into zones (id, name, slug) values ('zone-k', 'k', 'k')`
+    const [before = ''] = await fill('zone-k', 3)
+    const old = await receiptOf('zone-k', before)
+    const [first] = await receipts.keySet('zone-k')
+    const { key: made, previousKid } = await store.db.transaction((tx) => receipts.rotateKey(tx, 'zone-k'))
+    expect(previousKid).toBe(first?.kid)
+    const keys = await receipts.keySet('zone-k')
+    expect(keys.map(({ kid }) => kid)).toEqual([made.kid, first?.kid])
+    // Another process, without anything cached.
+    const other = createAuditReceipts({ db: store.db, cipher, key, log })
+    expect(verifyReceipt(old, keys)).toMatchObject({ ok: true, kid: first?.kid })
+    expect(verifyReceipt((await other.receipt('zone-k', before)) ?? '', keys)).toMatchObject({ ok: true })
+    const [after = ''] = await fill('zone-k', 2)
+    for (const id of [after, before]) {
+      const text = (await other.receipt('zone-k', id)) ?? ''
+      expect(verifyReceipt(text, keys)).toMatchObject({ ok: true, kid: made.kid })
+    }
+    expect(verifyReceipt(old, [made])).toMatchObject({ ok: false })
+    // The chain's attested heads of both keys still count.
+    expect(await verifyChain(store.db, key, 'zone-k')).toMatchObject({ findings: [] })
+  })
 })

@@ -47,8 +47,19 @@ export interface AuditReceipts {
   receipt(zoneId: string, eventId: string): Promise<string | null>
   /** Public keys of the zone, newest first; empty before its first head was signed. */
   keySet(zoneId: string): Promise<readonly JWK[]>
+  /**
+   * Gives the zone a new key in the caller's transaction: it signs every head from the next one on.
+   * Earlier keys stay in the key set, so that earlier receipts stay verifiable.
+   */
+  rotateKey(tx: Tx, zoneId: string): Promise<KeyRotation>
   /** `audit_tree_heads`: signs a head every minute for every chain that grew. */
   readonly job: Job
+}
+
+export interface KeyRotation {
+  readonly key: JWK
+  /** `kid` of the key it replaces; `null` for a zone that had none yet. */
+  readonly previousKid: string | null
 }
 
 interface OpenedKey {
@@ -77,7 +88,10 @@ export function createAuditReceipts({ db, cipher, key, log }: ReceiptDeps): Audi
   /** The zone's newest key, made when there is none. Only under the tree's lock. */
   async function currentKey(tx: Tx, zoneId: string): Promise<OpenedKey> {
     const [newest] = await readAuditKeys(tx, zoneId)
-    if (newest !== undefined) return open(newest)
+    return newest === undefined ? makeKey(tx, zoneId) : open(newest)
+  }
+
+  async function makeKey(tx: Tx, zoneId: string): Promise<OpenedKey> {
     const pem = generateSigningKeyPem()
     const kid = keyThumbprint(createPublicKey(pem).export({ format: 'jwk' }) as JWK)
     const row = { id: kid, envelope: cipher.seal(Buffer.from(pem, 'utf8'), columnAad.zoneAuditKey) }
@@ -165,6 +179,13 @@ export function createAuditReceipts({ db, cipher, key, log }: ReceiptDeps): Audi
 
     async keySet(zoneId) {
       return (await readAuditKeys(db, zoneId)).map((row) => open(row).jwk)
+    },
+
+    async rotateKey(tx, zoneId) {
+      await lockTree(tx, zoneId)
+      const [newest] = await readAuditKeys(tx, zoneId)
+      const { jwk } = await makeKey(tx, zoneId)
+      return { key: jwk, previousKid: newest?.id ?? null }
     },
 
     job: {

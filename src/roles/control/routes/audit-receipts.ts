@@ -4,7 +4,8 @@ import { errorOf } from '../../../platform/http/errors/registry.ts'
 import type { AuditReceipts } from '../../audit/index.ts'
 import type { Control } from '../control.ts'
 import { found } from '../not-found.ts'
-import { can, ok, route } from '../route.ts'
+import { rotateAuditKey } from '../rotate-audit-key.ts'
+import { can, created, ok, route } from '../route.ts'
 import { anyJson, named } from './shapes.ts'
 
 const path = '/v1/zones/{zoneId}/audit'
@@ -29,6 +30,21 @@ export const auditReceiptRoutes = [
     responses: { 200: named('AuditKeySet', v.object({ keys: v.array(anyJson) })) },
     errors: [],
     handle: async (control, { zoneId }) => ok({ keys: await receiptsOf(control).keySet(zoneId) }),
+  }),
+  route({
+    method: 'POST',
+    path: `${path}/keys`,
+    operationId: 'rotateAuditKey',
+    tag,
+    summary: 'Give a zone a new key for its receipts; earlier ones stay in the key set',
+    access: 'write',
+    // Reading evidence is not managing its keys: not in the group `audit`.
+    permission: can('core', 'audit-keys', 'rotate'),
+    priority: 'P1',
+    needsLiveZone: true,
+    responses: { 201: named('AuditKey', anyJson) },
+    errors: [],
+    handle: async (control, call) => created(await rotateAuditKey(control, receiptsOf(control), call)),
   }),
   route({
     method: 'GET',
