@@ -8,6 +8,8 @@ export interface CoalesceOptions<T, R> {
   /** Answers one result per item, in order. A rejection rejects every item of the batch. */
   readonly flush: (items: readonly T[]) => Promise<readonly R[]>
   readonly maxItems: number
+  /** How many of `maxItems` an item counts for; 1 unless told otherwise. An item is never split. */
+  readonly weigh?: (item: T) => number
   /** Default 2: one batch is on the wire while the other commits. */
   readonly maxInFlight?: number
 }
@@ -40,8 +42,9 @@ export function createCoalescer<T, R>(options: CoalesceOptions<T, R>): Coalescer
   const send = (): void => {
     scheduled = false
     if (waiting.length === 0 || inFlight >= maxInFlight) return
-    const batch = waiting.slice(0, options.maxItems)
-    waiting = waiting.slice(options.maxItems)
+    const taken = fitting()
+    const batch = waiting.slice(0, taken)
+    waiting = waiting.slice(taken)
     inFlight += 1
     schedule()
     void deliver(batch).finally(() => {
@@ -53,6 +56,20 @@ export function createCoalescer<T, R>(options: CoalesceOptions<T, R>): Coalescer
         for (const resolve of done) resolve()
       }
     })
+  }
+
+  /** How many of the waiting travel together: as many as fit, one at least. */
+  const fitting = (): number => {
+    const { weigh, maxItems } = options
+    if (weigh === undefined) return maxItems
+    let weight = 0
+    let taken = 0
+    for (const { item } of waiting) {
+      weight += weigh(item)
+      if (weight > maxItems && taken > 0) break
+      taken += 1
+    }
+    return taken
   }
 
   const deliver = async (batch: readonly Waiting<T, R>[]): Promise<void> => {

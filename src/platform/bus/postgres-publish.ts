@@ -55,7 +55,7 @@ export function createPublisher(sql: Sql, hooks: PublisherHooks): PostgresPublis
     return row.seqs.map((seq) => formatId({ xid, seq: BigInt(seq) }))
   }
 
-  const flush = async (entries: readonly OutgoingEntry[]): Promise<Published[]> => {
+  const flushEntries = async (entries: readonly OutgoingEntry[]): Promise<Published[]> => {
     try {
       const ids = await within(insert(entries), timeoutMs)
       return ids.map((id) => ({ ok: true, id }))
@@ -65,14 +65,35 @@ export function createPublisher(sql: Sql, hooks: PublisherHooks): PostgresPublis
       if (entries.length === 1) return [{ ok: false, reason: 'rejected', message }]
       // One entry the store cannot hold (a NUL in a value) must not take its neighbours with it.
       const results: Published[] = []
-      for (const entry of entries) results.push(...(await flush([entry])))
+      for (const entry of entries) results.push(...(await flushEntries([entry])))
       return results
     }
   }
 
-  const coalescer = createCoalescer<OutgoingEntry, Published>({ flush, maxItems: maxBatch })
+  /** Several calls in one statement; each gets its own part of the answer. */
+  const flush = async (calls: readonly (readonly OutgoingEntry[])[]): Promise<Published[][]> => {
+    const results = await flushEntries(calls.flat())
+    let from = 0
+    return calls.map((call) => {
+      from += call.length
+      return results.slice(from - call.length, from)
+    })
+  }
+
+  // A call is never split over statements that are under way together: they may commit in either order.
+  const coalescer = createCoalescer<readonly OutgoingEntry[], Published[]>({
+    flush,
+    maxItems: maxBatch,
+    weigh: (call) => call.length,
+  })
   return {
-    publish: (entries) => Promise.all(entries.map((entry) => coalescer.add(entry))),
+    async publish(entries) {
+      if (entries.length <= maxBatch) return entries.length === 0 ? [] : coalescer.add(entries)
+      const results: Published[] = []
+      for (let at = 0; at < entries.length; at += maxBatch)
+        results.push(...(await coalescer.add(entries.slice(at, at + maxBatch))))
+      return results
+    },
     idle: () => coalescer.idle(),
   }
 }

@@ -73,6 +73,20 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       expect(await bus.length(s)).toBe(2)
     })
 
+    test('a call of many entries keeps their order, whatever else is published meanwhile', async () => {
+      const s = stream()
+      const noise = stream()
+      const [ids] = await Promise.all([
+        publish(bus, s, count(1300)),
+        ...count(10).map((n) => publish(bus, noise, count(20 + n))),
+      ])
+      expect(numbers(await bus.range(s, '-', 2000))).toEqual(count(1300))
+      expect([...(ids ?? [])].sort(compareIds)).toEqual(ids)
+      const calls = await Promise.all(count(8).map(() => publish(bus, noise, count(90))))
+      for (const one of calls) expect([...one].sort(compareIds)).toEqual(one)
+      expect(await bus.publish([])).toEqual([])
+    })
+
     test('groups are listed and forgotten, with what was pending in them', async () => {
       const s = stream()
       expect(await bus.groups(s)).toEqual([])

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Bus } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
+import { createPublisher } from '../../../src/platform/bus/postgres-publish.ts'
 import type { Database } from '../../../src/platform/db/port.ts'
 import { createPostgresStore, type PostgresStore, silent } from './postgres-store.ts'
 import { until } from './until.ts'
@@ -55,6 +56,35 @@ describe('order and cost of the bus on Postgres', () => {
       await ended
     }
   }
+
+  test('a call larger than a statement keeps its order when its first statement is slow', async () => {
+    const stream = `test.${randomUUID()}`
+    let statements = 0
+    const slowFirst = ((...args: Parameters<Database['sql']>) => {
+      statements += 1
+      const delay = statements === 1 ? 100 : 0
+      return new Promise((resolve) => setTimeout(resolve, delay)).then(() => db.sql(...args))
+    }) as unknown as Database['sql']
+    const publisher = createPublisher(slowFirst, { onSend: () => [], onCommitted: () => undefined })
+    const entry = (n: number) => ({ stream, fields: { n: String(n) } })
+    const counted = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, at) => entry(from + at))
+    const order = async () =>
+      (await bus.range(stream, '-', 3000)).map(({ fields }) => Number(fields.n)).filter((n) => n >= 0)
+
+    const results = await publisher.publish(counted(0, 1200))
+    expect(results.map((one) => one.ok && one.id)).toEqual(
+      (await bus.range(stream, '-', 3000)).map(({ id }) => id),
+    )
+    expect(await order()).toEqual(Array.from({ length: 1200 }, (_, n) => n))
+
+    // One that does not fit into what is waiting goes as a whole with the next statement.
+    statements = 0
+    const first = publisher.publish(Array.from({ length: 300 }, () => entry(-1)))
+    await Promise.all([first, publisher.publish(counted(1200, 1600))])
+    expect(await order()).toEqual(Array.from({ length: 1600 }, (_, n) => n))
+    await publisher.idle()
+  })
 
   test('a number that was drawn early and committed late is not passed by', async () => {
     const stream = `test.${randomUUID()}`
