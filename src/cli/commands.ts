@@ -5,11 +5,13 @@ const serve: Command = {
   name: 'serve',
   group: 'STACK',
   summary: 'run the server: all roles, or some of them',
-  synopsis: '[--role all|sts,gateway,coordinator,audit,control] [--port n] [--port-<role> n]',
+  synopsis:
+    '[--role all|sts,gateway,coordinator,audit,control] [--port n] [--port-<role> n] [--single-port n]',
   details: [
     '--role LIST        roles of this process (CARACAL_ROLE; default all)',
     '--port N           port when exactly one role runs (PORT)',
     '--port-ROLE N      port of a role: control, console, coordinator, sts, gateway, audit',
+    '--single-port N    one port for all of them; the gateway is below /gateway (CARACAL_SINGLE_PORT)',
     '',
     'Without DATABASE_URL it starts a Postgres of its own below CARACAL_DATA_DIR (.caracal)',
     'and generates its secrets there; without REDIS_URL Postgres carries the events too.',
@@ -23,6 +25,7 @@ const serve: Command = {
     'port-sts': 'text',
     'port-gateway': 'text',
     'port-audit': 'text',
+    'single-port': 'text',
   },
   offers: { flags: { role: ['all', 'sts', 'gateway', 'coordinator', 'audit', 'control'] } },
   load: async () => (await import('./serve.ts')).serve,

@@ -7,11 +7,16 @@ export async function healthcheck({ env, out }: Invocation): Promise<number> {
   const path = env.HEALTH_PATH || '/ready'
   const timeoutMs = Number(env.HEALTH_TIMEOUT_MS) || 2000
   const roles = parseRoles(env.CARACAL_ROLE || 'all')
-  const ports = roles.map((role) => {
+  const single = env.CARACAL_SINGLE_PORT
+  const each = roles.map((role) => {
     const name = `${role.toUpperCase()}_PORT`
     return env[name] || env[`CARACAL_${name}`] || (roles.length === 1 && env.PORT) || defaultPorts[role]
   })
-  const scheme = env.TLS_CERT_FILE && roles.length === 1 && roles[0] === 'gateway' ? 'https' : 'http'
+  const ports = single ? [single] : each
+  const scheme =
+    env.TLS_CERT_FILE && (single ? roles.includes('gateway') : roles.length === 1 && roles[0] === 'gateway')
+      ? 'https'
+      : 'http'
   const answers = await Promise.all(
     ports.map((port) => answersWell(`${scheme}://${host}:${port}${path}`, timeoutMs)),
   )

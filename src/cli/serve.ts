@@ -128,9 +128,13 @@ function withFlags({ arguments: { values, positional }, env }: Invocation): {
   const merged: Record<string, string | undefined> = { ...env }
   for (const [flag, value] of Object.entries(values)) {
     if (flag === 'role') merged.CARACAL_ROLE = value
+    else if (flag === 'single-port') merged.CARACAL_SINGLE_PORT = value
     else if (flag !== 'port') merged[`${flag.slice('port-'.length).toUpperCase()}_PORT`] = value
   }
   const roles = rolesFrom(merged.CARACAL_ROLE || 'all')
+  const own = Object.keys(values).find((flag) => flag.startsWith('port'))
+  if (values['single-port'] !== undefined && own !== undefined)
+    throw new UsageError(`--single-port is the port of every role: without --${own}`)
   if (values.port !== undefined) {
     const [only, ...others] = roles
     if (only === undefined || others.length > 0)

@@ -1,4 +1,4 @@
-import { defaultPorts, parseRoles } from '../config/load.ts'
+import { defaultPorts, type Environment, parseRoles } from '../config/load.ts'
 import type { RoleName } from '../config/roles.ts'
 import type { Invocation } from './command.ts'
 
@@ -28,7 +28,7 @@ export async function status({ arguments: parsed, env, out }: Invocation): Promi
     services
       .filter(({ role }) => wanted.has(role))
       .map(({ name, role, variable }) => {
-        const base = env[variable] || `http://localhost:${defaultPorts[role]}`
+        const base = env[variable] || defaultBase(role, env)
         return probe(name, base.replace(/\/+$/, ''), mode)
       }),
   )
@@ -39,6 +39,12 @@ export async function status({ arguments: parsed, env, out }: Invocation): Promi
         `${out.mark(one.ok ? 'ok' : 'fail')} ${one.name.padEnd(12)} ${one.url.padEnd(34)} ${one.detail}`,
       )
   return probed.every((one) => one.ok) ? 0 : 1
+}
+
+/** Behind one port each role answers for the whole process; the gateway for itself, below its prefix. */
+function defaultBase(role: RoleName, { CARACAL_SINGLE_PORT: single }: Environment): string {
+  if (!single) return `http://localhost:${defaultPorts[role]}`
+  return `http://localhost:${single}${role === 'gateway' ? '/gateway' : ''}`
 }
 
 async function probe(name: string, base: string, mode: 'health' | 'ready'): Promise<Probed> {

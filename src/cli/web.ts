@@ -12,7 +12,7 @@ export async function web({ arguments: given, env, out }: Invocation): Promise<n
       out.status('warn', `--${name} is ignored: the server that runs serves the pages too`)
   const api = (
     env.CARACAL_API_URL ||
-    `http://localhost:${env.CONTROL_PORT || env.CARACAL_CONTROL_PORT || defaultPorts.control}`
+    `http://localhost:${env.CARACAL_SINGLE_PORT || env.CONTROL_PORT || env.CARACAL_CONTROL_PORT || defaultPorts.control}`
   ).replace(/\/+$/, '')
   const pages = [
     { what: 'console', url: `${(env.CARACAL_WEB_URL || api).replace(/\/+$/, '')}/console` },

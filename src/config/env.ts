@@ -37,6 +37,11 @@ const roleUrl =
   (situation: Situation): string | null =>
     has(situation, role) || situation.mode === 'dev' ? `http://localhost:${situation.port(role)}` : null
 
+const gatewayUrl = (situation: Situation): string | null => {
+  const url = roleUrl('gateway')(situation)
+  return url !== null && situation.singlePort !== null ? `${url}/gateway` : url
+}
+
 const postgresUrl = ['postgres', 'postgresql'] as const
 const port = (role: RoleName, doc: string, fallback: number): Variable<number> => {
   const name = `${role.toUpperCase()}_PORT`
@@ -139,6 +144,11 @@ export const variables = {
     doc: 'Bind address of every listener.',
   }),
   PORT: integer({ min: 0, max: 65_535, doc: 'Port when exactly one role runs.' }),
+  CARACAL_SINGLE_PORT: integer({
+    min: 0,
+    max: 65_535,
+    doc: 'One port for all roles of the process instead of one each; the gateway is below `/gateway`.',
+  }),
   CONTROL_PORT: port('control', 'Port of role control.', 3000),
   CONSOLE_PORT: integer({
     default: 3001,
@@ -600,7 +610,7 @@ export const variables = {
   // control
   CARACAL_GATEWAY_URL: httpUrl({
     roles: ['control'],
-    default: roleUrl('gateway'),
+    default: gatewayUrl,
     shown: 'localhost when gateway runs here or in dev',
     required: (s) => !has(s, 'gateway') && published(s),
     doc: 'Base URL of role gateway as clients see it.',

@@ -17,6 +17,8 @@ export interface Situation {
   readonly dataDir: string
   readonly port: (role: RoleName) => number
   readonly consolePort: number
+  /** The one port of all roles; `null` when each has its own. */
+  readonly singlePort: number | null
 }
 
 export interface Variable<T> {

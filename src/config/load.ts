@@ -85,17 +85,21 @@ export function loadSettings(env: Environment, options: LoadOptions = {}): Setti
     asked === 'dev' || asked === 'rc' || asked === 'stable' ? asked : given ? 'stable' : 'dev'
   const embedded = !given && mode === 'dev'
   const single = roles.length === 1 ? integerOrNull(env.PORT) : null
+  const singlePort = integerOrNull(env.CARACAL_SINGLE_PORT)
   const situation: Situation = {
     mode,
     roles,
     embedded,
     dataDir,
     port: (role) =>
+      singlePort ??
       integerOrNull(env[`${role.toUpperCase()}_PORT`]) ??
       integerOrNull(env[`CARACAL_${role.toUpperCase()}_PORT`]) ??
       (roles[0] === role ? single : null) ??
       defaultPorts[role],
-    consolePort: integerOrNull(env.CONSOLE_PORT) ?? integerOrNull(env.CARACAL_CONSOLE_PORT) ?? 3001,
+    consolePort:
+      singlePort ?? integerOrNull(env.CONSOLE_PORT) ?? integerOrNull(env.CARACAL_CONSOLE_PORT) ?? 3001,
+    singlePort,
   }
   if (env.PORT && roles.length > 1)
     options.warn?.('PORT is ignored because several roles run; set <ROLE>_PORT')

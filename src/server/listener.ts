@@ -25,7 +25,7 @@ import type { HttpLimits, Role } from '../platform/role.ts'
 export interface ListenerOptions {
   /** As it appears in messages: a role, or `console`. */
   readonly name: string
-  readonly app: Hono
+  readonly app: Pick<Hono, 'fetch'>
   readonly intercept?: Role['intercept']
   readonly limits: HttpLimits
   readonly host: string

@@ -16,6 +16,7 @@ import { openPlatform } from './platform.ts'
 import { createRoles, type RunningRoles } from './roles.ts'
 import { ensureSchema } from './schema.ts'
 import { type ShutdownParts, shutDown } from './shutdown.ts'
+import { gatewayPrefix, singlePort } from './single-port.ts'
 import { openStore, type Store, withStore } from './store.ts'
 
 type ListenerName = RoleName | 'console'
@@ -108,13 +109,21 @@ export async function startServer(settings: Settings, options: StartOptions = {}
 }
 
 interface ListenerPlan extends Pick<ListenerOptions, 'host' | 'port' | 'portVariable' | 'tls'> {
-  readonly name: ListenerName
+  readonly name: ListenerName | typeof shared
   readonly role: RoleName
 }
 
+/** The listener of all roles of the process. */
+const shared = 'single-port'
+
 /** Listeners in the order in which they open: sts, control, coordinator, audit, gateway. */
 function planListeners(settings: Settings, roles: readonly RoleName[]): ListenerPlan[] {
-  const { HOST: host } = settings
+  const { HOST: host, CARACAL_SINGLE_PORT: port } = settings
+  const [first] = roles
+  if (port !== null && first !== undefined) {
+    const plan = { name: shared, role: first, host, port, portVariable: 'CARACAL_SINGLE_PORT' } as const
+    return [roles.includes('gateway') ? { ...plan, ...gatewayTls(settings) } : plan]
+  }
   return roles.flatMap((role): ListenerPlan[] => {
     const portVariable = `${role.toUpperCase() as Uppercase<RoleName>}_PORT` as const
     const own: ListenerPlan = { name: role, role, host, port: settings[portVariable], portVariable }
@@ -138,6 +147,12 @@ function gatewayTls(settings: Settings): Pick<ListenerOptions, 'tls'> {
 }
 
 function withApp(plan: ListenerPlan, running: RunningRoles): ListenerOptions {
+  if (plan.name === shared) {
+    const apps = new Map(
+      running.inOrder.map((one) => [one, one.name === 'control' ? running.consoleApp(one.app) : one.app]),
+    )
+    return { ...plan, ...singlePort(running.inOrder, (one) => apps.get(one) ?? one.app) }
+  }
   const role = running.byName.get(plan.role)
   if (role === undefined) throw new Error(`role ${plan.role} was not created`)
   const { limits, intercept } = role
@@ -176,7 +191,7 @@ function describe(
 ): Server {
   return {
     roles,
-    listeners: Object.fromEntries(listeners.map(({ name, port, url }) => [name, { port, url }])),
+    listeners: Object.fromEntries(listeners.flatMap((one) => addressesOf(one, roles))),
     failed: store.failed,
     verifyAuditChain: (zoneId) => verifyChain(db, keys.audit, zoneId),
     stop,
@@ -185,6 +200,16 @@ function describe(
       await stop()
     },
   }
+}
+
+/** Where each role is reached; below the prefix, the gateway of a shared listener. */
+function addressesOf(
+  { name, port, url }: Listener,
+  roles: readonly RoleName[],
+): [string, { readonly port: number; readonly url: string }][] {
+  if (name !== shared) return [[name, { port, url }]]
+  const names = roles.flatMap((role) => (role === 'control' ? [role, 'console'] : [role]))
+  return names.map((one) => [one, { port, url: one === 'gateway' ? `${url}${gatewayPrefix}` : url }])
 }
 
 function once<T>(work: () => Promise<T>): () => Promise<T> {

@@ -61,7 +61,8 @@ export const defaultServer = 'http://localhost:3000'
 /** Environment, saved login, then the secret that the server on this host made; null without any. */
 export function findAccess(env: Environment, cwd: string): Access | null {
   const login = readLogin(env)
-  const server = (env.CARACAL_API_URL || login?.server || defaultServer).replace(/\/+$/, '')
+  const here = env.CARACAL_SINGLE_PORT ? `http://localhost:${env.CARACAL_SINGLE_PORT}` : defaultServer
+  const server = (env.CARACAL_API_URL || login?.server || here).replace(/\/+$/, '')
   if (env.CARACAL_ADMIN_TOKEN)
     return { server, token: env.CARACAL_ADMIN_TOKEN, source: 'CARACAL_ADMIN_TOKEN' }
   if (env.CARACAL_ADMIN_TOKEN_FILE) {

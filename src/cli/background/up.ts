@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { secretsDirectory } from '../../config/home.ts'
 import { defaultPorts, type Environment } from '../../config/load.ts'
-import { roleNames } from '../../config/roles.ts'
+import { type RoleName, roleNames } from '../../config/roles.ts'
 import { generatedSecrets } from '../../config/secrets.ts'
 import type { Invocation } from '../command.ts'
 import type { Output } from '../output.ts'
@@ -141,9 +141,8 @@ async function waitUntilReady(
 
 async function notReady(env: Environment): Promise<string[]> {
   const asked = await Promise.all(
-    roleNames.map(async (role) => {
-      const name = role.toUpperCase()
-      const port = env[`${name}_PORT`] || env[`CARACAL_${name}_PORT`] || defaultPorts[role]
+    (env.CARACAL_SINGLE_PORT ? ['the server'] : roleNames).map(async (role) => {
+      const port = env.CARACAL_SINGLE_PORT || portOf(role as RoleName, env)
       try {
         const response = await fetch(`http://localhost:${port}/ready`, { signal: AbortSignal.timeout(1500) })
         await response.body?.cancel()
@@ -154,4 +153,9 @@ async function notReady(env: Environment): Promise<string[]> {
     }),
   )
   return asked.filter((role) => role !== null)
+}
+
+function portOf(role: RoleName, env: Environment): string | number {
+  const name = `${role.toUpperCase()}_PORT`
+  return env[name] || env[`CARACAL_${name}`] || defaultPorts[role]
 }

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest'
+import { mergeMetrics } from '../../src/server/merge-metrics.ts'
+import { claimant, withoutPrefix } from '../../src/server/single-port.ts'
+
+describe('whose a path is', () => {
+  it.each([
+    ['/gateway', '/'],
+    ['/gateway/', '/'],
+    ['/gateway?x=1', '/?x=1'],
+    ['/gateway/v1/zones?x=/gateway', '/v1/zones?x=/gateway'],
+    ['/gateway/gateway/x', '/gateway/x'],
+    ['/gateway//x', '//x'],
+    ['/gatewayx', null],
+    ['/v1/gateway/x', null],
+    ['//gateway/x', null],
+    ['http://host/gateway/x', null],
+  ])('%s below the prefix is %s', (target, rest) => {
+    expect(withoutPrefix(target)).toBe(rest)
+  })
+
+  it.each([
+    ['/oauth/2/token', 'sts'],
+    ['//oauth/2/token', 'sts'],
+    ['/.well-known/jwks.json', 'sts'],
+    ['/approvals/x', 'sts'],
+    ['/v1/run/manifest', 'sts'],
+    ['/v1/runs', 'control'],
+    ['/internal/zones/z/signing-key/rotate', 'sts'],
+    ['/internal/revocations/reload', 'gateway'],
+    ['/zones/z/agents', 'coordinator'],
+    ['/zonesx', 'control'],
+    ['/v1/verify', 'coordinator'],
+    ['/v1/verify/x', 'control'],
+    ['/v1/zones', 'control'],
+    ['/api/audit/search', 'audit'],
+    ['/api/console/v1/zones', 'control'],
+    ['/console/policies', 'control'],
+    ['/', 'control'],
+  ])('%s is that of %s', (path, role) => {
+    expect(claimant(path)).toBe(role)
+  })
+})
+
+it('metrics of several roles are one exposition without a series twice', () => {
+  const text = (value: number) =>
+    `# HELP up Whether.\n# TYPE up gauge\nup ${value}\n# HELP seconds How long.\n# TYPE seconds histogram\nseconds_bucket{le="1"} ${value}\n`
+  expect(
+    mergeMetrics([
+      { name: 'sts', text: text(1) },
+      { name: 'audit', text: `${text(2)}# HELP own Own.\n# TYPE own counter\nown{a="b"} 3\n` },
+    ]),
+  ).toBe(
+    [
+      '# HELP up Whether.',
+      '# TYPE up gauge',
+      'up{role="sts"} 1',
+      'up{role="audit"} 2',
+      '# HELP seconds How long.',
+      '# TYPE seconds histogram',
+      'seconds_bucket{role="sts",le="1"} 1',
+      'seconds_bucket{role="audit",le="1"} 2',
+      '# HELP own Own.',
+      '# TYPE own counter',
+      'own{a="b"} 3',
+      '',
+    ].join('\n'),
+  )
+})
