@@ -23,8 +23,8 @@ export function appendAdminAction(tx: Tx, key: HmacKey, action: AdminAction): Pr
 
 /**
  * Writes one link for each action, in order, inside the caller's transaction. The chains are locked in
- * one order, so callers cannot deadlock. Two round trips besides the transaction's own, for however many
- * actions: locks and heads go out together, each statement with its own snapshot. Uses the index
+ * one order, so callers cannot deadlock. One round trip for however many actions: locks
+ * and heads go out together, each statement with its own snapshot; the links leave with the commit. Uses the index
  * `(zone_id, chain_seq desc nulls last)`.
  */
 export async function appendAdminActions(
@@ -79,7 +79,7 @@ export async function appendAdminActions(
       chain_seq: (seq + 1n).toString(),
     }
   })
-  await tx.sql`
+  tx.send(tx.sql`
     insert into admin_audit_events (
       id, request_id, actor_id, actor_name, actor_scope, action, method, path, zone_id,
       entity_type, entity_id, status_code, payload_json, occurred_at,
@@ -94,7 +94,7 @@ export async function appendAdminActions(
       path text, zone_id text, entity_type text, entity_id text, status_code int, payload text,
       occurred_at timestamptz, content_sha256 text, prev_content_sha256 text, chain_hmac text,
       chain_seq bigint
-    )`
+    )`)
 }
 
 async function lockChains(tx: Tx, zones: readonly (string | null)[]): Promise<void> {

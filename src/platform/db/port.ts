@@ -17,9 +17,15 @@ export interface Queryable {
   readonly orm: Pick<Orm, 'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'execute'>
 }
 
-/** One open transaction. `onCommit` runs its callback once after a successful commit (in-process wake-ups). */
+/** One open transaction. */
 export interface Tx extends Queryable {
   readonly sql: postgres.TransactionSql
+  /**
+   * Sends a write nothing waits for, so that what follows, the commit at last, leaves in one packet with it.
+   * When it fails, the transaction fails with its error.
+   */
+  send(write: postgres.PendingQuery<postgres.Row[]>): void
+  /** Runs its callback once after a successful commit (in-process wake-ups). */
   onCommit(callback: () => void): void
 }
 

@@ -31,6 +31,10 @@ export async function runTransaction<T>(
         return await work({
           sql: transaction,
           orm: ormOver(transaction),
+          send: (write) => {
+            // Its failure is the scope's, which watches every statement.
+            write.execute().catch(() => undefined)
+          },
           onCommit: (callback) => {
             callbacks.push(callback)
           },
@@ -72,24 +76,35 @@ export async function transact<T>(leases: LeasePool, begin: string, work: Transa
     // then so do they; a failed `set_config` behind it aborts the transaction they are in.
     const begun = control.unsafe(begin).execute()
     begun.catch(() => undefined)
+    const scope = openScope(lease)
     let value: T
     try {
-      value = await Promise.race([inScope(lease, work), lease.lost])
-      await begun
+      value = await Promise.race([scope.run(work), lease.lost])
     } catch (error) {
       if (!lease.isLost()) await control.unsafe('rollback').catch(() => lease.discard())
       throw error
     }
+    // Runs after everything that was sent; where one of that failed, it rolls back.
     const { command } = await control.unsafe('commit')
-    if (command !== 'COMMIT') throw new Error('the transaction was rolled back by the server')
+    if (command !== 'COMMIT') {
+      await begun
+      scope.throwFailure()
+      throw new Error('the transaction was rolled back by the server')
+    }
     return value
   } finally {
     lease.release()
   }
 }
 
-/** Runs `work` with its own handle; rejects with the first failure of a statement on that handle. */
-async function inScope<T>(lease: Lease, work: TransactionWork<T>): Promise<T> {
+interface Scope {
+  /** Runs `work` with the scope's own handle; rejects with the first failure of a statement on it. */
+  run<T>(work: TransactionWork<T>): Promise<T>
+  /** Throws that failure also when it came later. */
+  throwFailure(): void
+}
+
+function openScope(lease: Lease): Scope {
   let failure: { error: unknown } | null = null
   const sql = lease.sql((error) => {
     failure ??= { error }
@@ -101,10 +116,18 @@ async function inScope<T>(lease: Lease, work: TransactionWork<T>): Promise<T> {
       throw new Error('two-phase commit is not supported')
     },
   }) as unknown as postgres.TransactionSql
-  const value = await work(transaction)
-  const failed = failure as { error: unknown } | null
-  if (failed !== null) throw failed.error
-  return value
+  const throwFailure = (): void => {
+    const failed = failure as { error: unknown } | null
+    if (failed !== null) throw failed.error
+  }
+  return {
+    throwFailure,
+    async run(work) {
+      const value = await work(transaction)
+      throwFailure()
+      return value
+    },
+  }
 }
 
 let savepoints = 0
@@ -115,7 +138,7 @@ async function inSavepoint<T>(lease: Lease, work: TransactionWork<T>): Promise<T
   const control = lease.sql()
   await control.unsafe(`savepoint ${name}`)
   try {
-    const value = await inScope(lease, work)
+    const value = await openScope(lease).run(work)
     await control.unsafe(`release savepoint ${name}`)
     return value
   } catch (error) {

@@ -90,9 +90,9 @@ export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): R
 
     async enqueue(tx, producer, events) {
       if (events.length === 0) return []
-      const ids = await insertRows(tx, producer, events)
+      const ids = insertRows(tx, producer, events)
       // A notification takes a cluster-wide lock at commit, so it is sent only where nobody here dispatches.
-      if (dispatching === null || dispatching.aborted) await tx.sql`select pg_notify(${channel}, '')`
+      if (dispatching === null || dispatching.aborted) tx.send(tx.sql`select pg_notify(${channel}, '')`)
       else tx.onCommit(wake)
       return ids
     },

@@ -3,7 +3,7 @@
  * 'pending'` for the claim, `(status, available_at)` for counts and retention,
  * unique `(producer, topic, dedupe_key)` for the insert.
  */
-import type { Queryable } from '../db/port.ts'
+import type { Queryable, Tx } from '../db/port.ts'
 import { uuidv7 } from '../ids.ts'
 import { storedPayload } from './flatten.ts'
 import type { OutboxEvent, Producer } from './port.ts'
@@ -16,13 +16,10 @@ export interface OutboxRow {
   readonly attempts: number
 }
 
-export async function insertRows(
-  db: Pick<Queryable, 'sql'>,
-  producer: Producer,
-  events: readonly OutboxEvent[],
-): Promise<string[]> {
+/** Answers the ids; the rows go out with what the transaction sends next. */
+export function insertRows(tx: Tx, producer: Producer, events: readonly OutboxEvent[]): string[] {
   const ids = events.map(() => uuidv7())
-  await db.sql`
+  tx.send(tx.sql`
     insert into caracal_outbox (id, producer, topic, dedupe_key, payload_json, request_id)
     select e.id, ${producer}, e.topic, e.dedupe_key, e.payload::jsonb, e.request_id
     from unnest(${ids}::text[],
@@ -32,7 +29,7 @@ export async function insertRows(
                 ${events.map((event) => event.requestId ?? null)}::text[])
          with ordinality as e(id, topic, dedupe_key, payload, request_id, n)
     order by e.n
-    on conflict (producer, topic, dedupe_key) do nothing`
+    on conflict (producer, topic, dedupe_key) do nothing`)
   return ids
 }
 

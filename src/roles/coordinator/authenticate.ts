@@ -2,15 +2,14 @@
 
 import type { Settings } from '../../config/env.ts'
 import { secretEquals } from '../../platform/crypto/hmac.ts'
-import type { Queryable } from '../../platform/db/port.ts'
 import { maxTokenLength } from '../../platform/jose/compact.ts'
 import type { Caller } from './caller.ts'
 import { type MandateRules, readSessionMandate, textClaim } from './mandate.ts'
 import { refuse } from './refusal.ts'
-import { isLiveIdentity } from './store/references.ts'
+import type { IsLive } from './store/live-identities.ts'
 
 export interface AuthenticateDeps extends MandateRules {
-  readonly db: Queryable
+  readonly isLive: IsLive
   readonly requiredScope: string
   readonly settings: Pick<Settings, 'CARACAL_COORDINATOR_TOKEN'>
 }
@@ -58,8 +57,8 @@ export async function authenticate(
   const clientId = textClaim(mandate.claims, 'client_id')
   if (clientId === null) throw refuse('invalid_token')
   const authorityRecordId = textClaim(mandate.claims, 'sid')
-  if (!(await isLiveIdentity(deps.db, mandate.zoneId, clientId, authorityRecordId)))
-    throw refuse('identity_revoked')
+  const identity = { zoneId: mandate.zoneId, applicationId: clientId, recordId: authorityRecordId }
+  if (!(await deps.isLive(identity))) throw refuse('identity_revoked')
   return { zoneId: mandate.zoneId, subject: mandate.subject, clientId, scopes, authorityRecordId }
 }
 

@@ -3,7 +3,7 @@
  * checks in the order of the spec, insert, events, receipt. Authority only narrows: the one
  * decision about that is `narrow.ts`.
  *
- * Round trips: begin, key (only with one), lock and facts, writes, commit.
+ * Round trips: key (only with one), lock and facts, writes; `begin` and `commit` travel along.
  */
 import type { Tx } from '../../platform/db/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
@@ -85,12 +85,10 @@ async function insertDelegation(
   }
   const origin = { zoneId, requestId: request.requestId }
   const body = answer(newRow(edge, expiry.now), parent, inbound, bound, terms)
-  await Promise.all([
-    epoch === null ? startEpoch(tx, zoneId) : null,
-    insertEdge(tx, edge),
-    deps.outbox.enqueue(tx, 'coordinator', edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1)),
-    claim?.store({ resourceType: 'delegation_edge', resourceId: edge.id, body }),
-  ])
+  if (epoch === null) await startEpoch(tx, zoneId)
+  insertEdge(tx, edge)
+  claim?.store({ resourceType: 'delegation_edge', resourceId: edge.id, body })
+  await deps.outbox.enqueue(tx, 'coordinator', edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1))
   return body
 }
 

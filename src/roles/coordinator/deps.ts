@@ -3,6 +3,7 @@ import type { MandateVerifier } from '../../platform/jose/mandate-verifier.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { Sts } from '../sts/port.ts'
 import type { Counts } from './counts.ts'
+import type { IsLive } from './store/live-identities.ts'
 
 /** What the coordinator is handed. */
 export interface CoordinatorDeps
@@ -15,6 +16,7 @@ export interface CoordinatorDeps
 /** What the domain works with: the deps of the role plus what it made of them at start. */
 export interface CoordinatorContext extends CoordinatorDeps {
   readonly verifier: MandateVerifier
+  readonly isLive: IsLive
   /** `ISSUER_URL`: issuer and audience of every session mandate. */
   readonly issuer: string
   /** `AGENT_COORDINATOR_SCOPE` */

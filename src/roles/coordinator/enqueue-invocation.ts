@@ -28,7 +28,7 @@ export interface Enqueued {
   readonly replayed: boolean
 }
 
-/** Round trips: facts, begin, insert, event, commit. */
+/** Round trips: facts, insert, event; `begin` and `commit` travel along. */
 export async function enqueueInvocation(
   deps: CoordinatorContext,
   request: EnqueueRequest,

@@ -3,7 +3,7 @@
  * commits, the records of the next one gather. Every caller still waits for its own commit, and a
  * record that cannot be written takes no other one with it.
  *
- * Round trips of a group: begin, locks and heads, insert, commit.
+ * Round trips of a group: locks and heads, insert; `begin` and `commit` travel along.
  */
 import { appendAdminActions } from '../../platform/admin-audit/append.ts'
 import type { AdminAudit } from '../../platform/admin-audit/gate.ts'

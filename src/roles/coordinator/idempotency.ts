@@ -30,11 +30,7 @@ export interface Claim {
   /** Set when the same request was answered before. */
   readonly receipt: Receipt | null
   /** Stores the answer of this request; a no-op for a replay. */
-  store(result: {
-    readonly resourceType: string
-    readonly resourceId: string
-    readonly body: unknown
-  }): Promise<void>
+  store(result: { readonly resourceType: string; readonly resourceId: string; readonly body: unknown }): void
 }
 
 const invalidKey = 'An idempotency key is 1 to 255 bytes without control characters or surrounding spaces'
@@ -100,7 +96,7 @@ export async function claimKey(
   if (receipt !== null) {
     if (receipt.request_digest.equals(digest)) {
       counts.idempotency.replayed += 1
-      return { receipt, store: async () => undefined }
+      return { receipt, store: () => undefined }
     }
     counts.idempotency.conflicts += 1
     throw refuse('idempotency_key_conflict', {
@@ -114,7 +110,7 @@ export async function claimKey(
   }
   return {
     receipt: null,
-    store: async ({ resourceType, resourceId, body }) => {
+    store: ({ resourceType, resourceId, body }) => {
       const answer = JSON.stringify(body)
       if (Buffer.byteLength(answer) > longestAnswer) {
         throw errorOf('payload_too_large', { message: 'The answer is too large to be kept for a repeat' })
@@ -122,7 +118,7 @@ export async function claimKey(
       tx.onCommit(() => {
         counts.idempotency.created += 1
       })
-      await insertReceipt(tx, scope, {
+      insertReceipt(tx, scope, {
         keyDigest: keyDigest(current, key),
         requestDigest: digest,
         resourceType,

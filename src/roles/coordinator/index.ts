@@ -25,6 +25,7 @@ import { outboxRoutes } from './routes/outbox.ts'
 import { publicRoutes, verifyErrors, verifyPath } from './routes/public.ts'
 import { serviceRoutes } from './routes/services.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { createIdentityCheck } from './store/live-identities.ts'
 import { declareOn, mountAuthentication, mountGlobalLimit } from './surface.ts'
 import { createTotals } from './totals.ts'
 
@@ -47,6 +48,7 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
   const context: CoordinatorContext = {
     ...deps,
     verifier,
+    isLive: createIdentityCheck(db),
     issuer: requireSetting(settings, 'ISSUER_URL'),
     requiredScope: requireSetting(settings, 'AGENT_COORDINATOR_SCOPE'),
     adminAudit: groupRecords(deps),

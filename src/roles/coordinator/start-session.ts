@@ -3,7 +3,7 @@
  * checks in the order of the spec, insert, inherited edge, events, receipt. Nothing of a refused
  * start remains.
  *
- * Round trips: begin, key (only with one), locks and facts, writes, commit.
+ * Round trips: locks, key and facts; writes. `begin` and `commit` travel along.
  */
 import type { Tx } from '../../platform/db/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
@@ -16,7 +16,7 @@ import type { Mandate } from './mandate.ts'
 import { refuse } from './refusal.ts'
 import { type SessionIdentity, startedView } from './session-view.ts'
 import { withSpawnLease } from './spawn-lease.ts'
-import { inboundFor, insertEdge } from './store/edges.ts'
+import { type InboundEdge, inboundFor, insertEdge } from './store/edges.ts'
 import { readEpoch } from './store/epochs.ts'
 import { lockSpawn, lockZone } from './store/locks.ts'
 import { insertSession, isSessionLive, type NewSession } from './store/sessions.ts'
@@ -53,12 +53,16 @@ export async function startSession(deps: CoordinatorContext, request: StartReque
   const proof = await readProof(deps, request)
   return withSpawnLease(deps, zoneId, () =>
     deps.db.transaction(async (tx) => {
-      const claim = await claimStart(deps, tx, request)
+      // In one packet, run in this order: the key's lock is held before the zone's is asked for.
+      const [claim, state] = await Promise.all([
+        claimStart(deps, tx, request),
+        readState(tx, request, recordId),
+      ])
       if (claim?.receipt) {
         const live = await isSessionLive(tx, zoneId, claim.receipt.resource_id)
         return { body: unlessInactive(claim.receipt, live, 'session'), replayed: true }
       }
-      const body = await insertStarted(deps, tx, request, { recordId, proof, claim })
+      const body = await insertStarted(deps, tx, request, { recordId, proof, claim, state })
       return { body, replayed: false }
     }),
   )
@@ -69,26 +73,45 @@ interface Basis {
   readonly recordId: string
   readonly proof: Mandate | null
   readonly claim: Claim | null
+  readonly state: State
+}
+
+/** What was read under the locks of the start. */
+interface State {
+  readonly facts: StartFacts
+  readonly parent: ParentRow | null
+  readonly inbound: readonly InboundEdge[]
+  readonly epoch: number | null
+}
+
+const inheritsFrom = ({ parentId, parentAuthority }: StartRequest): string | null =>
+  parentAuthority === 'inherit' ? parentId : null
+
+async function readState(tx: Tx, request: StartRequest, recordId: string): Promise<State> {
+  const { applicationId, parentId } = request
+  const { zoneId } = request.caller
+  const from = inheritsFrom(request)
+  const [, facts, parent, inbound, epoch] = await Promise.all([
+    // Both before the parent's row is locked: a delegation takes the graph lock first and rows after.
+    from === null ? lockSpawn(tx, zoneId) : lockZone(tx, zoneId),
+    readStartFacts(tx, zoneId, applicationId, recordId),
+    parentId === null ? null : findParentForUpdate(tx, zoneId, parentId),
+    from === null ? [] : inboundFor(tx, zoneId, from, applicationId),
+    from === null ? null : readEpoch(tx, zoneId),
+  ])
+  return { facts, parent, inbound, epoch }
 }
 
 async function insertStarted(
   deps: CoordinatorContext,
   tx: Tx,
   request: StartRequest,
-  { recordId, proof, claim }: Basis,
+  { recordId, proof, claim, state }: Basis,
 ): Promise<Record<string, unknown>> {
   const { settings } = deps
   const { zoneId } = request.caller
   const { applicationId, parentId } = request
-  const inherits = parentId !== null && request.parentAuthority === 'inherit'
-  const [, facts, parent, inbound, epoch] = await Promise.all([
-    // Both before the parent's row is locked: a delegation takes the graph lock first and rows after.
-    inherits ? lockZone(tx, zoneId) : lockSpawn(tx, zoneId),
-    readStartFacts(tx, zoneId, applicationId, recordId),
-    parentId === null ? null : findParentForUpdate(tx, zoneId, parentId),
-    inherits ? inboundFor(tx, zoneId, parentId, applicationId) : [],
-    inherits ? readEpoch(tx, zoneId) : null,
-  ])
+  const { facts, parent, inbound, epoch } = state
   const { record } = facts
   checkApplication(request, facts)
   if (record === null) {
@@ -97,7 +120,8 @@ async function insertStarted(
   checkSubjectProof(deps, request, recordId, record, proof)
   checkCapacity(deps, facts)
   const depth = checkParent(deps, request, parent)
-  const inherited = inherits ? chooseInherited(inbound, request.inheritParentEdgeId) : null
+  const inherited =
+    inheritsFrom(request) === null ? null : chooseInherited(inbound, request.inheritParentEdgeId)
 
   const session = {
     id: uuidv7(),
@@ -116,14 +140,12 @@ async function insertStarted(
   const edge = inherited === null ? null : mirrorOf(inherited, session)
   const body = startedView(newIdentity(session, facts.at), edge?.id ?? null)
   const origin = { zoneId, requestId: request.requestId }
-  await Promise.all([
-    insertSession(tx, session),
-    edge === null ? null : insertEdge(tx, edge),
-    deps.outbox.enqueue(tx, 'coordinator', [
-      ...started(deps.keys.audit, origin, session),
-      ...(edge === null ? [] : edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1)),
-    ]),
-    claim?.store({ resourceType: 'session', resourceId: session.id, body }),
+  insertSession(tx, session)
+  if (edge !== null) insertEdge(tx, edge)
+  claim?.store({ resourceType: 'session', resourceId: session.id, body })
+  await deps.outbox.enqueue(tx, 'coordinator', [
+    ...started(deps.keys.audit, origin, session),
+    ...(edge === null ? [] : edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1)),
   ])
   return body
 }

@@ -14,7 +14,7 @@ export interface TerminateRequest extends Asked {
 
 /**
  * Ends the session and its subtree. Throws 404 when nothing was live, 403 and 409 as the spec says.
- * Round trips: begin, locks and session, cascade, events, commit; one more where an edge was cut.
+ * Round trips: locks and session, cascade, events; one more where an edge was cut. `begin` and `commit` travel along.
  */
 export async function terminateSession(deps: CoordinatorContext, request: TerminateRequest): Promise<void> {
   const { caller, sessionId, requestId } = request

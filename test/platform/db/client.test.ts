@@ -103,6 +103,30 @@ describe('transaction', () => {
     expect(seen).toEqual(['committed'])
   })
 
+  test('writes nobody waits for are committed in their order', async () => {
+    await db.transaction(async (tx) => {
+      tx.send(tx.sql`update counters set n = 1 where id = 1`)
+      tx.send(tx.sql`update counters set n = n * 10 where id = 1`)
+      tx.send(tx.sql`update counters set n = n + 3 where id = 1`)
+    })
+    expect(await db.sql`select n from counters where id = 1`).toMatchObject([{ n: 13 }])
+  })
+
+  test('a sent write that fails rolls everything back and is the error of the transaction', async () => {
+    const seen: string[] = []
+    const error = await caught(
+      db.transaction(async (tx) => {
+        await tx.sql`update counters set n = 99 where id = 1`
+        tx.onCommit(() => seen.push('committed'))
+        tx.send(tx.sql`insert into counters (id, n) values (1, 0)`)
+        tx.send(tx.sql`update counters set n = 98 where id = 1`)
+      }),
+    )
+    expect(error).toMatchObject({ code: '23505' })
+    expect(seen).toEqual([])
+    expect(await db.sql`select n from counters where id = 1`).toMatchObject([{ n: 13 }])
+  })
+
   test('a serialization failure is retried with fresh callbacks', async () => {
     let attempts = 0
     let commits = 0

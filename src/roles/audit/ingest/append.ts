@@ -77,7 +77,7 @@ async function append(
     heads.set(form.zoneId, next)
     outcomes.set(event, 'stored')
   }
-  await appendLinks(tx, rows)
+  appendLinks(tx, rows)
   return outcomes
 }
 

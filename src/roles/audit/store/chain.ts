@@ -84,10 +84,10 @@ export async function storedHashes(tx: Tx, keys: readonly StoredKey[]): Promise<
  * Inserts the links, of each zone in the order of its chain, and moves each head to the last of them,
  * in one statement. Only under `lockChains`.
  */
-export async function appendLinks(tx: Tx, rows: readonly ChainedRow[]): Promise<void> {
+export function appendLinks(tx: Tx, rows: readonly ChainedRow[]): void {
   if (rows.length === 0) return
   const last = new Map(rows.map((row) => [row.zone_id, row]))
-  await tx.sql`
+  tx.send(tx.sql`
     with appended as (
       insert into audit_events (
         id, zone_id, event_type, request_id, decision, policy_set_id, policy_set_version_id, manifest_sha,
@@ -116,5 +116,5 @@ export async function appendLinks(tx: Tx, rows: readonly ChainedRow[]): Promise<
     on conflict (zone_id) do update
     set chain_seq = excluded.chain_seq,
         content_sha256 = excluded.content_sha256,
-        updated_at = excluded.updated_at`
+        updated_at = excluded.updated_at`)
 }

@@ -126,8 +126,8 @@ export interface NewEdge {
   readonly expiresAt: Date
 }
 
-export async function insertEdge(tx: Tx, edge: NewEdge): Promise<void> {
-  await tx.sql`
+export function insertEdge(tx: Tx, edge: NewEdge): void {
+  tx.send(tx.sql`
     insert into delegation_edges (
       id, zone_id, source_agent_id, target_agent_id, issuer_application_id, receiver_application_id,
       resource_id, parent_edge_id, scopes, constraints_json, expires_at
@@ -136,7 +136,7 @@ export async function insertEdge(tx: Tx, edge: NewEdge): Promise<void> {
       ${edge.id}, ${edge.zoneId}, ${edge.sourceSessionId}, ${edge.targetSessionId},
       ${edge.issuerApplicationId}, ${edge.receiverApplicationId}, ${edge.resourceId}, ${edge.parentEdgeId},
       ${edge.scopes as string[]}::text[], ${JSON.stringify(edge.constraints)}::text::jsonb, ${edge.expiresAt}
-    )`
+    )`)
 }
 
 export interface EdgeFilter {

@@ -73,7 +73,7 @@ export async function claimReceipt(
   return { receipt, live, expired }
 }
 
-export async function insertReceipt(
+export function insertReceipt(
   tx: Tx,
   scope: ReceiptScope,
   receipt: {
@@ -85,8 +85,8 @@ export async function insertReceipt(
     readonly answer: string
     readonly retentionSeconds: number
   },
-): Promise<void> {
-  await tx.sql`
+): void {
+  tx.send(tx.sql`
     insert into coordinator_idempotency_receipts (
       id, operation, zone_id, scope_id, key_digest, request_digest, resource_type, resource_id,
       response_status, response_json, expires_at
@@ -95,5 +95,5 @@ export async function insertReceipt(
       ${uuidv7()}, ${scope.operation}, ${scope.zoneId}, ${scope.scopeId}, ${receipt.keyDigest},
       ${receipt.requestDigest}, ${receipt.resourceType}, ${receipt.resourceId}, 201,
       ${receipt.answer}::text::jsonb, now() + make_interval(secs => ${receipt.retentionSeconds})
-    )`
+    )`)
 }

@@ -26,38 +26,6 @@ export interface AuthorityRecord {
   readonly subject_id: string | null
 }
 
-/** One round trip for the live-identity check of every call (coordinator §2.2, step 8). */
-export async function isLiveIdentity(
-  db: Queryable,
-  zoneId: string,
-  applicationId: string,
-  recordId: string | null,
-): Promise<boolean> {
-  const [row] = await db.sql<{ alive: boolean }[]>`
-    select exists (
-      select 1
-      from applications as application
-      join zones as zone
-        on zone.id = application.zone_id
-        and zone.archived_at is null
-      where application.zone_id = ${zoneId}
-        and application.id = ${applicationId}
-        and application.archived_at is null
-        and (application.expires_at is null or application.expires_at > statement_timestamp())
-    ) and (
-      ${recordId}::text is null
-      or exists (
-        select 1
-        from authority_records
-        where zone_id = ${zoneId}
-          and id = ${recordId}
-          and status = 'active'
-          and expires_at > statement_timestamp()
-      )
-    ) as alive`
-  return row?.alive ?? false
-}
-
 export interface ResourceRef {
   readonly id: string
   readonly identifier: string

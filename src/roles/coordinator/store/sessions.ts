@@ -134,9 +134,9 @@ export interface NewSession {
 }
 
 /** Inserts the session and counts it at its parent, in one statement. Every time in it is the transaction's `now()`. */
-export async function insertSession(tx: Tx, session: NewSession): Promise<void> {
+export function insertSession(tx: Tx, session: NewSession): void {
   const service = session.lifecycle === 'service'
-  await tx.sql`
+  tx.send(tx.sql`
     with counted as (
       update agent_sessions
       set child_count = child_count + 1,
@@ -156,7 +156,7 @@ export async function insertSession(tx: Tx, session: NewSession): Promise<void> 
       case when ${service}::boolean then now() end,
       case when ${service}::boolean then now() + make_interval(secs => ${session.leaseSeconds}) end,
       ${service ? 1 : 0}, ${JSON.stringify(session.metadata)}::text::jsonb
-    )`
+    )`)
 }
 
 /** Both ends of a delegation, share-locked inside a transaction; null for one that is not active and live. */
