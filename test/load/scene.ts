@@ -76,9 +76,16 @@ async function createActor(server: Addresses, upstreamUrl: string, index: number
   return { identity, agent, lifecycle, session, delegation, mintBody }
 }
 
+/** Answers at once, or with `?stream` ticks until the caller leaves. */
 function startUpstream(): Promise<Server> {
   const body = JSON.stringify({ items: [{ sku: 'lynx-1', stock: 7 }] })
-  const server = createServer((_request, response) => {
+  const server = createServer((request, response) => {
+    if (request.url?.includes('stream') === true) {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      const tick = setInterval(() => response.write('data: tick\n\n'), 100)
+      response.on('close', () => clearInterval(tick))
+      return
+    }
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length })
     response.end(body)
   })

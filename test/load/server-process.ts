@@ -4,7 +4,9 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-export const main = fileURLToPath(new URL('../../../dist/main.js', import.meta.url))
+/** The built binary, seen from here and from where the load programs are compiled to. */
+const up = import.meta.url.includes('/.bench/') ? '../../../' : '../../'
+export const main = fileURLToPath(new URL(`${up}dist/main.js`, import.meta.url))
 
 export interface ServerProcess {
   readonly name: string

@@ -57,7 +57,18 @@ const raisedLimits = {
   MAX_AGENTS_PER_APP: '100000',
 }
 
-export const deploy = { all: () => cleanly(deployAll), split: () => cleanly(deploySplit) }
+export interface SplitOptions {
+  /** Of each role; default 2. */
+  readonly replicas?: number
+  /** For every process. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export const deploy = {
+  all: () => cleanly(deployAll),
+  split: (options: SplitOptions = {}) =>
+    cleanly((undo, directory) => deploySplit(undo, directory, options.replicas ?? 2, options.env ?? {})),
+}
 
 type Undo = () => unknown
 
@@ -146,19 +157,20 @@ function postmasterFile(dataDir: string): string[] {
   return readFileSync(join(dataDir, file), 'utf8').split('\n')
 }
 
-const replicas = 2
-
-/** Each role twice behind a balancer of its own, on a Postgres and a Redis that belong to nobody. */
-async function deploySplit(undo: (step: Undo) => void, directory: string) {
-  const [postgresPort = 0, redisPort = 0, ...ports] = await freePorts(2 + (replicas + 1) * roles.length)
+/** Each role so many times behind a balancer of its own, on a Postgres and a Redis that belong to nobody. */
+async function deploySplit(
+  undo: (step: Undo) => void,
+  directory: string,
+  replicas: number,
+  more: Readonly<Record<string, string>>,
+) {
+  const [postgresPort = 0, redisPort = 0, ...ports] = await freePorts(2 + replicas * roles.length)
   const store = await openPostgres(join(directory, 'postgres'), postgresPort)
   undo(() => store.inHand.stop?.())
   mkdirSync(join(directory, 'redis'))
   const redis = await createOwnRedis(join(directory, 'redis'), redisPort)
   undo(() => redis[Symbol.asyncDispose]())
-  const portOf = (role: Role, replica: number): number =>
-    ports[roles.indexOf(role) * (replicas + 1) + replica] ?? 0
-  const consolePort = (replica: number): number => portOf('control', replicas) + replica
+  const portOf = (role: Role, replica: number): number => ports[roles.indexOf(role) * replicas + replica] ?? 0
   const balancers = new Map<Role, Balancer>()
   for (const role of roles) {
     const balancer = await openBalancer(
@@ -188,6 +200,7 @@ async function deploySplit(undo: (step: Undo) => void, directory: string) {
     STS_URL: urls.sts,
     CARACAL_GATEWAY_URL: urls.gateway,
     CARACAL_COORDINATOR_URL: urls.coordinator,
+    ...more,
   }
   const migrated = await runCaracal(['migrate'], env)
   if (migrated.code !== 0) throw new Error(`caracal migrate: ${migrated.stderr}`)
@@ -211,7 +224,7 @@ async function deploySplit(undo: (step: Undo) => void, directory: string) {
         env: {
           ...env,
           PORT: String(port),
-          CONSOLE_PORT: String(consolePort(replica)),
+          CONSOLE_PORT: '0',
           ...(keeps ? { AUDIT_REPLAY_DIR: join(directory, `journal-${name}`) } : {}),
         },
         logFile: join(directory, `${name}.log`),

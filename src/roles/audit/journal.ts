@@ -44,14 +44,20 @@ export function createJournal(directory: string): Journal {
       await ready()
       const name = `pending-${process.pid}-${process.hrtime.bigint()}-${randomBytes(4).toString('hex')}`
       const staged = join(directory, `${name}.partial`)
-      const file = await open(staged, 'wx', 0o600)
       try {
-        await file.writeFile(`${lines.join('\n')}\n`)
-        await file.sync()
-      } finally {
-        await file.close()
+        const file = await open(staged, 'wx', 0o600)
+        try {
+          await file.writeFile(`${lines.join('\n')}\n`)
+          await file.sync()
+        } finally {
+          await file.close()
+        }
+        await rename(staged, join(directory, `${name}.ndjson`))
+      } catch (error) {
+        // A full disk does not get emptier by what did not fit on it.
+        await rm(staged, { force: true }).catch(() => undefined)
+        throw error
       }
-      await rename(staged, join(directory, `${name}.ndjson`))
       await syncDirectory(directory)
     },
 
