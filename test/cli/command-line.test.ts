@@ -27,7 +27,7 @@ async function run(argv: string[], env: Record<string, string> = {}) {
 }
 
 describe('global behaviour', () => {
-  it('help in all its spellings goes to stdout with 0', async () => {
+  it('43: help in all its spellings goes to stdout with 0', async () => {
     const plain = await run([])
     expect(plain).toMatchObject({ code: 0, err: '' })
     expect(plain.out).toMatch(/^Usage: caracal <command>/)
@@ -51,7 +51,9 @@ describe('global behaviour', () => {
     )
   })
 
-  it('unknown commands and options end with 1 and usage on stderr', async () => {
+  it('43: unknown commands and options end with 1 and usage on stderr', async () => {
+    for (const words of [['frobnicate'], ['zone', 'list']])
+      expect(await run(words)).toMatchObject({ code: 1, out: '' })
     const unknown = await run(['zone', 'create'])
     expect(unknown).toMatchObject({ code: 1, out: '' })
     expect(unknown.err).toContain('unknown command "zone"')
@@ -62,7 +64,7 @@ describe('global behaviour', () => {
     expect(option.err).toContain('Usage: caracal migrate')
   })
 
-  it('prints the version as five lines or as one line of JSON', async () => {
+  it('44: prints the version as five lines or as one line of JSON', async () => {
     const { out } = await run(['--version'], { CARACAL_MODE: 'rc' })
     expect(out.split('\n')).toEqual([
       'Caracal',

@@ -60,6 +60,26 @@ describe('with Redis', () => {
       expect((await get(url(name, '/health'))).status, name).toBe(200)
     expect(server.child.exitCode).toBeNull()
 
+    // sdk-cli-console check 48: the same, as `caracal status` tells it.
+    const told = await runCaracal(['status', '--ready', '--json'], {
+      env: Object.fromEntries(
+        names.map((name) => [
+          `CARACAL_${name === 'control' ? 'API' : name.toUpperCase()}_URL`,
+          url(name, ''),
+        ]),
+      ),
+    })
+    expect(told.code).toBe(1)
+    const { mode, services } = JSON.parse(told.stdout) as {
+      mode: string
+      services: { name: string; ok: boolean; detail: string }[]
+    }
+    expect([mode, services.map(({ name, ok }) => [name, ok])]).toEqual([
+      'ready',
+      ['api', 'sts', 'gateway', 'audit', 'coordinator'].map((name) => [name, false]),
+    ])
+    for (const { detail } of services) expect(detail).toMatch(/^503 (?:redis_un|consumer_unhealthy)/)
+
     await proxy.restore()
     for (const name of names)
       await eventually(async () => (await get(url(name, '/ready'))).status === 200, {

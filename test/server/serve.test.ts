@@ -109,6 +109,18 @@ describe('embedded', () => {
     expect((await server.finished).code).toBe(0)
   })
 
+  it('sdk-cli-console check 45: some of the roles open only their own ports', async () => {
+    const { ports, env } = await allPorts()
+    const server = startCaracal(['serve', '--role=sts,gateway'], { env })
+    await server.line('ready')
+    const listening = server.lines().filter((line) => line.msg === 'listening')
+    expect(listening.map((line) => line.port)).toEqual([ports.sts, ports.gateway])
+    for (const name of ['control', 'console', 'coordinator', 'audit'] as const)
+      await expect(get(`http://127.0.0.1:${ports[name]}/health`)).rejects.toThrow()
+    server.child.kill('SIGTERM')
+    expect((await server.finished).code).toBe(0)
+  })
+
   it('stops before it is ready when asked to', async () => {
     const cwd = workingDirectory()
     const { env } = await allPorts()
