@@ -67,6 +67,9 @@ const askMs = 1
 /** After a batch that was not full the next one gathers for this long. */
 const gatherMs = 10
 const deadLetterLength = 10_000
+/** How often names of processes that are gone are looked for, and after how long they are forgotten. */
+const tidyMs = 60 * 60 * 1000
+const forgottenAfterMs = 24 * 60 * 60 * 1000
 
 export function createConsumer(options: ConsumerOptions): Consumer {
   const { bus, ephemera, log, stream, consumer } = options
@@ -79,6 +82,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   let healthy = false
   let lost = false
   let reclaimedAt = Number.NEGATIVE_INFINITY
+  let tidiedAt = Number.NEGATIVE_INFINITY
   let running: Promise<void> | null = null
 
   const counterKey = (entry: StreamEntry): string =>
@@ -169,6 +173,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     if (performance.now() - reclaimedAt >= minIdleMs) {
       await reclaim()
       reclaimedAt = performance.now()
+    }
+    if (performance.now() - tidiedAt >= tidyMs) {
+      tidiedAt = performance.now()
+      await group.forgetConsumers(forgottenAfterMs)
     }
     const entries = await group.read({
       consumer,

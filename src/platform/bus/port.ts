@@ -84,6 +84,11 @@ export interface WorkGroup {
   }): Promise<ClaimedEntry[]>
   ack(ids: readonly string[]): Promise<void>
   stats(): Promise<GroupStats>
+  /**
+   * Forgets consumers that asked for nothing for `minIdleMs` and hold nothing, and answers how many:
+   * names of processes change with every start.
+   */
+  forgetConsumers(minIdleMs: number): Promise<number>
   /** Forgets the group and what was pending in it; one that is not there is fine. A reader of it finds `GroupLost`. */
   destroy(): Promise<void>
 }

@@ -264,6 +264,9 @@ export function openGroup(
         }
       }),
 
+    // A consumer is a name on what it holds: who holds nothing is not there.
+    forgetConsumers: async () => 0,
+
     destroy: () =>
       guarded(async () => {
         await sql`

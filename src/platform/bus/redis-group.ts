@@ -171,6 +171,17 @@ export function openRedisGroup(context: GroupContext, stream: string, group: str
         }),
       ),
 
+    forgetConsumers: (minIdleMs) =>
+      guarded(() =>
+        lostWithoutStream(async () => {
+          const consumers = await commands.run((client) => client.xInfoConsumers(stream, group))
+          const gone = consumers.filter(({ pending, idle }) => pending === 0 && idle >= minIdleMs)
+          for (const { name } of gone)
+            await commands.run((client) => client.xGroupDelConsumer(stream, group, name))
+          return gone.length
+        }),
+      ),
+
     destroy: () =>
       guarded(async () => {
         try {

@@ -108,6 +108,23 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       expect(numbers(await one.read(read))).toEqual([1, 2])
     })
 
+    test('consumers that hold nothing are forgotten, one that holds something is not', async () => {
+      const s = stream()
+      const g = bus.group(s, 'g')
+      await g.ensure('start')
+      await publish(bus, s, count(2))
+      const read = { count: 1, blockMs: 2000, signal: forever }
+      const [first] = await g.read({ ...read, consumer: 'done' })
+      await g.ack([first?.id ?? ''])
+      await g.read({ ...read, consumer: 'busy' })
+      expect(await g.forgetConsumers(60_000)).toBe(0)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      expect(await g.forgetConsumers(10)).toBe(bus.driver === 'redis' ? 1 : 0)
+      expect(await g.forgetConsumers(10)).toBe(0)
+      expect((await g.stats()).pending).toBe(1)
+      expect(await g.reclaim({ consumer: 'other', minIdleMs: 0, count: 10 })).toHaveLength(1)
+    })
+
     test('ids rise, and a range starts inclusively or behind its start', async () => {
       const s = stream()
       const ids = await publish(bus, s, count(5))

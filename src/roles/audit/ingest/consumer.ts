@@ -17,11 +17,14 @@ const blockMs = 5_000
  */
 const gatherMs = 40
 const backOffMs = 1_000
+/** How often names of processes that are gone are looked for, and after how long they are forgotten. */
+const tidyMs = 60 * 60 * 1_000
+const forgottenAfterMs = 24 * 60 * 60 * 1_000
 
 export interface Consumer extends AsyncDisposable {
   /** False while the loop cannot read. */
   healthy(): boolean
-  /** Takes over entries whose consumer went away; run as a job. */
+  /** Takes over entries whose consumer went away, and forgets who went long ago; run as a job. */
   reap(context: JobContext): Promise<void>
 }
 
@@ -41,6 +44,7 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
   let healthy = false
   /** Own entries first: they were in hand when this consumer, or its store, went away. */
   let positionedOnce = false
+  let tidiedAt = Number.NEGATIVE_INFINITY
 
   async function positioned(): Promise<void> {
     positionedOnce = true
@@ -115,6 +119,9 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
       if (!healthy) return
       await deps.db.ping()
       await drain(() => group.reclaim({ consumer: name, minIdleMs: deps.claimIdleMs, count: batchSize }))
+      if (performance.now() - tidiedAt < tidyMs) return
+      tidiedAt = performance.now()
+      await group.forgetConsumers(forgottenAfterMs)
     },
     async [Symbol.asyncDispose]() {
       stop.abort()
