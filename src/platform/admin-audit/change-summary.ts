@@ -12,6 +12,9 @@ const secretFields: ReadonlySet<string> = new Set([
   'bearer_token',
   'access_token',
   'refresh_token',
+  // Ours: the members of a change of password.
+  'current_password',
+  'new_password',
 ])
 const deepest = 3
 const mostFields = 64
@@ -63,14 +66,15 @@ export function changeSummary(
   const found: Walk = { fields: [], secretSeen: false }
   if (isPlainObject(change.body)) walk(change.body, '', 1, found)
   const verb = actionSegment(change.path, rules)
-  const rotated = found.secretSeen || verb === 'rotate-secret'
+  const rotates = /\/rotate(-secret)?$/.test(change.path)
+  const rotated = found.secretSeen || rotates
   const fields = found.fields.sort().slice(0, mostFields)
   const members = {
     ...(fields.length > 0 ? { changed_fields: fields } : {}),
     ...(rotated ? { secret_rotated: true as const } : {}),
   }
   if (change.method === 'DELETE') return { change_kind: 'delete', ...members }
-  if (verb !== null) return { change_kind: rotated ? 'secret_rotation' : 'action', ...members }
+  if (verb !== null || rotates) return { change_kind: rotated ? 'secret_rotation' : 'action', ...members }
   if (change.method === 'POST') return { change_kind: 'create', ...members }
   if (fields.length === 0 && !rotated) return null
   return { change_kind: rotated ? 'secret_rotation' : 'update', ...members }

@@ -89,6 +89,12 @@ function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').toLowerCase()
 }
 
+/** A guard for what runs beside the server while somebody develops: loopback addresses and no others. */
+export function createLoopbackGuard(): EgressGuard {
+  const allows = (address: string) => classifyAddress(address) === 'loopback'
+  return createEgressGuard({ privateHosts: [], extraCaFile: null, allows })
+}
+
 /** One guard per role; it owns its connections. */
 export function createEgressGuard(options: EgressGuardOptions): EgressGuard {
   const privateHosts = new Set(options.privateHosts.map((host) => host.toLowerCase()))

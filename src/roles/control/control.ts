@@ -25,6 +25,8 @@ export type ControlPlatform = Pick<
 export interface Control extends ControlPlatform {
   /** Every call to an address a tenant may have written goes through it. */
   readonly egress: EgressGuard
+  /** Reaches this machine alone, for webhook receivers under development; `null` outside of mode dev. */
+  readonly loopback: EgressGuard | null
   /** The policy side of the STS; `null` in a deployment that runs control without any way to ask it. */
   readonly sts: Sts | null
   /** Receipts of audit events; `null` without a KEK. */

@@ -2,7 +2,11 @@
 
 import { createAdminAudit } from '../../platform/admin-audit/gate.ts'
 import { provisionStandingGroups } from '../../platform/bus/standing-groups.ts'
-import { createEgressGuard, type EgressGuard } from '../../platform/egress/guarded-fetch.ts'
+import {
+  createEgressGuard,
+  createLoopbackGuard,
+  type EgressGuard,
+} from '../../platform/egress/guarded-fetch.ts'
 import { controlErrors, controlInvokeErrors } from '../../platform/http/error-style.ts'
 import { fixedWindow } from '../../platform/http/rate-limit.ts'
 import { requestContext } from '../../platform/http/request-context.ts'
@@ -71,9 +75,11 @@ export function createControl(deps: ControlDeps): ControlRole {
           extraCaFile: settings.CARACAL_TLS_EXTRA_CA_FILE,
         })
       : null
+  const loopback = settings.CARACAL_MODE === 'dev' ? createLoopbackGuard() : null
   const control: Control = {
     ...deps,
     egress: deps.egress ?? (ownEgress as EgressGuard),
+    loopback,
     receipts:
       deps.cipher === null
         ? null
@@ -135,6 +141,7 @@ export function createControl(deps: ControlDeps): ControlRole {
       await principals?.[Symbol.asyncDispose]()
       await audit[Symbol.asyncDispose]()
       await ownEgress?.[Symbol.asyncDispose]()
+      await loopback?.[Symbol.asyncDispose]()
     },
   }
 }

@@ -6,12 +6,18 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { EnvelopeCipher } from '../../platform/crypto/port.ts'
 import { columnAad } from '../../platform/crypto/secret-store.ts'
-import type { Database } from '../../platform/db/port.ts'
+import type { Database, Tx } from '../../platform/db/port.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { uuidv4, uuidv7 } from '../../platform/ids.ts'
 import { createSigner, parseCompact, type Signer, verifySignature } from '../../platform/jose/compact.ts'
-import { generateSigningKeyPem, openSigningKey } from '../../platform/jose/zone-key.ts'
 import {
+  generateSigningKeyPem,
+  openSigningKey,
+  type PublicSigningKey,
+  publicJwk,
+} from '../../platform/jose/zone-key.ts'
+import {
+  deleteOtherPlatformKeys,
   insertPlatformKey,
   listPlatformKeys,
   lockPlatformKeys,
@@ -19,7 +25,10 @@ import {
 } from './store/platform-keys.ts'
 
 const PLATFORM_AUDIENCE = 'caracal-api'
-const KEYS_MS = 5 * 60_000
+/** A rotation is told to every process; this bounds what a lost message costs. */
+const KEYS_MS = 60_000
+/** A key nobody knows is looked for at most this often. */
+const UNKNOWN_KEY_MS = 2000
 
 interface PlatformClaims {
   readonly sub: string
@@ -38,12 +47,19 @@ export interface PlatformTokens {
     readonly tokenVersion: number
     readonly ttlSeconds: number
   }): Promise<string>
+  /** The public halves of the keys that may verify, newest first. */
+  published(): Promise<readonly PublicSigningKey[]>
+  /** Adds the key that signs from now on, in `tx`; its predecessors verify for 24 hours more, or no longer when `immediate`. */
+  rotate(tx: Tx, immediate: boolean): Promise<{ readonly kid: string }>
+  /** Has the keys read again before they are next used. */
+  forget(): void
 }
 
 interface LoadedKeys {
   readonly signer: Signer
   readonly verifying: ReadonlyMap<string, KeyObject>
-  readonly until: number
+  readonly published: readonly PublicSigningKey[]
+  readonly readAt: number
 }
 
 /** True for text that could only be meant as a JWT. */
@@ -64,6 +80,9 @@ export function createPlatformTokens(deps: {
 const noTokens: PlatformTokens = {
   verify: async () => null,
   issue: () => Promise.reject(errorOf('service_unconfigured')),
+  published: async () => [],
+  rotate: () => Promise.reject(errorOf('service_unconfigured')),
+  forget: () => undefined,
 }
 
 function withKeys(deps: {
@@ -73,6 +92,11 @@ function withKeys(deps: {
 }): PlatformTokens {
   let loading: Promise<LoadedKeys> | null = null
 
+  const sealedKey = () => ({
+    id: uuidv7(),
+    envelope: deps.cipher.seal(Buffer.from(generateSigningKeyPem()), columnAad.platformSigningKey),
+  })
+
   async function ensureKeys(): Promise<PlatformKey[]> {
     const existing = await listPlatformKeys(deps.db)
     if (existing.length > 0) return existing
@@ -80,10 +104,7 @@ function withKeys(deps: {
       await lockPlatformKeys(tx)
       const made = await listPlatformKeys(tx)
       if (made.length > 0) return made
-      const envelope = deps.cipher.seal(Buffer.from(generateSigningKeyPem()), columnAad.platformSigningKey)
-      const key = { id: uuidv7(), envelope, version: 1 }
-      await insertPlatformKey(tx, key)
-      return [key]
+      return [await insertPlatformKey(tx, sealedKey())]
     })
   }
 
@@ -98,26 +119,33 @@ function withKeys(deps: {
     return {
       signer: createSigner(newest.id, newest.key),
       verifying: new Map(opened.map(({ id, key }) => [id, createPublicKey(key)])),
-      until: Date.now() + KEYS_MS,
+      published: opened.map(({ id, key }) => publicJwk(id, key)),
+      readAt: performance.now(),
     }
   }
 
-  async function keys(): Promise<LoadedKeys> {
+  async function keys(maxAgeMs = KEYS_MS): Promise<LoadedKeys> {
     const current = await loading
-    if (current !== null && current.until > Date.now()) return current
-    loading = load()
+    if (current !== null && performance.now() - current.readAt < maxAgeMs) return current
+    const started = load()
+    loading = started
     // A failed load is not kept: the next call tries again.
-    loading.catch(() => {
-      loading = null
+    started.catch(() => {
+      if (loading === started) loading = null
     })
-    return loading
+    return started
+  }
+
+  /** Another process may have rotated a moment ago. */
+  async function keyOf(kid: string): Promise<KeyObject | undefined> {
+    return (await keys()).verifying.get(kid) ?? (await keys(UNKNOWN_KEY_MS)).verifying.get(kid)
   }
 
   return {
     async verify(token) {
       const jws = parseCompact(token)
       if (jws === null || jws.header.alg !== 'ES256' || jws.claims.aud !== PLATFORM_AUDIENCE) return null
-      const key = (await keys()).verifying.get(jws.header.kid)
+      const key = await keyOf(jws.header.kid)
       if (key === undefined || !verifySignature(jws, key)) return null
       const { iss, use, sub, jti, exp, tv } = jws.claims
       const intact =
@@ -143,6 +171,16 @@ function withKeys(deps: {
         zone_id: account.zoneId,
         tv: account.tokenVersion,
       })
+    },
+    published: async () => (await keys()).published,
+    async rotate(tx, immediate) {
+      await lockPlatformKeys(tx)
+      const { id } = await insertPlatformKey(tx, sealedKey())
+      if (immediate) await deleteOtherPlatformKeys(tx, id)
+      return { kid: id }
+    },
+    forget() {
+      loading = null
     },
   }
 }

@@ -32,7 +32,10 @@ export function createProvenPrincipals({
   bus,
   keys,
   log,
-}: Pick<Control, 'bus' | 'keys' | 'log'>): ProvenPrincipals {
+  tokens,
+}: Pick<Control, 'bus' | 'keys' | 'log'> & {
+  readonly tokens: Pick<Control['tokens'], 'forget'>
+}): ProvenPrincipals {
   const proven = new LRUCache<string, Principal>({ max: ENTRIES })
   const inFlight = new Map<string, Promise<Principal | null>>()
   /** Counts changes: a proof that began before one may rest on what the change ended. */
@@ -46,7 +49,10 @@ export function createProvenPrincipals({
   function forget(principalId: string | null): void {
     changes += 1
     inFlight.clear()
-    if (principalId === null) proven.clear()
+    if (principalId === null) {
+      tokens.forget()
+      proven.clear()
+    }
     for (const [key, principal] of proven.entries()) {
       if (principal.id === principalId || principal.accountId === principalId) proven.delete(key)
     }

@@ -119,6 +119,33 @@ describe('notification sinks (control-api §16)', () => {
   })
 })
 
+describe('receivers on this machine (control-api §7.17)', () => {
+  async function deliveryTo(mode: 'dev' | 'stable') {
+    await using own = await createStage({ settings: { CARACAL_MODE: mode } })
+    const zone = await own.zone()
+    const path = `/v1/zones/${zone}/notification-sinks`
+    const made = await own.send('POST', path, { name: 's', url: `${base}/${mode}` })
+    expect(made.status).toBe(201)
+    await own.database.admin`
+      insert into audit_events (id, zone_id, event_type, decision, occurred_at, chain_seq, metadata_json)
+      values (${uuidv7()}, ${zone}, 'step_up_issued', 'pending', now(), 1, '{}')`
+    const job = own.control.jobs.find((candidate) => candidate.name === 'notification_dispatcher')
+    await job?.run({ signal: new AbortController().signal })
+    return (await own.send('GET', `${path}/${made.body.id}/deliveries`)).body.items[0]
+  }
+
+  test('40: plain http to loopback is delivered in dev, and nowhere else', async () => {
+    expect(await deliveryTo('dev')).toMatchObject({ attempts: 1, response_status: 200, last_error: null })
+    const before = received.length
+    expect(await deliveryTo('stable')).toMatchObject({
+      attempts: 1,
+      delivered_at: null,
+      last_error: 'the sink cannot be reached: address_refused',
+    })
+    expect(received).toHaveLength(before)
+  })
+})
+
 describe('audit (control-api §16)', () => {
   test('41: the ledger names fields, never values', async () => {
     const zone = await stage.zone()
@@ -144,6 +171,16 @@ describe('audit (control-api §16)', () => {
     const numbers = ledger.body.items.map((row: { chain_seq: number }) => row.chain_seq)
     expect(numbers.every((seq: unknown) => typeof seq === 'number')).toBe(true)
     expect([...numbers].sort((a, b) => b - a)).toEqual(numbers)
+    await stage.send('POST', '/v1/service-accounts', { username: 'ledger', password: 'first-very-secret' })
+    const accounts = await stage.send('GET', '/v1/service-accounts')
+    const { id } = accounts.body.items.find((row: { username: string }) => row.username === 'ledger')
+    const changed = { new_password: 'second-very-secret' }
+    expect((await stage.send('POST', `/v1/service-accounts/${id}/password`, changed)).status).toBe(204)
+    const rows = await stage.database.admin<{ payload: string; kind: string }[]>`
+      select to_jsonb(e)::text as payload, payload_json->>'change_kind' as kind from admin_audit_events e
+      where entity_id = ${id} order by occurred_at`
+    expect(rows.map((row) => row.kind)).toEqual(['create', 'secret_rotation'])
+    for (const { payload } of rows) expect(payload).not.toMatch(/very-secret|new_password/)
     const csv = await stage.send('GET', `/v1/zones/${zone}/admin-audit?format=csv&fields=action,change_kind`)
     expect(csv.text.split('\r\n')[0]).toBe('action,change_kind')
   })

@@ -12,6 +12,7 @@ import { eventually } from '../../fixtures/eventually.ts'
 const log = pino({ level: 'silent' })
 const key = { current: Buffer.alloc(32, 1), accepted: [Buffer.alloc(32, 1)] }
 const keys: KeyRing = { audit: key, streams: key, gatewaySts: key, idempotency: key }
+const tokens = { forget: () => undefined }
 const stream = 'caracal.iam.invalidate'
 
 let database: TestDatabase
@@ -55,7 +56,7 @@ function counting(proven: ReturnType<typeof createProvenPrincipals>) {
 }
 
 test('one principal is forgotten, with the keys of its account; the others stay', async () => {
-  const proven = createProvenPrincipals({ bus, keys, log })
+  const proven = createProvenPrincipals({ bus, keys, log, tokens })
   await using _ = await proven.follow()
   const { prove, runs } = counting(proven)
   for (const id of ['a', 'a', 'b']) await prove(id, id === 'a' ? 'account' : null)
@@ -70,7 +71,7 @@ test('one principal is forgotten, with the keys of its account; the others stay'
 })
 
 test('without a name all are forgotten; an unsigned message changes nothing', async () => {
-  const proven = createProvenPrincipals({ bus, keys, log })
+  const proven = createProvenPrincipals({ bus, keys, log, tokens })
   await using _ = await proven.follow()
   const { prove, runs } = counting(proven)
   await prove('a')
@@ -86,7 +87,7 @@ test('without a name all are forgotten; an unsigned message changes nothing', as
 })
 
 test('a proof that began before the change is not remembered', async () => {
-  const proven = createProvenPrincipals({ bus, keys, log })
+  const proven = createProvenPrincipals({ bus, keys, log, tokens })
   await using _ = await proven.follow()
   const { prove, runs } = counting(proven)
   await prove('witness')
@@ -104,7 +105,7 @@ test('a proof that began before the change is not remembered', async () => {
 })
 
 test('what an API key proved is not what a bearer of the same text proves', async () => {
-  const proven = createProvenPrincipals({ bus, keys, log })
+  const proven = createProvenPrincipals({ bus, keys, log, tokens })
   await proven.prove('api_key', 'text', async () => principal('a'))
   expect(await proven.prove('login', 'text', async () => null)).toBeNull()
 })

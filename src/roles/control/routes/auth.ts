@@ -2,7 +2,8 @@
 import * as v from 'valibot'
 import { logIn, logOut } from '../login.ts'
 import { equivalentRole } from '../rbac/built-in-roles.ts'
-import { noContent, ok, route } from '../route.ts'
+import { rotateLoginKey } from '../rotate-login-key.ts'
+import { can, noContent, ok, route } from '../route.ts'
 import { ruleShape } from './iam-shapes.ts'
 import { text } from './inputs.ts'
 import { named } from './shapes.ts'
@@ -14,6 +15,16 @@ const principal = v.object({
   zone_id: v.nullable(v.string()),
 })
 const tag = 'Authentication'
+
+const publicKey = v.object({
+  kty: v.literal('EC'),
+  crv: v.literal('P-256'),
+  use: v.literal('sig'),
+  alg: v.literal('ES256'),
+  kid: v.string(),
+  x: v.string(),
+  y: v.string(),
+})
 
 export const authRoutes = [
   route({
@@ -80,6 +91,33 @@ export const authRoutes = [
         permissions: equivalent?.rules ?? (self.bindings ?? []).flatMap((binding) => binding.rules),
       })
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/auth/keys',
+    operationId: 'listLoginKeys',
+    tag,
+    summary: 'The public keys that verify login tokens, the one that signs first',
+    access: 'public',
+    permission: null,
+    priority: 'P1',
+    responses: { 200: named('LoginKeys', v.object({ keys: v.array(publicKey) })) },
+    errors: [],
+    handle: async (control) => ok({ keys: await control.tokens.published() }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/auth/keys/rotate',
+    operationId: 'rotateLoginKey',
+    tag,
+    summary: 'Sign login tokens with a new key',
+    access: 'write',
+    permission: can('platform', 'login-keys', 'rotate'),
+    priority: 'P1',
+    query: v.object({ immediate: v.optional(v.picklist(['true', 'false']), 'false') }),
+    responses: { 200: named('RotatedLoginKey', v.object({ rotated: v.literal(true), kid: v.string() })) },
+    errors: ['invalid_query', 'service_unconfigured'],
+    handle: async (control, call) => ok(await rotateLoginKey(control, call, call.query.immediate === 'true')),
   }),
   route({
     method: 'POST',
