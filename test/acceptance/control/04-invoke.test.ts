@@ -2,9 +2,13 @@ import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createRedisEphemera } from '../../../src/platform/ephemera/redis.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { controlScopes } from '../../../src/roles/control/invoke/scopes.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { seedAuthorityRecord, seedSession } from '../../fixtures/zone.ts'
+import { createCuttableProxy } from '../../platform/bus/cuttable-proxy.ts'
+import { openRedisServer } from '../../platform/bus/redis-server.ts'
 import { createStage, type Stage } from '../../roles/control/stage.ts'
 
 const gate = join(tmpdir(), `caracal-gate-${uuidv7()}`)
@@ -30,17 +34,17 @@ afterAll(async () => {
   await rm(gate, { force: true })
 })
 
-async function controlKey(scopes: readonly string[]) {
-  const resource = await stage.send('GET', `/v1/zones/${zone}/resources`)
+async function controlKey(scopes: readonly string[], at = stage, inZone = zone) {
+  const resource = await at.send('GET', `/v1/zones/${inZone}/resources`)
   if (resource.body.items.length === 0) {
-    const made = await stage.send('POST', `/v1/zones/${zone}/resources`, {
+    const made = await at.send('POST', `/v1/zones/${inZone}/resources`, {
       name: 'Control',
       identifier: 'caracal-control',
       scopes: controlScopes,
     })
     expect(made.status).toBe(201)
   }
-  const app = await stage.send('POST', `/v1/zones/${zone}/applications`, {
+  const app = await at.send('POST', `/v1/zones/${inZone}/applications`, {
     name: `key ${uuidv7()}`,
     registration_method: 'managed',
     traits: ['control:invoke', ...scopes.map((scope) => `control:scope:${scope}`)],
@@ -49,7 +53,7 @@ async function controlKey(scopes: readonly string[]) {
   return { id: app.body.id as string, secret: app.body.client_secret as string }
 }
 
-async function token(scopes: readonly string[], of = key): Promise<string> {
+async function token(scopes: readonly string[], of = key, at = stage): Promise<string> {
   const form = new URLSearchParams({
     grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
     application_id: of.id,
@@ -57,7 +61,7 @@ async function token(scopes: readonly string[], of = key): Promise<string> {
     resource: 'caracal-control',
     scope: scopes.join(' '),
   })
-  const response = await stage.sts.app.request('/oauth/2/token', {
+  const response = await at.sts.app.request('/oauth/2/token', {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
     body: form.toString(),
@@ -114,6 +118,51 @@ describe('Control invoke (control-api §16)', () => {
       await slow[Symbol.asyncDispose]()
     }
   })
+
+  test('46: with Redis away nothing is executed, limited by address or not', async () => {
+    await using redis = await openRedisServer()
+    await using proxy = await createCuttableProxy({ host: redis.host, port: redis.port })
+    const url = `redis://127.0.0.1:${proxy.port}${redis.path}`
+    for (const [limit, status] of [
+      [0, 401],
+      [60, 429],
+    ] as const) {
+      await using own = await createStage({
+        settings: {
+          CARACAL_CONTROL_ENABLED: true,
+          CONTROL_GATE_FILE: gate,
+          CONTROL_INVOKE_IP_RATE_LIMIT_PER_MIN: limit,
+        },
+        ephemera: ({ db, log, settings }) => createRedisEphemera({ url, db, log, settings }),
+      })
+      const ownZone = await own.zone()
+      const ownKey = await controlKey(controlScopes, own, ownZone)
+      const call = async (bearer: string, name: string) =>
+        (
+          await own.send(
+            'POST',
+            '/v1/control/invoke',
+            { command: 'app', subcommand: 'create', flags: { name } },
+            { token: bearer },
+          )
+        ).status
+      const [first, second] = [
+        await token(controlScopes, ownKey, own),
+        await token(controlScopes, ownKey, own),
+      ]
+      expect(await call(first, 'before')).toBe(200)
+      await proxy.cut()
+      expect(await call(second, 'while')).toBe(status)
+      await proxy.restore()
+      await eventually(async () => (await call(await token(controlScopes, ownKey, own), 'after')) === 200, {
+        timeoutMs: 20_000,
+        intervalMs: 300,
+      })
+      const names = await own.database.admin<{ name: string }[]>`
+        select name from applications where zone_id = ${ownZone} and name in ('before', 'while', 'after') order by name`
+      expect(names.map((row) => row.name)).toEqual(['after', 'before'])
+    }
+  }, 60_000)
 
   test('47: scopes, unknown commands, missing flags and conflicts', async () => {
     const read = ['control:app:read']

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pino from 'pino'
+import pino, { type Logger } from 'pino'
 import { Registry } from 'prom-client'
 import type { Settings } from '../../../src/config/env.ts'
 import type { PostgresBus } from '../../../src/platform/bus/postgres.ts'
@@ -15,6 +15,7 @@ import { createEnvelopeCipher, parseKek } from '../../../src/platform/crypto/env
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
 import type { CredentialHasher, SecretStore } from '../../../src/platform/crypto/port.ts'
 import { createSecretStore } from '../../../src/platform/crypto/secret-store.ts'
+import type { Database } from '../../../src/platform/db/port.ts'
 import type { EgressGuard } from '../../../src/platform/egress/guarded-fetch.ts'
 import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
@@ -66,6 +67,8 @@ export interface StageOptions {
   readonly egress?: EgressGuard
   /** Wraps the secret store, to make it fail. */
   readonly secrets?: (real: SecretStore) => SecretStore
+  /** Another driver than the Postgres one. The stage ends it. */
+  readonly ephemera?: (deps: { db: Database; log: Logger; settings: Settings }) => Ephemera
 }
 
 function clientOf(role: Pick<ControlRole, 'app'>): Send {
@@ -105,7 +108,7 @@ export async function createStage(options: StageOptions = {}): Promise<Stage> {
   const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
   const keys = keyRing(settings)
   const bus = createPostgresBus({ db, log, pollMs: 100 })
-  const ephemera = createPostgresEphemera({ db, log })
+  const ephemera = options.ephemera?.({ db, log, settings }) ?? createPostgresEphemera({ db, log })
   const outbox = createOutbox({ db, bus, keys, settings, log })
   const secrets = createSecretStore({ cipher })
   const directory = await mkdtemp(join(tmpdir(), 'caracal-control-'))
