@@ -158,6 +158,81 @@ describe.each(zoneTables)('%s', (table) => {
   })
 })
 
+/**
+ * The roles of a deployment that gives each role of the server a login of its own. Where a role has no
+ * right to a table at all, that is as good: nothing of the other zone is seen or touched either way.
+ */
+describe.each(['caracalapi', 'caracalsts', 'caracalcoordinator', 'caracalaudit', 'caracalgateway'])(
+  'as %s',
+  (role) => {
+    let sql: postgres.Sql
+    beforeAll(() => {
+      sql = postgres({
+        ...clientOptions(database.connection),
+        max: 1,
+        connection: { role },
+      }) as unknown as postgres.Sql
+    })
+    afterAll(() => sql.end())
+
+    const NOT_GRANTED = /permission denied for (table|schema)/
+    /** Rows the statement gave or touched under zone A; `null` where the role may not run it. */
+    async function rows(statement: string): Promise<number | null> {
+      try {
+        return await sql.begin(async (tx) => {
+          await tx`select set_config('caracal.zone_id', 'zone-a', true)`
+          return (await tx.unsafe(statement)).count
+        })
+      } catch (error) {
+        if (NOT_GRANTED.test(String(error))) return null
+        throw error
+      }
+    }
+
+    test('every table: nothing of zone B is read, changed, deleted or written', async () => {
+      const readable: string[] = []
+      for (const table of zoneTables) {
+        const ofB = `${zoneOf(table)} = 'zone-b'`
+        const seen = await rows(`select 1 from ${table} t where ${ofB}`)
+        expect([table, seen ?? 0]).toEqual([table, 0])
+        const own = await rows(`select 1 from ${table} t`)
+        if (own !== null && own > 0) readable.push(table)
+        if (!neverChanged.includes(table)) {
+          const column = table === 'zones' ? 'id' : 'zone_id'
+          const changed = await rows(`update ${table} t set ${column} = ${column} where ${ofB}`)
+          expect([table, changed ?? 0]).toEqual([table, 0])
+          const deleted = await rows(`delete from ${table} t where ${ofB}`)
+          expect([table, deleted ?? 0]).toEqual([table, 0])
+        }
+        expect([table, await insertsLike(table)]).toEqual([table, 'refused'])
+      }
+      // Only a role that sees its own zone proves anything about the other.
+      expect(readable.length).toBeGreaterThan(role === 'caracalgateway' ? 0 : 3)
+    })
+
+    /** Writes a copy of a row of zone B, as somebody above row security hands it over, under zone A. */
+    async function insertsLike(table: string): Promise<string> {
+      const [row] = await database.admin.unsafe<{ row: string }[]>(
+        `select to_jsonb(t)::text as row from ${table} t where ${zoneOf(table)} = 'zone-b' limit 1`,
+      )
+      if (row === undefined) throw new Error(`no row of zone B in ${table}`)
+      try {
+        await sql.begin(async (tx) => {
+          await tx`select set_config('caracal.zone_id', 'zone-a', true)`
+          await tx.unsafe(
+            `insert into ${table} select * from jsonb_populate_record(null::${table}, $1::text::jsonb)`,
+            [row.row],
+          )
+        })
+        return 'written'
+      } catch (error) {
+        if (NOT_GRANTED.test(String(error)) || String(error).includes('row-level security')) return 'refused'
+        return String(error)
+      }
+    }
+  },
+)
+
 test('rows of the deployment show only at *', async () => {
   await db.sql`insert into roles (id, name, rules, created_by) values ('global', 'g', '[]', 't')`
   const seen = (zone: string) =>
