@@ -84,12 +84,47 @@ export async function recordWithdrawal(
   })
 }
 
-/** Throws 404 `subject_not_found` for a subject the zone never saw. */
+interface RevocationRequest {
+  readonly subject_id: string
+  readonly reason: string
+  /** Counts what would go and changes nothing. */
+  readonly dry_run: boolean
+}
+
+type Revocation = { readonly subject_id: string; readonly connections: number } & WithdrawnCounts
+
+/** Undoes the transaction of a dry run and carries its counts out. */
+class Rehearsed extends Error {
+  override readonly name = 'Rehearsed'
+  readonly revocation: Revocation
+  constructor(revocation: Revocation) {
+    super('a dry run')
+    this.revocation = revocation
+  }
+}
+
+/**
+ * Throws 404 `subject_not_found` for a subject the zone never saw. A dry run is the real one, undone,
+ * so its counts cannot differ from it.
+ */
 export async function revokeSubject(
   control: Control,
   call: Call<unknown, unknown>,
-  request: { readonly subject_id: string; readonly reason: string },
-) {
+  request: RevocationRequest,
+): Promise<Revocation> {
+  try {
+    return await revokeOrRehearse(control, call, request)
+  } catch (error) {
+    if (error instanceof Rehearsed) return error.revocation
+    throw error
+  }
+}
+
+function revokeOrRehearse(
+  control: Control,
+  call: Call<unknown, unknown>,
+  request: RevocationRequest,
+): Promise<Revocation> {
   return writing(control, call, async (tx) => {
     if (!(await subjectSeen(tx, call.zoneId, request.subject_id))) throw notFound('subject_not_found')
     await lockAuthority(tx, call.zoneId)
@@ -101,6 +136,7 @@ export async function revokeSubject(
     )
     const connections = await revokeConnectionsOf(tx, call.zoneId, request.subject_id)
     const counts = { ...withdrawn, connections }
+    if (request.dry_run) throw new Rehearsed({ subject_id: request.subject_id, ...counts })
     await recordWithdrawal(control, call, tx, {
       action: 'Subject authority revoked',
       method: 'POST',

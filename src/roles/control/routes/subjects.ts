@@ -93,6 +93,7 @@ export const subjectRoutes = [
     body: v.object({
       subject_id: text(1, 512),
       reason: v.optional(text(1, 512), 'subject_revoked'),
+      dry_run: v.optional(v.boolean(), false),
     }),
     invalid: 'invalid_subject_revoke',
     responses: {
