@@ -4,6 +4,7 @@
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import { CaracalError } from '../errors.ts'
+import { incomingOf } from './client-ip.ts'
 import { errorOf } from './errors/registry.ts'
 import type { ParsedBody } from './request-context.ts'
 
@@ -37,6 +38,8 @@ export function limitBody(c: Context, limit: number): void {
     return
   }
   if (c.req.method === 'GET' || c.req.method === 'HEAD') return
+  // RFC 9112 §6.3: a request with neither header has no body. (What never was on a wire has no headers to go by.)
+  if (incomingOf(c) !== undefined && c.req.header('transfer-encoding') === undefined) return
   const stream = c.req.raw.body
   if (stream === null) return
   // Copying the request is slow, so only a body of unknown length pays for it.
