@@ -23,26 +23,40 @@ import type { IncomingEvent } from './classify.ts'
 /** `stored` and `duplicate` may be acknowledged; `tampered` goes to the dead letters. */
 export type Appended = 'stored' | 'duplicate' | 'tampered'
 
-interface Prepared {
+/** An event in the form it is stored and hashed in. */
+export interface Prepared {
   readonly event: IncomingEvent
   readonly form: StoredForm
   readonly hash: string
 }
 
-/** Stores every event once and answers what became of each. Rejects without storing anything. */
+/** What can be done before the chains are locked. Rejects when Postgres refuses an event or cannot be asked. */
+export async function prepareEvents(db: Database, events: readonly IncomingEvent[]): Promise<Prepared[]> {
+  const json = await canonicalJson(
+    db,
+    events.map((event) => event.json),
+  )
+  return events.map((event, index): Prepared => {
+    const form = storedForm(event, json[index])
+    return { event, form, hash: contentHash(form) }
+  })
+}
+
+/** `prepareEvents` and `appendPrepared` in one. */
 export async function appendEvents(
   db: Database,
   key: HmacKey,
   events: readonly IncomingEvent[],
 ): Promise<Map<IncomingEvent, Appended>> {
-  const json = await canonicalJson(
-    db,
-    events.map((event) => event.json),
-  )
-  const prepared = events.map((event, index): Prepared => {
-    const form = storedForm(event, json[index])
-    return { event, form, hash: contentHash(form) }
-  })
+  return await appendPrepared(db, key, await prepareEvents(db, events))
+}
+
+/** Stores every event once and answers what became of each. Rejects without storing anything. */
+export async function appendPrepared(
+  db: Database,
+  key: HmacKey,
+  prepared: readonly Prepared[],
+): Promise<Map<IncomingEvent, Appended>> {
   return await db.transaction((tx) => append(tx, key, prepared))
 }
 

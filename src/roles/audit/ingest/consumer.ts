@@ -7,7 +7,7 @@ import type { Logger } from 'pino'
 import { type ClaimedEntry, GroupLost, type WorkGroup } from '../../../platform/bus/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
 import type { JobContext } from '../../../platform/jobs/job.ts'
-import { type ProcessDeps, processEntries } from './process.ts'
+import { type ProcessDeps, processBatch, type ReadyBatch, readyBatch } from './process.ts'
 
 const batchSize = 1_000
 const blockMs = 5_000
@@ -52,11 +52,12 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
     await drain(() => group.reclaim({ consumer: name, minIdleMs: 0, count: batchSize, ownOnly: true }))
   }
 
-  async function handle(entries: readonly ClaimedEntry[]): Promise<void> {
-    if ((await processEntries(deps, entries)) === 'interrupted') positionedOnce = false
+  async function handle(batch: ReadyBatch): Promise<void> {
+    if ((await processBatch(deps, batch)) === 'interrupted') positionedOnce = false
   }
 
-  const readNext = () => group.read({ consumer: name, count: batchSize, blockMs, signal: stop.signal })
+  const readNext = async () =>
+    readyBatch(deps, await group.read({ consumer: name, count: batchSize, blockMs, signal: stop.signal }))
 
   async function drain(next: () => Promise<ClaimedEntry[]>): Promise<void> {
     let last = ''
@@ -65,7 +66,7 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
       // What stays pending comes back: stop when a page brings nothing new.
       if (entries.length === 0 || entries.at(-1)?.id === last) return
       last = entries.at(-1)?.id ?? ''
-      await handle(entries)
+      await handle(await readyBatch(deps, entries))
     }
   }
 
@@ -81,15 +82,15 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
         if (!positionedOnce) await positioned()
         ready = true
         healthy = true
-        let entries = await readNext()
-        const idle = entries.length === 0
-        while (entries.length > 0) {
-          // While there is a backlog, the next batch is fetched as this one is stored.
-          const next = entries.length === batchSize ? readNext() : null
+        let batch = await readNext()
+        const idle = batch.entries.length === 0
+        while (batch.entries.length > 0) {
+          // While there is a backlog, the next batch is fetched and made ready as this one is stored.
+          const next = batch.entries.length === batchSize ? readNext() : null
           next?.catch(() => undefined)
-          await handle(entries)
+          await handle(batch)
           if (next === null) break
-          entries = await next
+          batch = await next
           // What was fetched meanwhile is among the own entries that are read again.
           if (!positionedOnce) break
         }

@@ -10,7 +10,7 @@ import type { Database } from '../../../platform/db/port.ts'
 import { isUnavailable } from '../../../platform/db/unavailable.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import type { Tracer } from '../../../platform/observe/tracer.ts'
-import { type Appended, appendEvents } from './append.ts'
+import { type Appended, appendEvents, appendPrepared, type Prepared, prepareEvents } from './append.ts'
 import { classify, type IncomingEvent } from './classify.ts'
 import { deadLetter } from './dead-letter.ts'
 
@@ -39,29 +39,52 @@ export interface ProcessDeps {
 /** `interrupted`: Postgres went away with entries in hand; the consumer should read its own again once it is back. */
 export type Processed = 'done' | 'interrupted'
 
-/** Handles one batch. Never rejects: what could not be settled stays pending. */
-export async function processEntries(
-  deps: ProcessDeps,
+/** A batch of which everything is known that does not depend on the chains. */
+export interface ReadyBatch {
+  readonly entries: readonly ClaimedEntry[]
+  readonly events: readonly IncomingEvent[]
+  /** `null` when Postgres had none for them: they are made again when the batch is stored, and what fails then counts. */
+  readonly prepared: readonly Prepared[] | null
+  /** Entries that can never become events, and why. */
+  readonly refused: readonly { readonly entry: ClaimedEntry; readonly reason: string }[]
+}
+
+/** May run while the batch before is being stored. Never rejects. */
+export async function readyBatch(
+  deps: Pick<ProcessDeps, 'db' | 'key'>,
   entries: readonly ClaimedEntry[],
-): Promise<Processed> {
+): Promise<ReadyBatch> {
+  const events: IncomingEvent[] = []
+  const refused: { entry: ClaimedEntry; reason: string }[] = []
+  for (const entry of entries) {
+    const classified = classify(entry, deps.key)
+    if (classified.ok) events.push(classified.event)
+    else refused.push({ entry, reason: classified.reason })
+  }
+  const prepared = events.length === 0 ? [] : await prepareEvents(deps.db, events).catch(() => null)
+  return { entries, events, prepared, refused }
+}
+
+/** Stores one batch and acknowledges it. Never rejects: what could not be settled stays pending. */
+export async function processBatch(deps: ProcessDeps, batch: ReadyBatch): Promise<Processed> {
   const span = deps.tracer?.start('caracal.audit.ingest', {
     kind: 'consumer',
-    attributes: { 'messaging.batch.message_count': entries.length },
+    attributes: { 'messaging.batch.message_count': batch.entries.length },
   })
-  const processed = await processBatch(deps, entries)
+  const processed = await settleBatch(deps, batch)
   span?.end(processed === 'interrupted' ? 'Postgres is away' : undefined)
   return processed
 }
 
-async function processBatch(deps: ProcessDeps, entries: readonly ClaimedEntry[]): Promise<Processed> {
-  const events: IncomingEvent[] = []
+async function settleBatch(
+  deps: ProcessDeps,
+  { entries, events, prepared, refused }: ReadyBatch,
+): Promise<Processed> {
   const settled: string[] = []
-  for (const entry of entries) {
-    const classified = classify(entry, deps.key)
-    if (classified.ok) events.push(classified.event)
-    else if (await bury(deps, entry, classified.reason)) settled.push(entry.id)
+  for (const { entry, reason } of refused) {
+    if (await bury(deps, entry, reason)) settled.push(entry.id)
   }
-  const stored = await storeAll(deps, events, entries)
+  const stored = await storeAll(deps, events, entries, prepared)
   settled.push(...stored.settled)
   const processed = stored.away ? 'interrupted' : 'done'
   if (settled.length === 0) return processed
@@ -82,17 +105,18 @@ async function storeAll(
   deps: ProcessDeps,
   events: readonly IncomingEvent[],
   entries: readonly ClaimedEntry[],
+  prepared: readonly Prepared[] | null,
 ): Promise<Stored> {
   if (events.length === 0) return { settled: [], away: false }
   try {
-    const outcomes = await appendRepeatedly(deps, events)
+    const outcomes = await appendRepeatedly(deps, events, prepared)
     return { settled: await settle(deps, outcomes), away: false }
   } catch (error) {
     // One event Postgres refuses must not hold back its neighbours: halve until it stands alone.
     if (!isUnavailable(error) && events.length > 1) {
       const middle = events.length >> 1
-      const first = await storeAll(deps, events.slice(0, middle), entries)
-      const second = await storeAll(deps, events.slice(middle), entries)
+      const first = await storeAll(deps, events.slice(0, middle), entries, null)
+      const second = await storeAll(deps, events.slice(middle), entries, null)
       return { settled: [...first.settled, ...second.settled], away: first.away || second.away }
     }
     return unsettled(deps, error, events, entries)
@@ -110,10 +134,13 @@ class StoreAway extends Error {
 async function appendRepeatedly(
   deps: ProcessDeps,
   events: readonly IncomingEvent[],
+  prepared: readonly Prepared[] | null,
 ): Promise<Map<IncomingEvent, Appended>> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await appendEvents(deps.db, deps.key, events)
+      return await (prepared === null
+        ? appendEvents(deps.db, deps.key, events)
+        : appendPrepared(deps.db, deps.key, prepared))
     } catch (error) {
       if (!isUnavailable(error)) throw error
       // A store that is away says nothing about the event: no number of deliveries makes it a dead letter.
