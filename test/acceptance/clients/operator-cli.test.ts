@@ -7,9 +7,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { completeLine, createApiKnowledge } from '../../../src/cli/api/complete.ts'
 import { looksSecret } from '../../../src/cli/api/shell.ts'
 import { runCaracal, workingDirectory } from '../../cli/process.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { openStage, type Stage } from './stage.ts'
 
 const bin = fileURLToPath(new URL('../../../dist/main.js', import.meta.url))
+/** The program that runs another on a terminal of its own, in the form of util-linux. */
+const hasTerminal =
+  spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true
 let stage: Stage
 let zoneId: string
 
@@ -147,6 +151,41 @@ describe('56: caracal shell', () => {
     ])
     expect(await complete(`/zone ${zoneId.slice(0, 20)}`)).toEqual([zoneId])
   })
+
+  it.skipIf(!hasTerminal)(
+    '56: on a terminal Tab completes, Ctrl-C clears the line, Ctrl-D leaves with 0',
+    async () => {
+      const cwd = workingDirectory()
+      const shell = spawn('script', ['-qec', `"${process.execPath}" "${bin}" shell`, '/dev/null'], {
+        cwd,
+        env: { PATH: process.env.PATH, HOME: cwd, TERM: 'xterm', ...access() },
+      })
+      let screen = ''
+      shell.stdout.on('data', (chunk) => {
+        screen += chunk
+      })
+      const ended = new Promise((resolve) => shell.once('close', resolve))
+      let from = 0
+      /** Types, and waits for what the terminal then shows. */
+      const type = async (keys: string, shown: string) => {
+        from = screen.length
+        shell.stdin.write(keys)
+        await eventually(() => (screen.slice(from).includes(shown) ? true : null), {
+          timeoutMs: 10_000,
+        }).catch(() => {
+          throw new Error(`${JSON.stringify(keys)} did not show ${shown}: ${screen.slice(from)}`)
+        })
+      }
+      await eventually(() => (screen.includes('caracal> ') ? true : null), { timeoutMs: 10_000 })
+      await type('/api zones\r', '← 200 OK')
+      await type('/api GET /v1/zo\t', '/v1/zones')
+      await type('\x03', '/quit leaves the shell')
+      await type('/api https://elsewhere.example/\r', 'the token is not sent to another origin')
+      await type('/whoami\r', `at ${stage.urls.control}`)
+      shell.stdin.write('\x04')
+      expect(await ended).toBe(0)
+    },
+  )
 
   it('does not write secrets into its history', () => {
     expect(looksSecret('/api POST zones/z/providers {"config_json":{"api_key":"x"}}')).toBe(true)
