@@ -32,8 +32,14 @@ export interface Governed extends AsyncDisposable {
 }
 
 export async function deployGoverned(): Promise<Governed> {
-  const deployment = await deploy.split({ replicas: 1, env: { METRICS_BEARER: metricsBearer } })
-  const scene = await setScene(deployment, 1)
+  const deployment = await deploy.split({
+    replicas: 1,
+    env: { METRICS_BEARER: metricsBearer, OUTBOX_LOCK_SEC: '5' },
+  })
+  const scene = await setScene(deployment, 1).catch(async (error: unknown) => {
+    await deployment[Symbol.asyncDispose]()
+    throw error
+  })
   const [actor] = scene.actors
   if (actor === undefined) throw new Error('the scene has no actors')
   const found = <T>(thing: T | undefined, name: string): T => {

@@ -82,7 +82,7 @@ describe.skipIf(withoutRedis !== null)(
     beforeAll(async () => {
       world = await deployGoverned()
     })
-    afterAll(() => world[Symbol.asyncDispose]())
+    afterAll(() => world?.[Symbol.asyncDispose]())
 
     it('check 23: in steady state every role is alive and ready', async () => {
       await expectReadiness(roleNames.map((role) => [role, 200, null]))

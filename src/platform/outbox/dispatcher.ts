@@ -51,6 +51,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let startedAt = Number.NEGATIVE_INFINITY
   /** The bus took what was last sent: it need not be asked first. */
   let busUp = false
+  /** The first trip after a claim also fits into a lease that is hardly longer than its time-out. */
+  const firstReserveMs = Math.min(publishTimeoutMs, options.leaseSeconds * 500)
 
   const toEntry = (row: OutboxRow): OutgoingEntry => {
     const fields = { ...flattenPayload(row.payload), outbox_id: row.id, dedupe_key: row.dedupeKey }
@@ -97,7 +99,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     for (let at = 0; at < rows.length; at += chunkSize) {
       const left = options.leaseSeconds * 1000 - (performance.now() - leasedAt)
       const rest = rows.slice(at)
-      if (signal.aborted || left < publishTimeoutMs) {
+      if (signal.aborted || left < (at === 0 ? firstReserveMs : publishTimeoutMs)) {
         await releaseRows(
           db,
           worker,

@@ -221,6 +221,13 @@ describe('outbox (audit-and-events §10)', () => {
     expect(row?.n).toBe(0)
   })
 
+  test('the shortest lease that may be set is long enough', async () => {
+    await enqueue(Array.from({ length: 3 }, (_, n) => ({ topic, payload: { n } })))
+    await using short = createOutbox({ db, bus, keys, settings: { ...settings, OUTBOX_LOCK_SEC: 5 }, log })
+    await short.dispatcher.tick(signal)
+    expect(await countRows(db)).toEqual({ pending: 0, published: 3, dead: 0 })
+  })
+
   test('two workers publish every row exactly once', async () => {
     await using second = createOutbox({
       db,
