@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { main } from './server-process.ts'
 
 export interface ServerUnderLoad extends AsyncDisposable {
   readonly urls: Readonly<Record<'control' | 'coordinator' | 'sts' | 'gateway' | 'audit', string>>
@@ -16,6 +16,8 @@ export interface ServerUnderLoad extends AsyncDisposable {
   readonly startMs: number
   cpuSeconds(): number
   residentBytes(): number
+  /** Ends it and starts it again on the same data; answers milliseconds from spawn to ready. */
+  restart(): Promise<number>
 }
 
 const roles = ['control', 'coordinator', 'sts', 'gateway', 'audit'] as const
@@ -28,45 +30,52 @@ export async function startServerUnderLoad(
   const dataDir = await mkdtemp(join(tmpdir(), 'caracal-load-'))
   const ports = await freePorts(roles.length + 1)
   const portOf = Object.fromEntries(roles.map((role, index) => [role, ports[index] ?? 0]))
-  const started = performance.now()
-  const child = spawn(
-    process.execPath,
-    [fileURLToPath(new URL('../../../dist/main.js', import.meta.url)), 'serve'],
-    {
-      env: {
-        PATH: process.env.PATH,
-        CARACAL_DATA_DIR: dataDir,
-        LOG_LEVEL: 'error',
-        CONSOLE_PORT: String(ports.at(-1)),
-        ...Object.fromEntries(roles.map((role) => [`${role.toUpperCase()}_PORT`, String(portOf[role])])),
-        STS_MINT_RATE_LIMIT_PER_MIN: '100000000',
-        COORDINATOR_RATE_LIMIT_PER_MIN: '0',
-        INVOCATION_RATE_LIMIT_PER_MIN: '0',
-        API_V1_RATE_LIMIT_PER_MIN: '0',
-        MAX_AGENTS_PER_ZONE: '100000',
-        MAX_AGENTS_PER_APP: '100000',
-        ...extra,
-      },
-      stdio: ['ignore', 'inherit', 'inherit'],
-    },
-  )
   const urls = Object.fromEntries(
     roles.map((role) => [role, `http://127.0.0.1:${portOf[role]}`]),
   ) as ServerUnderLoad['urls']
-  await ready(child, Object.values(urls))
-  const startMs = performance.now() - started
+  const env = {
+    PATH: process.env.PATH,
+    CARACAL_DATA_DIR: dataDir,
+    LOG_LEVEL: 'error',
+    CONSOLE_PORT: String(ports.at(-1)),
+    ...Object.fromEntries(roles.map((role) => [`${role.toUpperCase()}_PORT`, String(portOf[role])])),
+    STS_MINT_RATE_LIMIT_PER_MIN: '100000000',
+    COORDINATOR_RATE_LIMIT_PER_MIN: '0',
+    INVOCATION_RATE_LIMIT_PER_MIN: '0',
+    API_V1_RATE_LIMIT_PER_MIN: '0',
+    MAX_AGENTS_PER_ZONE: '100000',
+    MAX_AGENTS_PER_APP: '100000',
+    ...extra,
+  }
+  const start = async (): Promise<{ child: ChildProcess; ms: number }> => {
+    const started = performance.now()
+    const child = spawn(process.execPath, [main, 'serve'], { env, stdio: ['ignore', 'inherit', 'inherit'] })
+    await ready(child, Object.values(urls))
+    return { child, ms: performance.now() - started }
+  }
+  const end = async (child: ChildProcess): Promise<void> => {
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGTERM')
+    await ended
+  }
+  const first = await start()
+  let { child } = first
   const tokenFile = join(dataDir, 'secrets', 'caracalAdminToken')
   return {
     urls,
-    startMs,
+    startMs: first.ms,
     dataDir,
     adminToken: (await readFile(tokenFile, 'utf8')).trim(),
     cpuSeconds: () => cpuSecondsOf(child.pid ?? 0),
     residentBytes: () => residentBytesOf(child.pid ?? 0),
+    async restart() {
+      await end(child)
+      const again = await start()
+      child = again.child
+      return again.ms
+    },
     async [Symbol.asyncDispose]() {
-      const ended = new Promise((resolve) => child.once('exit', resolve))
-      child.kill('SIGTERM')
-      await ended
+      await end(child)
       await rm(dataDir, { recursive: true, force: true })
     },
   }
