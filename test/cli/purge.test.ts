@@ -49,6 +49,15 @@ it('58: what cannot be got back needs the whole word', () => {
   expect(everything()).toEqual([false, true, true])
 })
 
+it('evidence that waits for the store goes with it', () => {
+  const journal = join(home, 'data', 'audit-replay', 'sts')
+  mkdirSync(journal, { recursive: true })
+  expect(purge(['safe', '-y']).code).toBe(0)
+  expect(existsSync(journal)).toBe(true)
+  expect(purge(['volumes', '-y']).code).toBe(0)
+  expect(existsSync(join(home, 'data', 'audit-replay'))).toBe(false)
+})
+
 it('of the secrets directory only what was generated goes', () => {
   const other = join(home, 'data', 'secrets', 'other')
   writeFileSync(other, 'x')

@@ -2,6 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, expect, it } from 'vitest'
+import { isAlive } from '../../src/cli/background/process.ts'
 import { roleNames } from '../../src/platform/role.ts'
 import { freePorts } from '../../src/server/free-ports.ts'
 import { openRedisServer } from '../platform/bus/redis-server.ts'
@@ -112,7 +113,16 @@ it('the server runs on the stores that it kept', async () => {
   expect(up.code, up.stdout + up.stderr).toBe(0)
   expect(up.stdout).toContain('administrator token: ')
   expect((await run('logs')).stdout).toContain('"store":"postgres"')
+  const pid = () => Number(readFileSync(join(home, 'caracal.pid'), 'utf8'))
+  const before = pid()
+  const sound = env
+  env = { ...env, MIGRATION_DATABASE_URL: 'postgres://x@127.0.0.1:1/x', MIGRATION_CONNECT_RETRIES: '0' }
+  const failed = await run('upgrade')
+  expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining('the running server goes on') })
+  expect([pid(), isAlive(before)]).toEqual([before, true])
+  env = sound
   const upgraded = await run('upgrade')
+  expect([pid() === before, isAlive(before)]).toEqual([false, false])
   expect(upgraded.code, upgraded.stderr).toBe(0)
   expect((await run('down')).code).toBe(0)
 }, 120_000)

@@ -74,7 +74,7 @@ export const targets = {
       const steps = storeSteps(situation)
       return steps.external
         ? { stops: true, steps: steps.steps }
-        : { stops: true, removes: clusterOf(situation.files), steps: steps.steps }
+        : { stops: true, removes: storeFiles(situation.files), steps: steps.steps }
     },
   },
   secrets: {
@@ -92,6 +92,11 @@ export const targets = {
 } as const satisfies Readonly<Record<string, Target>>
 
 export type TargetName = keyof typeof targets
+
+/** The cluster, and evidence that waits to be written to it: nothing of it may reach the next one. */
+function storeFiles(files: BackgroundFiles): string[] {
+  return [...clusterOf(files), join(files.data, 'audit-replay')]
+}
 
 /** The cluster; when the store had to be kept elsewhere, the directory that was made for it there too. */
 function clusterOf({ data }: BackgroundFiles): string[] {
