@@ -15,7 +15,7 @@ export interface TraceExporterOptions {
   /** On every span of the process, besides `service.name`. */
   readonly resource: ReadonlyMap<string, SpanValue>
   readonly log: Logger
-  /** Spans waiting to be sent; default 4096. */
+  /** Spans held, waiting or under way; default 4096. */
   readonly maxQueue?: number
   /** Default 512. */
   readonly maxBatch?: number
@@ -29,6 +29,7 @@ export interface TraceStats {
   readonly exported: number
   readonly dropped: number
   readonly failures: number
+  /** Neither exported nor dropped yet: waiting, or in the request under way. */
   readonly queued: number
 }
 
@@ -57,11 +58,12 @@ export function createTraceExporter(options: TraceExporterOptions): TraceExporte
   const counts = { exported: 0, dropped: 0, failures: 0 }
   let timer: NodeJS.Timeout | null = null
   let sending: Promise<void> | null = null
+  let underWay = 0
   let closed = false
   let failing = false
 
   const take = (service: string, span: FinishedSpan): void => {
-    if (closed || queue.length >= maxQueue) {
+    if (closed || queue.length + underWay >= maxQueue) {
       counts.dropped += 1
       return
     }
@@ -94,6 +96,7 @@ export function createTraceExporter(options: TraceExporterOptions): TraceExporte
 
   async function sendBatch(batch: Queued[], signal: AbortSignal): Promise<boolean> {
     if (batch.length === 0) return true
+    underWay = batch.length
     try {
       const response = await fetch(url, {
         method: 'POST',
@@ -112,17 +115,16 @@ export function createTraceExporter(options: TraceExporterOptions): TraceExporte
       failed(batch, retryable.has(response.status), `the collector answered ${response.status}`)
     } catch (error) {
       failed(batch, true, error instanceof Error ? error.name : 'failed')
+    } finally {
+      underWay = 0
     }
     return false
   }
 
   function failed(batch: Queued[], again: boolean, reason: string): void {
     counts.failures += 1
-    const room = again && !closed ? Math.max(0, maxQueue - queue.length) : 0
-    // The newest stay: what is happening now is worth more than what happened.
-    const kept = room === 0 ? [] : batch.slice(-room)
-    queue.unshift(...kept)
-    counts.dropped += batch.length - kept.length
+    if (again && !closed) queue.unshift(...batch)
+    else counts.dropped += batch.length
     if (!failing) log.warn({ reason }, 'trace_export_failed')
     failing = true
   }
@@ -142,7 +144,7 @@ export function createTraceExporter(options: TraceExporterOptions): TraceExporte
 
   return {
     tracer: (service) => createTracer((span) => take(service, span)),
-    stats: () => ({ ...counts, queued: queue.length }),
+    stats: () => ({ ...counts, queued: queue.length + underWay }),
     async [Symbol.asyncDispose]() {
       if (timer !== null) clearTimeout(timer)
       timer = null
