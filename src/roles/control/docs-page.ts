@@ -1,16 +1,7 @@
 /** The readable form of the OpenAPI document (control-api §13): one page, no scripts, nothing from elsewhere. */
+import { escaped } from './html.ts'
 
 type Json = Readonly<Record<string, unknown>>
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-const escaped = (value: unknown): string =>
-  String(value ?? '').replace(/[&<>"']/g, (char) => entities[char] ?? '')
 
 const anchorOf = (text: string): string => text.toLowerCase().replace(/[^a-z0-9]+/g, '-')
 

@@ -105,6 +105,26 @@ describe('service tokens (sts §10.4)', () => {
     expect(directiveOf((await exchange()).body)?.provider_token).toBe('svc-2')
   })
 
+  test('fifty at once cost one call, and a token is not kept into its last half minute', async () => {
+    let issued = 0
+    let lifetime = 3600
+    answer = async () => {
+      issued += 1
+      const token = `kept-${issued}`
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      return { body: { access_token: token, token_type: 'Bearer', expires_in: lifetime } }
+    }
+    await bind('oauth2_client_credentials', { audience: 'fifty' }, { client_secret: 's' })
+    const many = await Promise.all(Array.from({ length: 50 }, () => exchange()))
+    expect(new Set(many.map((one) => directiveOf(one.body)?.provider_token))).toEqual(new Set(['kept-1']))
+    expect(calls).toHaveLength(1)
+
+    lifetime = 20
+    await bind('oauth2_client_credentials', { audience: 'short' }, { client_secret: 's' })
+    expect(directiveOf((await exchange()).body)?.provider_token).toBe('kept-2')
+    expect(directiveOf((await exchange()).body)?.provider_token).toBe('kept-3')
+  })
+
   test('private_key_jwt and jwt_bearer assertions', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'secp384r1' })
     const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string

@@ -1,5 +1,6 @@
 /** Provider connections: stored upstream accounts (control-api §7.8). */
 import * as v from 'valibot'
+import { CaracalError } from '../../../platform/errors.ts'
 import {
   beginAuthorization,
   disconnect,
@@ -8,6 +9,7 @@ import {
   storeConnection,
 } from '../connect-provider.ts'
 import { reading } from '../control.ts'
+import { escaped } from '../html.ts'
 import { can, created, ok, type Reply, route } from '../route.ts'
 import { listConnections } from '../store/connections.ts'
 import { identifier, instant, pageEntries, text } from './inputs.ts'
@@ -30,16 +32,20 @@ const listed = named(
 )
 const subject = v.optional(text(1, 512), SHARED_SUBJECT)
 
-const page = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Connected</title>
-<body><h1>Connected</h1><p>The account is connected. You can close this window.</p></body></html>
-`
+const wantsPage = (accept: string): boolean =>
+  accept.includes('text/html') && !accept.includes('application/json')
 
-/** A browser gets a page, a program the row. */
-function callbackReply(row: unknown, accept: string): Reply {
-  const wantsPage = accept.includes('text/html') && !accept.includes('application/json')
-  if (!wantsPage) return created(row)
-  return { status: 201, body: page, contentType: 'text/html; charset=utf-8' }
+/** What a person sees who comes back from the provider (gateway §23.3). */
+function page(status: number, title: string, ...sentences: readonly (string | undefined)[]): Reply {
+  const told = sentences.filter((sentence) => sentence !== undefined && sentence !== '')
+  return {
+    status,
+    body: `<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>${escaped(title)}</title>
+<body><h1>${escaped(title)}</h1>${told.map((one) => `<p>${escaped(one)}</p>`).join('')}</body></html>
+`,
+    contentType: 'text/html; charset=utf-8',
+  }
 }
 
 const path = '/v1/zones/{zoneId}/provider-connections'
@@ -159,8 +165,17 @@ export const connectionRoutes = [
       'provider_token_response_invalid',
       'provider_token_type_unsupported',
     ],
-    handle: async (control, call) =>
-      callbackReply(await finishAuthorization(control, call, call.query), call.accept),
+    handle: async (control, call) => {
+      if (!wantsPage(call.accept)) return created(await finishAuthorization(control, call, call.query))
+      try {
+        await finishAuthorization(control, call, call.query)
+        return page(201, 'Connected', 'The account is connected. You can close this window.')
+      } catch (error) {
+        if (!(error instanceof CaracalError)) throw error
+        control.log.warn({ err: error, request_id: call.requestId }, 'connection_not_finished')
+        return page(error.status, 'Not connected', error.message, call.query.error_description)
+      }
+    },
   }),
   route({
     method: 'POST',
