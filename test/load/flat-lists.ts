@@ -149,7 +149,7 @@ const growing = new Set([
   'audit of an authority record',
 ])
 const grows = (one: ListMeasured) => growing.has(one.list)
-const isFlat = (one: ListMeasured) => one.error === undefined && (one.ratio <= greatestRatio || grows(one))
+const isFlat = (one: ListMeasured) => grows(one) || (one.error === undefined && one.ratio <= greatestRatio)
 
 function report(one: ListMeasured): void {
   const ms = (value: number) => value.toFixed(1).padStart(7)
@@ -198,6 +198,7 @@ async function measure(name: string, list: List, ends: Ends): Promise<ListMeasur
   } catch (thrown) {
     error = String(thrown)
   }
+  if (times.large.length === 0) error ??= `no page within ${secondsPerList} s`
   const of = (ms: number[]) => {
     ms.sort((a, b) => a - b)
     return { p50: quantile(ms, 0.5), p95: quantile(ms, 0.95) }

@@ -124,6 +124,13 @@ export const stepUpChallenges = pgTable(
       t.createdAt.desc(),
       t.id.desc(),
     ),
+    // How often a principal was approved and rejected before is counted from these alone.
+    index('step_up_challenges_approved_idx')
+      .on(t.zoneId, t.principalId, t.createdAt, t.id)
+      .where(sql`${t.satisfiedAt} is not null`),
+    index('step_up_challenges_rejected_idx')
+      .on(t.zoneId, t.principalId, t.createdAt, t.id)
+      .where(sql`${t.rejectedAt} is not null`),
     index('step_up_challenges_tier_keyset_idx').on(t.zoneId, t.tier, t.createdAt.desc(), t.id.desc()),
     index('step_up_challenges_open_keyset_idx')
       .on(t.zoneId, t.createdAt.desc(), t.id.desc())
