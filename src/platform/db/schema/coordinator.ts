@@ -12,7 +12,7 @@ import {
   unique,
 } from 'drizzle-orm/pg-core'
 import { bytea, createdAt, jsonb, textArray, timestamps, timestamptz, updatedAt } from './columns.ts'
-import { applications, resources, zones } from './control.ts'
+import { applications, resources, zones } from './definitions.ts'
 import { authorityRecords } from './sts.ts'
 
 export const agentSessions = pgTable(

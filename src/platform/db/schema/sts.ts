@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm'
 import { check, foreignKey, index, integer, pgTable, text, unique, uniqueIndex } from 'drizzle-orm/pg-core'
 import { bytea, createdAt, jsonb, timestamps, timestamptz } from './columns.ts'
-import { applications, zones } from './control.ts'
+import { applications, zones } from './definitions.ts'
 
 export const authorityRecords = pgTable(
   'authority_records',

@@ -3,110 +3,28 @@
  * operation it is and how its flags become that operation's input. Zones, tokens, subject
  * withdrawal and approval decisions are deliberately absent.
  */
-import type { Action, Command, ManagementInput, Subcommand } from './command.ts'
-import type { Flags } from './flags.ts'
-
-const id = ['id', 'Identifier'] as const
-const flag = (name: string, summary: string) => [name, summary] as const
-
-/** Members without a value are left out, so that they are absent and not invalid. */
-function members(values: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
-}
-
-const byId = (flags: Flags): ManagementInput => ({ params: { id: flags.required('id') } })
-const nothing = (): ManagementInput => ({})
-
-const list = (scope: string, operationId: string): Subcommand => ({
-  scope: `control:${scope}:read`,
-  flags: [],
-  action: { kind: 'drain', operationId, input: nothing },
-})
-const get = (scope: string, operationId: string): Subcommand => ({
-  scope: `control:${scope}:read`,
-  flags: [id],
-  action: { kind: 'call', operationId, input: byId },
-})
-const remove = (scope: string, operationId: string): Subcommand => ({
-  scope: `control:${scope}:delete`,
-  flags: [id],
-  action: { kind: 'call', operationId, input: byId },
-})
-const write = (
-  scope: string,
-  operationId: string,
-  flags: Subcommand['flags'],
-  input: (flags: Flags) => ManagementInput,
-): Subcommand => ({ scope: `control:${scope}:write`, flags, action: { kind: 'call', operationId, input } })
-
-const resourceFlags = [
-  flag('name', 'Name'),
-  flag('identifier', 'Absolute URI'),
-  flag('scopes', 'Comma list of scopes'),
-  flag('upstream-url', 'Where traffic goes'),
-  flag('credential-provider-id', 'Provider of the upstream credential'),
-  flag('operations', 'JSON list of method, path and scope'),
-  flag('operation-enforcement', 'enforced or transport_uniform'),
-] as const
-
-const resourceBody = (flags: Flags) =>
-  members({
-    name: flags.text('name'),
-    identifier: flags.text('identifier'),
-    scopes: flags.list('scopes'),
-    upstream_url: flags.nullable('upstream-url'),
-    credential_provider_id: flags.nullable('credential-provider-id'),
-    operations: flags.json('operations'),
-    operation_enforcement: flags.text('operation-enforcement'),
-  })
-
-const providerFlags = [
-  flag('name', 'Name'),
-  flag('identifier', 'provider:// identifier'),
-  flag('kind', 'Provider kind'),
-  flag('config', 'JSON configuration'),
-] as const
-
-const providerBody = (flags: Flags) =>
-  members({
-    name: flags.text('name'),
-    identifier: flags.text('identifier'),
-    kind: flags.text('kind'),
-    config_json: flags.json('config'),
-  })
-
-const manifestOf = (flags: Flags) =>
-  (flags.list('policy-versions') ?? []).map((policy_version_id) => ({ policy_version_id }))
-
-const idPath = (flags: Flags, name = 'id') => encodeURIComponent(flags.required(name))
-
-const coordinator = (
-  scope: string,
-  flags: Subcommand['flags'],
-  action: Omit<Extract<Action, { kind: 'coordinator' }>, 'kind'>,
-): Subcommand => ({ scope: `control:${scope}`, flags, action: { kind: 'coordinator', ...action } })
-
-const sessionVerb = (verb: 'suspend' | 'resume'): Subcommand =>
-  coordinator('session:write', [id], {
-    method: 'PATCH',
-    path: (flags) => `agents/${idPath(flags)}/${verb}`,
-    shape: 'session',
-  })
-
-const ensure = (object: string): Subcommand => ({
-  scope: null,
-  flags: [
-    flag('spec', 'JSON specification'),
-    flag('dry-run', 'Only compare'),
-    flag('idempotency-key', 'Recorded in the evidence'),
-  ],
-  action: { kind: 'ensure', object },
-})
-
-const documentFlags = [
-  flag('document', 'JSON document of objects'),
-  flag('prune', 'Also remove what is not named'),
-]
+import type { Command } from './command.ts'
+import {
+  byId,
+  coordinator,
+  documentFlags,
+  ensure,
+  flag,
+  get,
+  id,
+  idPath,
+  list,
+  manifestOf,
+  members,
+  nothing,
+  providerBody,
+  providerFlags,
+  remove,
+  resourceBody,
+  resourceFlags,
+  sessionVerb,
+  write,
+} from './subcommands.ts'
 
 export const catalog: Readonly<Record<string, Command>> = {
   app: {

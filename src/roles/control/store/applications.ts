@@ -2,6 +2,7 @@
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
 import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Attribution } from '../route.ts'
+import { archiveLive, findLive, lockLive } from './definitions.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
 export interface Application {
@@ -43,24 +44,11 @@ export async function listApplications(
 }
 
 /** An application that is not archived. */
-export async function findApplication(
-  db: Queryable,
-  zoneId: string,
-  id: string,
-): Promise<Application | null> {
-  const [row] = await db.sql<Application[]>`
-    select ${columns(db)} from applications
-    where zone_id = ${zoneId} and id = ${id} and archived_at is null`
-  return row ?? null
-}
+export const findApplication = (db: Queryable, zoneId: string, id: string): Promise<Application | null> =>
+  findLive(db, 'applications', columns, zoneId, id)
 
-export async function lockApplication(tx: Tx, zoneId: string, id: string): Promise<Application | null> {
-  const [row] = await tx.sql<Application[]>`
-    select ${columns(tx)} from applications
-    where zone_id = ${zoneId} and id = ${id} and archived_at is null
-    for update`
-  return row ?? null
-}
+export const lockApplication = (tx: Tx, zoneId: string, id: string): Promise<Application | null> =>
+  lockLive(tx, 'applications', columns, zoneId, id)
 
 /**
  * Serializes everything that gives a managed application a name in the zone, so the
@@ -142,19 +130,9 @@ export async function updateApplication(
   return row
 }
 
-export async function archiveApplication(
-  tx: Tx,
-  zoneId: string,
-  id: string,
-  by: Attribution,
-): Promise<boolean> {
-  const rows = await tx.sql`
-    update applications
-    set archived_at = now(), updated_at = now(), updated_by = ${by.by}, updated_via_operator = ${by.viaOperator}
-    where zone_id = ${zoneId} and id = ${id} and archived_at is null
-    returning id`
-  return rows.length > 0
-}
+/** True when it was live and is now archived. */
+export const archiveApplication = (tx: Tx, zoneId: string, id: string, by: Attribution): Promise<boolean> =>
+  archiveLive(tx, 'applications', zoneId, id, by)
 
 /** Archives every live dynamically registered application of the zone and returns their ids. */
 export async function archiveDcrApplications(tx: Tx, zoneId: string, by: Attribution): Promise<string[]> {

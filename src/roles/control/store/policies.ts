@@ -2,6 +2,7 @@
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
 import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Attribution } from '../route.ts'
+import { archiveLive, findLive } from './definitions.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
 export interface Policy {
@@ -49,11 +50,8 @@ export async function listPolicies(db: Queryable, zoneId: string, query: PageQue
   return keys.page(rows)
 }
 
-export async function findPolicy(db: Queryable, zoneId: string, id: string): Promise<Policy | null> {
-  const [row] = await db.sql<Policy[]>`
-    select ${columns(db)} from policies where zone_id = ${zoneId} and id = ${id} and archived_at is null`
-  return row ?? null
-}
+export const findPolicy = (db: Queryable, zoneId: string, id: string): Promise<Policy | null> =>
+  findLive(db, 'policies', columns, zoneId, id)
 
 /** Versions of one policy, newest first. */
 export async function listPolicyVersions(db: Queryable, policyId: string): Promise<PolicyVersion[]> {
@@ -117,14 +115,9 @@ export async function touchPolicy(tx: Tx, id: string, by: Attribution): Promise<
     where id = ${id}`
 }
 
-export async function archivePolicy(tx: Tx, zoneId: string, id: string, by: Attribution): Promise<boolean> {
-  const rows = await tx.sql`
-    update policies
-    set archived_at = now(), updated_at = now(), updated_by = ${by.by}, updated_via_operator = ${by.viaOperator}
-    where zone_id = ${zoneId} and id = ${id} and archived_at is null
-    returning id`
-  return rows.length > 0
-}
+/** True when it was live and is now archived. */
+export const archivePolicy = (tx: Tx, zoneId: string, id: string, by: Attribution): Promise<boolean> =>
+  archiveLive(tx, 'policies', zoneId, id, by)
 
 export interface ManifestDocument {
   readonly id: string

@@ -2,6 +2,7 @@
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
 import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Attribution } from '../route.ts'
+import { archiveLive } from './definitions.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
 export interface PolicySet {
@@ -183,16 +184,6 @@ export async function unbindPolicySet(tx: Tx, zoneId: string, setId: string): Pr
   return rows.length > 0
 }
 
-export async function archivePolicySet(
-  tx: Tx,
-  zoneId: string,
-  id: string,
-  by: Attribution,
-): Promise<boolean> {
-  const rows = await tx.sql`
-    update policy_sets
-    set archived_at = now(), updated_at = now(), updated_by = ${by.by}, updated_via_operator = ${by.viaOperator}
-    where zone_id = ${zoneId} and id = ${id} and archived_at is null
-    returning id`
-  return rows.length > 0
-}
+/** True when it was live and is now archived. */
+export const archivePolicySet = (tx: Tx, zoneId: string, id: string, by: Attribution): Promise<boolean> =>
+  archiveLive(tx, 'policy_sets', zoneId, id, by)

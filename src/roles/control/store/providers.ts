@@ -4,6 +4,7 @@ import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { ProviderKind } from '../provider-config.ts'
 import type { Attribution } from '../route.ts'
 import { firstFree } from '../slug.ts'
+import { archiveLive, findLive, lockLive } from './definitions.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
 export interface Provider {
@@ -46,19 +47,11 @@ export async function listProviders(
   return keys.page(rows)
 }
 
-export async function findProvider(db: Queryable, zoneId: string, id: string): Promise<Provider | null> {
-  const [row] = await db.sql<Provider[]>`
-    select ${columns(db)} from providers where zone_id = ${zoneId} and id = ${id} and archived_at is null`
-  return row ?? null
-}
+export const findProvider = (db: Queryable, zoneId: string, id: string): Promise<Provider | null> =>
+  findLive(db, 'providers', columns, zoneId, id)
 
-export async function lockProvider(tx: Tx, zoneId: string, id: string): Promise<Provider | null> {
-  const [row] = await tx.sql<Provider[]>`
-    select ${columns(tx)} from providers
-    where zone_id = ${zoneId} and id = ${id} and archived_at is null
-    for update`
-  return row ?? null
-}
+export const lockProvider = (tx: Tx, zoneId: string, id: string): Promise<Provider | null> =>
+  lockLive(tx, 'providers', columns, zoneId, id)
 
 export async function providerIdentifiersStartingWith(
   db: Queryable,
@@ -139,14 +132,9 @@ export async function updateProvider(
   return row
 }
 
-export async function archiveProvider(tx: Tx, zoneId: string, id: string, by: Attribution): Promise<boolean> {
-  const rows = await tx.sql`
-    update providers
-    set archived_at = now(), updated_at = now(), updated_by = ${by.by}, updated_via_operator = ${by.viaOperator}
-    where zone_id = ${zoneId} and id = ${id} and archived_at is null
-    returning id`
-  return rows.length > 0
-}
+/** True when it was live and is now archived. */
+export const archiveProvider = (tx: Tx, zoneId: string, id: string, by: Attribution): Promise<boolean> =>
+  archiveLive(tx, 'providers', zoneId, id, by)
 
 /** Records whether the last connectivity check passed. */
 export async function recordProviderCheck(

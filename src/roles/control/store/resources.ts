@@ -3,6 +3,7 @@ import type { Queryable, Tx } from '../../../platform/db/port.ts'
 import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Operation } from '../resource-rules.ts'
 import type { Attribution } from '../route.ts'
+import { archiveLive, findLive, lockLive } from './definitions.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
 export type OperationEnforcement = 'enforced' | 'transport_uniform'
@@ -51,19 +52,11 @@ export async function listResources(
   return keys.page(rows)
 }
 
-export async function findResource(db: Queryable, zoneId: string, id: string): Promise<Resource | null> {
-  const [row] = await db.sql<Resource[]>`
-    select ${columns(db)} from resources where zone_id = ${zoneId} and id = ${id} and archived_at is null`
-  return row ?? null
-}
+export const findResource = (db: Queryable, zoneId: string, id: string): Promise<Resource | null> =>
+  findLive(db, 'resources', columns, zoneId, id)
 
-export async function lockResource(tx: Tx, zoneId: string, id: string): Promise<Resource | null> {
-  const [row] = await tx.sql<Resource[]>`
-    select ${columns(tx)} from resources
-    where zone_id = ${zoneId} and id = ${id} and archived_at is null
-    for update`
-  return row ?? null
-}
+export const lockResource = (tx: Tx, zoneId: string, id: string): Promise<Resource | null> =>
+  lockLive(tx, 'resources', columns, zoneId, id)
 
 export async function countResources(db: Queryable, zoneId: string): Promise<number> {
   const [row] = await db.sql<{ n: number }[]>`
@@ -140,9 +133,6 @@ export async function updateResource(
   return row
 }
 
-export async function archiveResource(tx: Tx, zoneId: string, id: string, by: Attribution): Promise<void> {
-  await tx.sql`
-    update resources
-    set archived_at = now(), updated_at = now(), updated_by = ${by.by}, updated_via_operator = ${by.viaOperator}
-    where zone_id = ${zoneId} and id = ${id} and archived_at is null`
-}
+/** True when it was live and is now archived. */
+export const archiveResource = (tx: Tx, zoneId: string, id: string, by: Attribution): Promise<boolean> =>
+  archiveLive(tx, 'resources', zoneId, id, by)

@@ -2,6 +2,7 @@
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
 import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Attribution } from '../route.ts'
+import { archiveLive, findLive } from './definitions.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
 export interface SubjectIssuer {
@@ -36,16 +37,8 @@ export async function listSubjectIssuers(
   return keys.page(rows)
 }
 
-export async function findSubjectIssuer(
-  db: Queryable,
-  zoneId: string,
-  id: string,
-): Promise<SubjectIssuer | null> {
-  const [row] = await db.sql<SubjectIssuer[]>`
-    select ${columns(db)} from subject_issuers
-    where zone_id = ${zoneId} and id = ${id} and archived_at is null`
-  return row ?? null
-}
+export const findSubjectIssuer = (db: Queryable, zoneId: string, id: string): Promise<SubjectIssuer | null> =>
+  findLive(db, 'subject_issuers', columns, zoneId, id)
 
 export async function countSubjectIssuers(db: Queryable, zoneId: string): Promise<number> {
   const [row] = await db.sql<{ n: number }[]>`
@@ -89,16 +82,6 @@ export async function updateSubjectIssuer(
   return row ?? null
 }
 
-export async function archiveSubjectIssuer(
-  tx: Tx,
-  zoneId: string,
-  id: string,
-  by: Attribution,
-): Promise<boolean> {
-  const rows = await tx.sql`
-    update subject_issuers
-    set archived_at = now(), updated_at = now(), updated_by = ${by.by}, updated_via_operator = ${by.viaOperator}
-    where zone_id = ${zoneId} and id = ${id} and archived_at is null
-    returning id`
-  return rows.length > 0
-}
+/** True when it was live and is now archived. */
+export const archiveSubjectIssuer = (tx: Tx, zoneId: string, id: string, by: Attribution): Promise<boolean> =>
+  archiveLive(tx, 'subject_issuers', zoneId, id, by)

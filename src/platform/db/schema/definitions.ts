@@ -1,0 +1,435 @@
+/** Tables owned by the control role: what a zone consists of (storage-and-operations §3.1). */
+import { sql } from 'drizzle-orm'
+import {
+  boolean,
+  check,
+  foreignKey,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  unique,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core'
+import {
+  attribution,
+  bytea,
+  createdAt,
+  jsonb,
+  textArray,
+  timestamps,
+  timestamptz,
+  updatedAt,
+} from './columns.ts'
+
+export const zones = pgTable(
+  'zones',
+  {
+    id: text('id').primaryKey(),
+    name: text('name').notNull(),
+    slug: text('slug').notNull(),
+    dcrEnabled: boolean('dcr_enabled').notNull().default(false),
+    operatorCoauthorBadge: boolean('operator_coauthor_badge').notNull().default(true),
+    operatorGoverned: boolean('operator_governed').notNull().default(false),
+    ownerAccountId: text('owner_account_id'),
+    ...timestamps(),
+    archivedAt: timestamptz('archived_at'),
+    ...attribution(),
+  },
+  (t) => [
+    unique('zones_slug_key').on(t.slug),
+    index('zones_keyset_idx').on(t.createdAt.desc(), t.id.desc()).where(sql`${t.archivedAt} is null`),
+    index('zones_active_idx').on(t.id).where(sql`${t.archivedAt} is null`),
+    index('zones_owner_account_id_idx').on(t.ownerAccountId).where(sql`${t.ownerAccountId} is not null`),
+  ],
+)
+
+export const applications = pgTable(
+  'applications',
+  {
+    id: text('id').primaryKey(),
+    zoneId: text('zone_id').notNull(),
+    name: text('name').notNull(),
+    registrationMethod: text('registration_method', { enum: ['managed', 'dcr'] }).notNull(),
+    credentialType: text('credential_type', { enum: ['token'] })
+      .notNull()
+      .default('token'),
+    clientSecretHash: text('client_secret_hash'),
+    traits: textArray('traits'),
+    expiresAt: timestamptz('expires_at'),
+    archivedAt: timestamptz('archived_at'),
+    createdAt: createdAt(),
+    updatedAt: timestamptz('updated_at'),
+    ...attribution(),
+  },
+  (t) => [
+    foreignKey({ name: 'applications_zone_id_fkey', columns: [t.zoneId], foreignColumns: [zones.id] }),
+    unique('applications_zone_id_id_key').on(t.zoneId, t.id),
+    index('applications_zone_id_idx').on(t.zoneId),
+    index('applications_zone_id_expires_at_idx')
+      .on(t.zoneId, t.expiresAt)
+      .where(sql`${t.expiresAt} is not null`),
+    index('applications_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is null`),
+    index('applications_archived_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is not null`),
+    check('applications_registration_method_check', sql`${t.registrationMethod} in ('managed', 'dcr')`),
+    check('applications_credential_type_check', sql`${t.credentialType} = 'token'`),
+    check(
+      'applications_dcr_expires_check',
+      sql`${t.registrationMethod} <> 'dcr' or ${t.expiresAt} is not null`,
+    ),
+  ],
+)
+
+export const workloads = pgTable(
+  'workloads',
+  {
+    id: text('id').primaryKey(),
+    zoneId: text('zone_id').notNull(),
+    name: text('name').notNull(),
+    secretHash: text('secret_hash').notNull(),
+    bindings: jsonb('bindings').notNull().default(sql`'[]'::jsonb`),
+    createdAt: createdAt(),
+    updatedAt: timestamptz('updated_at'),
+    ...attribution(),
+  },
+  (t) => [
+    foreignKey({ name: 'workloads_zone_id_fkey', columns: [t.zoneId], foreignColumns: [zones.id] }).onDelete(
+      'cascade',
+    ),
+    index('workloads_keyset_idx').on(t.zoneId, t.createdAt.desc(), t.id.desc()),
+  ],
+)
+
+export const providers = pgTable(
+  'providers',
+  {
+    id: text('id').primaryKey(),
+    zoneId: text('zone_id').notNull(),
+    name: text('name').notNull(),
+    identifier: text('identifier').notNull(),
+    providerKind: text('provider_kind', {
+      enum: [
+        'none',
+        'caracal_mandate',
+        'oauth2_authorization_code',
+        'oauth2_client_credentials',
+        'api_key',
+        'bearer_token',
+        'http_basic',
+      ],
+    }).notNull(),
+    configJson: jsonb('config_json').notNull().default(sql`'{}'::jsonb`),
+    secretConfigKeys: textArray('secret_config_keys'),
+    connectivityFailedAt: timestamptz('connectivity_failed_at'),
+    ...timestamps(),
+    archivedAt: timestamptz('archived_at'),
+    ...attribution(),
+  },
+  (t) => [
+    foreignKey({ name: 'providers_zone_id_fkey', columns: [t.zoneId], foreignColumns: [zones.id] }),
+    unique('providers_zone_id_id_key').on(t.zoneId, t.id),
+    uniqueIndex('providers_zone_id_identifier_key')
+      .on(t.zoneId, t.identifier)
+      .where(sql`${t.archivedAt} is null`),
+    index('providers_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is null`),
+    index('providers_archived_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is not null`),
+    index('providers_active_idx').on(t.id).where(sql`${t.archivedAt} is null`),
+    check(
+      'providers_provider_kind_check',
+      sql`${t.providerKind} in ('none', 'caracal_mandate', 'oauth2_authorization_code', 'oauth2_client_credentials', 'api_key', 'bearer_token', 'http_basic')`,
+    ),
+  ],
+)
+
+export const resources = pgTable(
+  'resources',
+  {
+    id: text('id').primaryKey(),
+    zoneId: text('zone_id').notNull(),
+    name: text('name').notNull(),
+    identifier: text('identifier').notNull(),
+    upstreamUrl: text('upstream_url'),
+    credentialProviderId: text('credential_provider_id').notNull(),
+    scopes: textArray('scopes'),
+    operations: jsonb('operations').notNull().default(sql`'[]'::jsonb`),
+    operationEnforcement: text('operation_enforcement', { enum: ['enforced', 'transport_uniform'] })
+      .notNull()
+      .default('transport_uniform'),
+    ...timestamps(),
+    archivedAt: timestamptz('archived_at'),
+    ...attribution(),
+  },
+  (t) => [
+    foreignKey({ name: 'resources_zone_id_fkey', columns: [t.zoneId], foreignColumns: [zones.id] }),
+    foreignKey({
+      name: 'resources_credential_provider_fkey',
+      columns: [t.zoneId, t.credentialProviderId],
+      foreignColumns: [providers.zoneId, providers.id],
+    }),
+    unique('resources_zone_id_id_key').on(t.zoneId, t.id),
+    uniqueIndex('resources_zone_id_identifier_key')
+      .on(t.zoneId, t.identifier)
+      .where(sql`${t.archivedAt} is null`),
+    index('resources_credential_provider_id_idx').on(t.credentialProviderId),
+    index('resources_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is null`),
+    index('resources_archived_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is not null`),
+    index('resources_active_idx').on(t.id).where(sql`${t.archivedAt} is null`),
+    check(
+      'resources_operation_enforcement_check',
+      sql`${t.operationEnforcement} in ('enforced', 'transport_uniform')`,
+    ),
+  ],
+)
+
+export const policies = pgTable(
+  'policies',
+  {
+    id: text('id').primaryKey(),
+    zoneId: text('zone_id').notNull(),
+    name: text('name').notNull(),
+    description: text('description'),
+    archivedAt: timestamptz('archived_at'),
+    ...attribution(),
+    createdBy: text('created_by').notNull(),
+    ...timestamps(),
+  },
+  (t) => [
+    foreignKey({ name: 'policies_zone_id_fkey', columns: [t.zoneId], foreignColumns: [zones.id] }),
+    unique('policies_zone_id_id_key').on(t.zoneId, t.id),
+    uniqueIndex('policies_zone_id_name_key').on(t.zoneId, t.name).where(sql`${t.archivedAt} is null`),
+    index('policies_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is null`),
+  ],
+)
+
+/** Immutable: a trigger refuses update and delete. */
+export const policyVersions = pgTable(
+  'policy_versions',
+  {
+    id: text('id').primaryKey(),
+    policyId: text('policy_id').notNull(),
+    version: integer('version').notNull(),
+    content: text('content').notNull(),
+    contentSha256: text('content_sha256').notNull(),
+    schemaVersion: text('schema_version').notNull(),
+    createdBy: text('created_by').notNull(),
+    createdAt: createdAt(),
+    archivedAt: timestamptz('archived_at'),
+    createdViaOperator: boolean('created_via_operator').notNull().default(false),
+  },
+  (t) => [
+    foreignKey({
+      name: 'policy_versions_policy_id_fkey',
+      columns: [t.policyId],
+      foreignColumns: [policies.id],
+    }),
+    unique('policy_versions_policy_id_version_key').on(t.policyId, t.version),
+    index('policy_versions_policy_id_created_at_idx').on(t.policyId, t.createdAt.desc()),
+  ],
+)
+
+export const policySets = pgTable(
+  'policy_sets',
+  {
+    id: text('id').primaryKey(),
+    zoneId: text('zone_id').notNull(),
+    name: text('name').notNull(),
+    description: text('description'),
+    archivedAt: timestamptz('archived_at'),
+    ...attribution(),
+    createdBy: text('created_by').notNull(),
+    ...timestamps(),
+  },
+  (t) => [
+    foreignKey({ name: 'policy_sets_zone_id_fkey', columns: [t.zoneId], foreignColumns: [zones.id] }),
+    unique('policy_sets_zone_id_id_key').on(t.zoneId, t.id),
+    uniqueIndex('policy_sets_zone_id_name_key').on(t.zoneId, t.name).where(sql`${t.archivedAt} is null`),
+    index('policy_sets_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is null`),
+  ],
+)
+
+/** Immutable: a trigger refuses update and delete. */
+export const policySetVersions = pgTable(
+  'policy_set_versions',
+  {
+    id: text('id').primaryKey(),
+    policySetId: text('policy_set_id').notNull(),
+    version: integer('version').notNull(),
+    manifestJson: jsonb('manifest_json').notNull(),
+    manifestSha256: text('manifest_sha256').notNull(),
+    schemaVersion: text('schema_version').notNull(),
+    createdBy: text('created_by').notNull(),
+    createdAt: createdAt(),
+    archivedAt: timestamptz('archived_at'),
+    createdViaOperator: boolean('created_via_operator').notNull().default(false),
+  },
+  (t) => [
+    foreignKey({
+      name: 'policy_set_versions_policy_set_id_fkey',
+      columns: [t.policySetId],
+      foreignColumns: [policySets.id],
+    }),
+    unique('policy_set_versions_policy_set_id_version_key').on(t.policySetId, t.version),
+    unique('policy_set_versions_policy_set_id_id_key').on(t.policySetId, t.id),
+  ],
+)
+
+export const policySetBindings = pgTable(
+  'policy_set_bindings',
+  {
+    zoneId: text('zone_id').notNull(),
+    policySetId: text('policy_set_id').notNull(),
+    activeVersionId: text('active_version_id'),
+    updatedAt: updatedAt(),
+  },
+  (t) => [
+    primaryKey({ name: 'policy_set_bindings_pkey', columns: [t.zoneId, t.policySetId] }),
+    foreignKey({ name: 'policy_set_bindings_zone_id_fkey', columns: [t.zoneId], foreignColumns: [zones.id] }),
+    foreignKey({
+      name: 'policy_set_bindings_policy_set_fkey',
+      columns: [t.zoneId, t.policySetId],
+      foreignColumns: [policySets.zoneId, policySets.id],
+    }),
+    foreignKey({
+      name: 'policy_set_bindings_active_version_fkey',
+      columns: [t.policySetId, t.activeVersionId],
+      foreignColumns: [policySetVersions.policySetId, policySetVersions.id],
+    }),
+    uniqueIndex('policy_set_bindings_active_key').on(t.zoneId).where(sql`${t.activeVersionId} is not null`),
+  ],
+)
+
+export const delegatedGrants = pgTable(
+  'delegated_grants',
+  {
+    id: text('id').primaryKey(),
+    zoneId: text('zone_id').notNull(),
+    applicationId: text('application_id'),
+    userId: text('user_id').notNull(),
+    resourceId: text('resource_id').notNull(),
+    scopes: text('scopes').array().notNull(),
+    status: text('status', { enum: ['active', 'revoked', 'expired'] })
+      .notNull()
+      .default('active'),
+    ...timestamps(),
+    ...attribution(),
+  },
+  (t) => [
+    foreignKey({ name: 'delegated_grants_zone_id_fkey', columns: [t.zoneId], foreignColumns: [zones.id] }),
+    foreignKey({
+      name: 'delegated_grants_application_fkey',
+      columns: [t.zoneId, t.applicationId],
+      foreignColumns: [applications.zoneId, applications.id],
+    }),
+    foreignKey({
+      name: 'delegated_grants_resource_fkey',
+      columns: [t.zoneId, t.resourceId],
+      foreignColumns: [resources.zoneId, resources.id],
+    }),
+    index('delegated_grants_user_keyset_idx').on(t.zoneId, t.userId, t.createdAt.desc(), t.id.desc()),
+    index('delegated_grants_application_keyset_idx').on(
+      t.zoneId,
+      t.applicationId,
+      t.createdAt.desc(),
+      t.id.desc(),
+    ),
+    index('delegated_grants_resource_keyset_idx').on(t.zoneId, t.resourceId, t.createdAt.desc(), t.id.desc()),
+    index('delegated_grants_status_keyset_idx').on(t.zoneId, t.status, t.createdAt.desc(), t.id.desc()),
+    index('delegated_grants_zone_id_user_id_resource_id_status_idx').on(
+      t.zoneId,
+      t.userId,
+      t.resourceId,
+      t.status,
+    ),
+    index('delegated_grants_keyset_idx').on(t.zoneId, t.createdAt.desc(), t.id.desc()),
+    check('delegated_grants_status_check', sql`${t.status} in ('active', 'revoked', 'expired')`),
+  ],
+)
+
+export const providerConnections = pgTable(
+  'provider_connections',
+  {
+    id: text('id').primaryKey(),
+    zoneId: text('zone_id').notNull(),
+    subjectId: text('subject_id').notNull(),
+    providerId: text('provider_id').notNull(),
+    status: text('status', { enum: ['active', 'revoked', 'expired'] })
+      .notNull()
+      .default('active'),
+    accessTokenCt: bytea('access_token_ct'),
+    refreshTokenCt: bytea('refresh_token_ct'),
+    expiresAt: timestamptz('expires_at'),
+    refreshedAt: timestamptz('refreshed_at'),
+    /** Optimistic lock of a refresh. */
+    refreshTokenVersion: integer('refresh_token_version').notNull().default(0),
+    ...timestamps(),
+  },
+  (t) => [
+    foreignKey({
+      name: 'provider_connections_provider_fkey',
+      columns: [t.zoneId, t.providerId],
+      foreignColumns: [providers.zoneId, providers.id],
+    }),
+    uniqueIndex('provider_connections_active_key')
+      .on(t.zoneId, t.subjectId, t.providerId)
+      .where(sql`${t.status} = 'active'`),
+    index('provider_connections_keyset_idx').on(t.zoneId, t.createdAt.desc(), t.id.desc()),
+    index('provider_connections_provider_id_status_idx').on(t.zoneId, t.providerId, t.status),
+    index('provider_connections_subject_id_status_idx').on(t.zoneId, t.subjectId, t.status),
+    check('provider_connections_status_check', sql`${t.status} in ('active', 'revoked', 'expired')`),
+  ],
+)
+
+export const subjectIssuers = pgTable(
+  'subject_issuers',
+  {
+    id: text('id').primaryKey(),
+    zoneId: text('zone_id').notNull(),
+    issuer: text('issuer').notNull(),
+    jwksUrl: text('jwks_url').notNull(),
+    audience: text('audience').notNull(),
+    ...timestamps(),
+    archivedAt: timestamptz('archived_at'),
+    ...attribution(),
+  },
+  (t) => [
+    foreignKey({ name: 'subject_issuers_zone_id_fkey', columns: [t.zoneId], foreignColumns: [zones.id] }),
+    uniqueIndex('subject_issuers_zone_id_issuer_key')
+      .on(t.zoneId, t.issuer)
+      .where(sql`${t.archivedAt} is null`),
+    index('subject_issuers_keyset_idx')
+      .on(t.zoneId, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.archivedAt} is null`),
+  ],
+)
+
+export const secretStore = pgTable(
+  'secret_store',
+  {
+    ref: text('ref').primaryKey(),
+    zoneId: text('zone_id').notNull(),
+    envelope: bytea('envelope').notNull(),
+    version: integer('version').notNull().default(1),
+    ...timestamps(),
+  },
+  (t) => [
+    foreignKey({ name: 'secret_store_zone_id_fkey', columns: [t.zoneId], foreignColumns: [zones.id] }),
+    index('secret_store_zone_id_idx').on(t.zoneId),
+  ],
+)
