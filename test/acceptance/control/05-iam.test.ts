@@ -78,7 +78,7 @@ describe('RBAC, keys, row-level security (control-api §16)', () => {
     await eventually(
       async () => (await stage.send('GET', '/v1/auth/me', undefined, { token })).status === 401,
       {
-        timeoutMs: 6000,
+        timeoutMs: 15_000,
         intervalMs: 200,
       },
     )
@@ -101,7 +101,7 @@ describe('RBAC, keys, row-level security (control-api §16)', () => {
     })
     expect(bound.status).toBe(201)
     const list = () => reader.send('GET', `/v1/zones/${zone}/policies`)
-    await eventually(async () => (await list()).status === 200, { timeoutMs: 6000 })
+    await eventually(async () => (await list()).status === 200, { timeoutMs: 15_000 })
     const create = await reader.send('POST', `/v1/zones/${zone}/policies`, { name: 'x', content: 'y' })
     expect([create.status, create.body.error, create.body.details]).toEqual([
       403,
@@ -110,7 +110,7 @@ describe('RBAC, keys, row-level security (control-api §16)', () => {
     ])
     expect((await reader.send('GET', `/v1/zones/${other}/policies`)).status).toBe(403)
     expect((await stage.send('DELETE', `/v1/zones/${zone}/role-bindings/${bound.body.id}`)).status).toBe(204)
-    await eventually(async () => (await list()).status === 403, { timeoutMs: 6000, intervalMs: 200 })
+    await eventually(async () => (await list()).status === 403, { timeoutMs: 15_000, intervalMs: 200 })
     expect(await outcome(stage.send('DELETE', `/v1/zones/${zone}/roles/${role.body.id}`))).toEqual([
       204,
       undefined,
@@ -203,11 +203,14 @@ describe('RBAC, keys, row-level security (control-api §16)', () => {
     expect((await withHeader(rotated.body.key)).status).toBe(200)
     expect((await withHeader(key)).status).toBe(200)
     await stage.database.admin`update api_keys set previous_valid_until = now() where id = ${id}`
-    await eventually(async () => (await withHeader(key)).status === 401, { timeoutMs: 6000, intervalMs: 200 })
+    await eventually(async () => (await withHeader(key)).status === 401, {
+      timeoutMs: 15_000,
+      intervalMs: 200,
+    })
     expect((await stage.send('DELETE', `/v1/api-keys/${id}`)).status).toBe(204)
     await eventually(
       async () => (await outcome(withHeader(rotated.body.key))).join() === '401,invalid_api_key',
-      { timeoutMs: 6000, intervalMs: 200 },
+      { timeoutMs: 15_000, intervalMs: 200 },
     )
     expect((await stage.send('GET', '/v1/api-keys')).text).not.toContain(key)
   })

@@ -35,7 +35,7 @@ async function untilRefused(token: string, end: () => Promise<unknown>): Promise
   expect(await allowed(token)).toBe(true)
   await end()
   const ended = performance.now()
-  await eventually(async () => !(await allowed(token)), { timeoutMs: 7000, intervalMs: 20 })
+  await eventually(async () => !(await allowed(token)), { timeoutMs: 15_000, intervalMs: 20 })
   return performance.now() - ended
 }
 
@@ -43,24 +43,24 @@ describe('revocation of principals (control-api §12.1, §16)', () => {
   test('11: a revoked admin token', async () => {
     const { body } = await stage.send('POST', '/v1/admin-tokens', { name: 'r', scope: 'global' })
     const revoke = () => stage.send('DELETE', `/v1/admin-tokens/${body.id}`)
-    expect(await untilRefused(body.token, revoke)).toBeLessThan(3000)
+    expect(await untilRefused(body.token, revoke)).toBeLessThan(4500)
     expect((await revoke()).status).toBe(404)
   })
 
   test('55: a revoked key, a rotated key, and the keys and logins of an account that is turned off', async () => {
     const one = await account()
     const revoke = () => stage.send('DELETE', `/v1/api-keys/${one.keyId}`)
-    expect(await untilRefused(one.key, revoke)).toBeLessThan(3000)
+    expect(await untilRefused(one.key, revoke)).toBeLessThan(4500)
 
     const two = await account()
     const rotate = () => stage.send('POST', `/v1/api-keys/${two.keyId}/rotate`, { grace_seconds: 0 })
-    expect(await untilRefused(two.key, rotate)).toBeLessThan(3000)
+    expect(await untilRefused(two.key, rotate)).toBeLessThan(4500)
 
     const three = await account()
     const off = () => stage.send('PATCH', `/v1/service-accounts/${three.id}`, { status: 'inactive' })
     expect(await allowed(three.token)).toBe(true)
-    expect(await untilRefused(three.key, off)).toBeLessThan(3000)
-    expect(await untilRefusedAlready(three.token)).toBeLessThan(3000)
+    expect(await untilRefused(three.key, off)).toBeLessThan(4500)
+    expect(await untilRefusedAlready(three.token)).toBeLessThan(4500)
   })
 
   test('53: a deleted binding', async () => {
@@ -72,10 +72,10 @@ describe('revocation of principals (control-api §12.1, §16)', () => {
       (await replica('GET', `/v1/zones/${zone}`, undefined, { token: one.token })).status
     expect(await reads()).toBe(200)
     await remove()
-    await eventually(async () => (await reads()) === 403, { timeoutMs: 3000, intervalMs: 20 })
+    await eventually(async () => (await reads()) === 403, { timeoutMs: 4500, intervalMs: 20 })
   })
 
-  test('a change nobody was told of takes effect within six seconds', async () => {
+  test('a change nobody was told of takes effect when what was proven is forgotten', async () => {
     const key = await account()
     const login = await account()
     const end = async () => {
@@ -83,14 +83,14 @@ describe('revocation of principals (control-api §12.1, §16)', () => {
       await stage.database.admin`update service_accounts set status = 'inactive' where id = ${login.id}`
     }
     expect(await allowed(login.token)).toBe(true)
-    expect(await untilRefused(key.key, end)).toBeLessThan(6000)
-    expect(await untilRefusedAlready(login.token)).toBeLessThan(6000)
+    expect(await untilRefused(key.key, end)).toBeLessThan(12_000)
+    expect(await untilRefusedAlready(login.token)).toBeLessThan(12_000)
   })
 })
 
 /** For a credential whose end was part of the change before. */
 async function untilRefusedAlready(token: string): Promise<number> {
   const began = performance.now()
-  await eventually(async () => !(await allowed(token)), { timeoutMs: 7000, intervalMs: 20 })
+  await eventually(async () => !(await allowed(token)), { timeoutMs: 15_000, intervalMs: 20 })
   return performance.now() - began
 }

@@ -59,7 +59,7 @@ describe.each(transports)('gateway over %s', (transport) => {
     expect(dials() - before).toBe(1)
   })
 
-  test('17: a revoked session, record or delegation refuses a mandate minted before, within a second', async () => {
+  test('17: a revoked session, record or delegation refuses a mandate minted before, as soon as the message is read', async () => {
     const revocations = [
       ['agent_session_id', 'agent_session_id'],
       ['session_id', 'sid'],
@@ -76,7 +76,7 @@ describe.each(transports)('gateway over %s', (transport) => {
         reason: 'test',
         [field]: anchor,
       })
-      await eventually(async () => (await applied()) > before.applied, { timeoutMs: 1000 })
+      await eventually(async () => (await applied()) > before.applied)
       expect(await outcome({ mandate })).toEqual([401, 'invalid_token', 'session revoked'])
       expect(dials()).toBe(before.dials)
     }

@@ -255,9 +255,9 @@ describe('gateway: forwarding', () => {
       reason: 'delegation_revoked',
     })
     const answer = await reading
-    expect(performance.now() - revokedAt).toBeLessThan(1000)
+    expect(performance.now() - revokedAt).toBeLessThan(5000)
     expect(answer.trailers).toEqual({ 'x-caracal-revoked': 'true' })
-    await eventually(() => closed, { timeoutMs: 1000 })
+    await eventually(() => closed)
     const [event] = await scene.stage.evidence('sse', 'gateway_resource_request')
     expect(event?.metadata_json?.revocation_interrupted).toBe(true)
   })
@@ -292,6 +292,6 @@ describe('gateway: forwarding', () => {
     scene.call({ signal: leaving.signal }).catch(() => undefined)
     await eventually(() => arrived)
     leaving.abort()
-    await eventually(() => closed, { timeoutMs: 1000 })
+    await eventually(() => closed)
   })
 })

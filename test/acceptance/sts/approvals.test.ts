@@ -119,7 +119,7 @@ describe('sts §18 approvals by an operator', () => {
     const decidedAt = performance.now()
     await decide(id, true)
     expect((await waiting).body.state).toBe('approved')
-    expect(performance.now() - decidedAt).toBeLessThan(1000)
+    expect(performance.now() - decidedAt).toBeLessThan(8000)
     expect((await status(id, '?wait=-1')).status).toBe(400)
     expect((await status(id, '?wait=x')).status).toBe(400)
     expect((await status(crypto.randomUUID())).status).toBe(404)

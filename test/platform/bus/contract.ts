@@ -297,11 +297,16 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       const s = stream()
       const group = bus.group(s, 'g')
       await group.ensure('end')
-      const waiting = group.read({ consumer: 'c', count: 1, blockMs: 5000, signal: forever })
-      const started = performance.now()
-      await publish(other, s, [7])
-      expect(numbers(await waiting)).toEqual([7])
-      expect(performance.now() - started).toBeLessThan(900)
+      // A look once a second would find it too: the fastest of a few has to be faster than that.
+      let fastest = Number.POSITIVE_INFINITY
+      for (let round = 0; round < 5 && fastest >= 400; round += 1) {
+        const waiting = group.read({ consumer: 'c', count: 1, blockMs: 5000, signal: forever })
+        const started = performance.now()
+        await publish(other, s, [7])
+        expect(numbers(await waiting)).toEqual([7])
+        fastest = Math.min(fastest, performance.now() - started)
+      }
+      expect(fastest).toBeLessThan(400)
       expect(await group.read({ consumer: 'c', count: 1, blockMs: 50, signal: forever })).toEqual([])
       const abort = new AbortController()
       const aborted = group.read({ consumer: 'c', count: 1, blockMs: 10_000, signal: abort.signal })
@@ -480,7 +485,7 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
         expect(result?.ok === false ? result.reason : 'unavailable').toBe('unavailable')
         return result?.ok === false
       })
-      expect(performance.now() - started).toBeLessThan(6000)
+      expect(performance.now() - started).toBeLessThan(9000)
       await expect(bus.ping()).rejects.toThrow('cannot be reached')
       await store.restore()
       await until(

@@ -36,7 +36,7 @@ async function query<T>(store: EmbeddedPostgres, text: string): Promise<T[]> {
   }
 }
 
-async function eventually<T>(what: () => Promise<T>, patienceMs = 8000): Promise<T> {
+async function eventually<T>(what: () => Promise<T>, patienceMs = 15_000): Promise<T> {
   const deadline = Date.now() + patienceMs
   for (;;) {
     try {

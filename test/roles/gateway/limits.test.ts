@@ -104,7 +104,7 @@ describe('deadlines', () => {
     stage.route(upstream.url)
     const startedAt = performance.now()
     expect((await stage.call()).complete).toBe(false)
-    expect(performance.now() - startedAt).toBeLessThan(2000)
+    expect(performance.now() - startedAt).toBeLessThan(10_000)
     await stage[Symbol.asyncDispose]()
     await upstream[Symbol.asyncDispose]()
   })

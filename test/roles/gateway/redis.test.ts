@@ -82,7 +82,7 @@ describe('two gateways on one Redis', () => {
       { 'x-caracal-revoked': 'true' },
       { 'x-caracal-revoked': 'true' },
     ])
-    expect(performance.now() - startedAt).toBeLessThan(1000)
+    expect(performance.now() - startedAt).toBeLessThan(5000)
     expect(await gateways()[0].metric('caracal_gateway_revocation_propagation_seconds')).toBeLessThan(5)
   })
 
