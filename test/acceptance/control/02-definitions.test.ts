@@ -97,6 +97,14 @@ describe('zones and pagination (control-api §16)', () => {
 })
 
 describe('applications (control-api §16)', () => {
+  /** What the STS says to an application that may do nothing: who it is, is looked at first. */
+  async function atSts(zone_id: string, application_id: string, client_secret: string) {
+    const asked = { zone_id, application_id, client_secret, resource: 'resource://none', scope: 'none:read' }
+    const { status, body } = await stage.exchange(asked)
+    return [status, body.error]
+  }
+  const knownButUngranted = [403, 'access_denied']
+
   test('19: a secret is generated, shown again with evidence, and rotated', async () => {
     const zone = await stage.zone()
     const path = `/v1/zones/${zone}/applications`
@@ -120,6 +128,8 @@ describe('applications (control-api §16)', () => {
     expect(hash).toMatch(/^hmac-sha256\$/)
     expect(await stage.hasher.verify(rotated.body.client_secret, hash)).toBe(true)
     expect(await stage.hasher.verify(made.body.client_secret, hash)).toBe(false)
+    expect(await atSts(zone, made.body.id, made.body.client_secret)).toEqual([401, 'access_denied'])
+    expect(await atSts(zone, made.body.id, rotated.body.client_secret)).toEqual(knownButUngranted)
     const twin = await stage.send('POST', path, { name: 'AGENT', registration_method: 'managed' })
     expect([twin.status, twin.body.error]).toEqual([409, 'application_name_taken'])
   })
@@ -161,6 +171,8 @@ describe('applications (control-api §16)', () => {
     const [row] = await stage.database.admin<{ client_secret_hash: string }[]>`
       select client_secret_hash from applications where id = ${id}`
     expect(row?.client_secret_hash).toMatch(/^scrypt\$/)
+    expect(await atSts(zone, id, 'y'.repeat(32))).toEqual(knownButUngranted)
+    expect(await atSts(zone, id, 'z'.repeat(32))).toEqual([401, 'access_denied'])
   })
 })
 
@@ -186,6 +198,13 @@ describe('providers and resources (control-api §16)', () => {
       secret_config_keys: ['api_key'],
     })
     expect(made.text).not.toContain('sk-test')
+    const sealed = async () =>
+      await stage.database.admin<{ row: string }[]>`
+        select to_jsonb(s)::text as row from secret_store s
+        where ref = ${`zones/${zone}/providers/${made.body.id}/secretConfig`}`
+    const before = await sealed()
+    expect(before).toHaveLength(1)
+    expect(before[0]?.row).not.toContain('sk-test')
     const patched = await stage.send('PATCH', `${path}/${made.body.id}`, {
       config_json: { header_name: 'X-K' },
     })
@@ -193,9 +212,7 @@ describe('providers and resources (control-api §16)', () => {
       config_json: { header_name: 'X-K' },
       secret_config_keys: ['api_key'],
     })
-    const [sealed] = await stage.database.admin`
-      select ref from secret_store where ref = ${`zones/${zone}/providers/${made.body.id}/secretConfig`}`
-    expect(sealed).toBeDefined()
+    expect(await sealed()).toEqual(before)
     const kindOnly = await stage.send('PATCH', `${path}/${made.body.id}`, {
       kind: 'api_key',
       config_json: { header_name: 'X-K' },
@@ -325,6 +342,10 @@ describe('policies (control-api §16)', () => {
       200,
       true,
     ])
+    expect(await validate(`${head}restrict contains "x" if { nope.nope(1) }`)).toEqual([
+      422,
+      expect.stringMatching(/^data_document_unsupported_syntax:4:28$/),
+    ])
     expect((await stage.send('POST', '/v1/policies/validate', {})).body.error).toBe('invalid_body')
   })
 
@@ -378,9 +399,32 @@ describe('policies (control-api §16)', () => {
 
   test('34: activation propagates, replaces the other set, and deletion denies', async () => {
     const zone = await stage.zone()
+    const app = await stage.send('POST', `/v1/zones/${zone}/applications`, {
+      name: 'a',
+      registration_method: 'managed',
+    })
+    const provider = await stage.send('POST', `/v1/zones/${zone}/providers`, { name: 'n', kind: 'none' })
+    const resource = await stage.send('POST', `/v1/zones/${zone}/resources`, {
+      identifier: 'resource://r',
+      scopes: ['a'],
+      upstream_url: 'http://up.test',
+      credential_provider_id: provider.body.id,
+    })
+    expect(resource.status).toBe(201)
+    const mint = async () => {
+      const answer = await stage.exchange({
+        zone_id: zone,
+        application_id: app.body.id,
+        client_secret: app.body.client_secret,
+        resource: 'resource://r',
+        scope: 'agent:lifecycle',
+      })
+      return answer.status
+    }
+    expect(await mint()).toBe(403)
     const made = await stage.send('POST', `/v1/zones/${zone}/policies`, {
       name: 'p',
-      content: grantDocument('app-1', 'resource://r', ['a']),
+      content: grantDocument(app.body.id, 'resource://r', ['a']),
     })
     const activate = async (name: string) => {
       const set = (await stage.send('POST', `/v1/zones/${zone}/policy-sets`, { name })).body
@@ -406,7 +450,9 @@ describe('policies (control-api §16)', () => {
     expect((await stage.send('GET', a.path)).body.active_version_id).toBeNull()
     const stale = await stage.send('GET', `${a.path}/activation-status?version_id=${a.version}`)
     expect(stale.body.propagation_status).toBe('waiting_for_activation')
+    expect(await mint()).toBe(200)
     expect((await stage.send('DELETE', b.path)).status).toBe(204)
+    expect(await mint()).toBe(403)
     await eventually(async () => {
       const status = await stage.sts.policyStatus(zone)
       return status.manifest_sha256 === 'no_active_policy_set'

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { eventually } from '../../fixtures/eventually.ts'
-import { createStage, type Send, type Stage } from '../../roles/control/stage.ts'
+import { adminToken, createStage, type Send, type Stage } from '../../roles/control/stage.ts'
 
 let stage: Stage
 beforeAll(async () => {
@@ -184,7 +185,8 @@ describe('admin tokens (control-api §16)', () => {
       const { send } = await own.replica({ CARACAL_ADMIN_TOKEN: next })
       expect((await send('GET', '/v1/zones', undefined, { token: next })).status).toBe(200)
       expect((await send('GET', '/v1/zones')).status).toBe(401)
-      await send('POST', '/v1/admin-tokens', { name: 'm', scope: 'global' }, { token: next })
+      const minted = await send('POST', '/v1/admin-tokens', { name: 'm', scope: 'global' }, { token: next })
+      expect(minted.status).toBe(201)
       const rows = await own.database.admin<{ name: string; token_hash: string }[]>`
         select name, token_hash from admin_tokens order by created_at`
       expect(rows.map((row) => [row.name, row.token_hash.split('$')[0]])).toEqual([
@@ -192,6 +194,19 @@ describe('admin tokens (control-api §16)', () => {
         ['bootstrap', 'scrypt'],
         ['m', 'hmac-sha256'],
       ])
+      const [stored] = await own.database.admin<{ text: string }[]>`
+        select string_agg(to_jsonb(t)::text, ' ') as text from admin_tokens t`
+      for (const secret of [adminToken, next, minted.body.token]) {
+        const digest = createHash('sha256').update(secret).digest()
+        for (const form of [
+          secret,
+          digest.toString('hex'),
+          digest.toString('base64'),
+          digest.toString('base64url'),
+        ]) {
+          expect(stored?.text).not.toContain(form)
+        }
+      }
     } finally {
       await own[Symbol.asyncDispose]()
     }

@@ -119,6 +119,30 @@ describe('Control invoke (control-api §16)', () => {
     }
   })
 
+  test('46: the sixty-first call of a window by one key is refused, whatever token it brings', async () => {
+    await using own = await createStage({
+      settings: {
+        CARACAL_CONTROL_ENABLED: true,
+        CONTROL_GATE_FILE: gate,
+        CONTROL_INVOKE_IP_RATE_LIMIT_PER_MIN: 0,
+        // A slow machine must not see the bucket fill up again.
+        CONTROL_RATE_WINDOW_SEC: 3600,
+      },
+    })
+    const ownZone = await own.zone()
+    const scopes = ['control:app:read']
+    const [first, second] = [await controlKey(scopes, own, ownZone), await controlKey(scopes, own, ownZone)]
+    const call = async (by: typeof first) => {
+      const options = { token: await token(scopes, by, own) }
+      const body = { command: 'app', subcommand: 'list' }
+      return own.send('POST', '/v1/control/invoke', body, options)
+    }
+    for (let n = 1; n <= 60; n += 1) expect((await call(first)).status).toBe(200)
+    const refused = await call(first)
+    expect([refused.status, refused.body.error.code]).toEqual([429, 'rate_limited'])
+    expect((await call(second)).status).toBe(200)
+  }, 60_000)
+
   test('46: with Redis away nothing is executed, limited by address or not', async () => {
     await using redis = await openRedisServer()
     await using proxy = await createCuttableProxy({ host: redis.host, port: redis.port })
@@ -310,6 +334,10 @@ describe('Control invoke (control-api §16)', () => {
       command.subcommands.map((subcommand) => subcommand.scope),
     )
     for (const scope of scopes) if (scope !== null) expect(controlScopes).toContain(scope)
+    for (const { command, subcommands } of described.result.commands) {
+      const open = ['state', 'ensure', 'catalog'].includes(command)
+      for (const { scope } of subcommands) expect(scope === null, command).toBe(open)
+    }
     const big = await post(await token(['control:app:read']), { command: 'a'.repeat(257 * 1024) })
     expect(big.status).toBe(413)
     const other = await post(

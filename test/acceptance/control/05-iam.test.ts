@@ -46,6 +46,56 @@ async function person(
   }
 }
 
+/** A login opens neither the STS nor the coordinator, and what the STS signs does not open control. */
+async function noTokenOpensAnotherDoor(login: string): Promise<void> {
+  const zone = await stage.zone()
+  const made = await stage.send('POST', `/v1/zones/${zone}/applications`, {
+    name: 'agent',
+    registration_method: 'managed',
+  })
+  const provider = await stage.send('POST', `/v1/zones/${zone}/providers`, { name: 'n', kind: 'none' })
+  await stage.send('POST', `/v1/zones/${zone}/resources`, {
+    identifier: 'resource://r',
+    scopes: ['a'],
+    upstream_url: 'http://up.test',
+    credential_provider_id: provider.body.id,
+  })
+  const { id, client_secret } = made.body
+  const grants = { 'resource://r': { application: id, roles: { [id]: ['a'] } } }
+  const policy = await stage.send('POST', `/v1/zones/${zone}/policies`, {
+    name: 'p',
+    content: `# caracal:data-document\npackage caracal.authz\nimport rego.v1\napp_ids := {"${id}": "${id}"}\ngrants := ${JSON.stringify(grants)}\n`,
+  })
+  const set = await stage.send('POST', `/v1/zones/${zone}/policy-sets`, { name: 's' })
+  const path = `/v1/zones/${zone}/policy-sets/${set.body.id}`
+  const sealed = await stage.send('POST', `${path}/versions`, {
+    manifest: [{ policy_version_id: policy.body.version_id }],
+  })
+  await stage.send('POST', `${path}/activate`, { version_id: sealed.body.version_id })
+  const form = {
+    zone_id: zone,
+    application_id: id,
+    client_secret,
+    resource: 'resource://r',
+    scope: 'agent:lifecycle',
+  }
+  const mandate = await stage.exchange(form)
+  expect(mandate.status).toBe(200)
+  const sessions = (token: string) =>
+    stage.coordinator.app.request(`/zones/${zone}/agents`, { headers: { authorization: `Bearer ${token}` } })
+  expect((await sessions(mandate.body.access_token)).status).toBe(200)
+  expect((await sessions(login)).status).toBe(401)
+  const presented = {
+    subject_token: login,
+    subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+  }
+  expect((await stage.exchange({ ...form, ...presented })).status).toBe(401)
+  const asMandate = { token: mandate.body.access_token }
+  for (const door of ['/v1/zones', `/v1/zones/${zone}`, '/v1/auth/me']) {
+    expect((await stage.send('GET', door, undefined, asMandate)).status).toBe(401)
+  }
+}
+
 describe('RBAC, keys, row-level security (control-api §16)', () => {
   test('52: the bootstrap account logs in; failures look alike and are counted', async () => {
     const good = await logIn('root', 'correct horse battery')
@@ -74,6 +124,7 @@ describe('RBAC, keys, row-level security (control-api §16)', () => {
       401,
       'invalid_token',
     ])
+    await noTokenOpensAnotherDoor(token)
     expect((await stage.send('POST', '/v1/auth/logout', undefined, { token })).status).toBe(204)
     await eventually(
       async () => (await stage.send('GET', '/v1/auth/me', undefined, { token })).status === 401,

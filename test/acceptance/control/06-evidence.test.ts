@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEgressGuard, type EgressGuard } from '../../../src/platform/egress/guarded-fetch.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
+import { verifyAdminChain } from '../../../src/roles/audit/index.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { createStage, type Stage } from '../../roles/control/stage.ts'
 
@@ -161,7 +162,13 @@ describe('audit (control-api §16)', () => {
     await stage.send('POST', `/v1/zones/${zone}/applications/${app.body.id}/rotate-secret`)
     const ledger = await stage.send('GET', `/v1/zones/${zone}/admin-audit`)
     expect(ledger.text).not.toContain('sk-very-secret')
-    const [rotation, create, providerRow] = ledger.body.items
+    const [rotation, create, providerRow, zoneRow, ...others] = ledger.body.items
+    expect(others).toEqual([])
+    expect(zoneRow).toMatchObject({ entity_type: 'zones', entity_id: zone, status_code: 201 })
+    expect(await verifyAdminChain(stage.database.db, stage.keys.audit, zone)).toMatchObject({
+      checked: 4,
+      findings: [],
+    })
     expect(rotation.payload_json).toMatchObject({ change_kind: 'secret_rotation', secret_rotated: true })
     expect(create).toMatchObject({ entity_type: 'applications', entity_id: app.body.id, status_code: 201 })
     expect(providerRow.entity_id).toBe(provider.body.id)
@@ -262,6 +269,75 @@ describe('audit (control-api §16)', () => {
       principal: { type: 'Application', id: 'a1', zone_id: zone },
       resource: { identifier: 'resource://r', scopes: ['r:read'] },
       session: { id: 's1' },
+    })
+  })
+})
+
+describe('explain and simulate (control-api §16)', () => {
+  test('44: the explanation of a mint that was denied is denied in a simulation, and only because of who asked', async () => {
+    const zone = await stage.zone()
+    const made = async (path: string, body: object) =>
+      (await stage.send('POST', `/v1/zones/${zone}/${path}`, body)).body
+    const [granted, stranger] = [
+      await made('applications', { name: 'granted', registration_method: 'managed' }),
+      await made('applications', { name: 'stranger', registration_method: 'managed' }),
+    ]
+    const provider = await made('providers', { name: 'n', kind: 'none' })
+    await made('resources', {
+      identifier: 'resource://r',
+      scopes: ['r:read'],
+      upstream_url: 'http://up.test',
+      credential_provider_id: provider.id,
+    })
+    const grants = { 'resource://r': { application: granted.id, roles: { [granted.id]: ['r:read'] } } }
+    const policy = await made('policies', {
+      name: 'p',
+      content: [
+        '# caracal:data-document',
+        'package caracal.authz',
+        `app_ids := ${JSON.stringify({ [granted.id]: granted.id })}`,
+        `grants := ${JSON.stringify(grants)}`,
+      ].join('\n'),
+    })
+    const set = await made('policy-sets', { name: 's' })
+    const { version_id } = await made(`policy-sets/${set.id}/versions`, {
+      manifest: [{ policy_version_id: policy.version_id }],
+    })
+    await made(`policy-sets/${set.id}/activate`, { version_id })
+    const denied = await stage.exchange({
+      zone_id: zone,
+      application_id: stranger.id,
+      client_secret: stranger.client_secret,
+      resource: 'resource://r',
+      scope: 'agent:lifecycle',
+    })
+    expect(denied.status).toBe(403)
+    const { requestId } = denied.body
+    await eventually(async () => {
+      const entries = await stage.bus.range('caracal.audit.events', '-', 1000)
+      const evidence = entries.map((entry) => JSON.parse(entry.fields.data ?? '{}'))
+      const mine = evidence.filter((one) => one.request_id === requestId && one.decision === 'deny')
+      let seq = 0
+      for (const one of mine) {
+        seq += 1
+        await event(zone, seq, {
+          requestId,
+          type: one.event_type,
+          decision: 'deny',
+          metadata: one.metadata_json,
+        })
+      }
+      return seq > 0
+    })
+    const explained = await stage.send('GET', `/v1/zones/${zone}/audit/by-request/${requestId}/explain`)
+    expect(explained.body.final_decision).toBe('deny')
+    const input = explained.body.denied[0].policy_input
+    const simulate = async (tried: object) =>
+      (await made(`policy-sets/${set.id}/simulate`, { version_id, input: tried })).explanation
+    expect(await simulate(input)).toMatchObject({ evaluation: 'executed', decision: 'deny' })
+    expect(await simulate({ ...input, principal: { ...input.principal, id: granted.id } })).toMatchObject({
+      evaluation: 'executed',
+      decision: 'allow',
     })
   })
 })

@@ -20,7 +20,9 @@ import type { EgressGuard } from '../../../src/platform/egress/guarded-fetch.ts'
 import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
 import { createJobRunner } from '../../../src/platform/jobs/runner.ts'
+import type { KeyRing } from '../../../src/platform/keys.ts'
 import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
+import type { Role } from '../../../src/platform/role.ts'
 import { createAuditSink } from '../../../src/roles/audit/index.ts'
 import { type ControlRole, createControl } from '../../../src/roles/control/index.ts'
 import { createCoordinator } from '../../../src/roles/coordinator/index.ts'
@@ -55,7 +57,11 @@ export interface Stage extends AsyncDisposable {
   readonly hasher: CredentialHasher
   readonly control: ControlRole
   readonly sts: StsRole
+  readonly coordinator: Role
+  readonly keys: KeyRing
   readonly send: Send
+  /** Asks the STS for a token as an application does. */
+  exchange(form: Readonly<Record<string, string>>): Promise<Answer>
   /** Another control on the same store, as a restart or a replica would be. */
   replica(overrides?: Partial<Settings>): Promise<{ readonly control: ControlRole; readonly send: Send }>
   /** A zone of its own for a test. */
@@ -71,6 +77,17 @@ export interface StageOptions {
   readonly ephemera?: (deps: { db: Database; log: Logger; settings: Settings }) => Ephemera
 }
 
+async function readAnswer(response: Response): Promise<Answer> {
+  const text = await response.text()
+  const isJson = response.headers.get('content-type')?.includes('json') === true
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: isJson && text !== '' ? JSON.parse(text) : text,
+  }
+}
+
 function clientOf(role: Pick<ControlRole, 'app'>): Send {
   return async (method, path, body, options = {}) => {
     const headers: Record<string, string> = { ...options.headers }
@@ -80,15 +97,7 @@ function clientOf(role: Pick<ControlRole, 'app'>): Send {
       headers['content-type'] ??= 'application/json'
       init.body = options.raw ?? JSON.stringify(body)
     }
-    const response = await role.app.request(path, init)
-    const text = await response.text()
-    const isJson = response.headers.get('content-type')?.includes('json') === true
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      body: isJson && text !== '' ? JSON.parse(text) : text,
-    }
+    return readAnswer(await role.app.request(path, init))
   }
 }
 
@@ -151,7 +160,17 @@ export async function createStage(options: StageOptions = {}): Promise<Stage> {
     hasher,
     control,
     sts,
+    coordinator,
+    keys,
     send,
+    async exchange(form) {
+      const body = new URLSearchParams({
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        ...form,
+      }).toString()
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+      return readAnswer(await sts.app.request('/oauth/2/token', { method: 'POST', headers, body }))
+    },
     async replica(overrides = {}) {
       const role = await start({ ...settings, ...overrides })
       return { control: role, send: clientOf(role) }
