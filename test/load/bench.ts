@@ -9,6 +9,7 @@
  *
  * `--only flat-lists` is a run of its own: it fills a store with a million rows a list, takes
  * minutes, and fails when a page of the large zone takes more than twice that of the small one.
+ * `--only policy` starts no server, and fails when a decision takes more than 20 µs.
  */
 import { writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -32,6 +33,7 @@ import {
   spend,
   startAndTerminate,
 } from './operations.ts'
+import { runPolicyDecisions } from './policy-decisions.ts'
 import { type Scene, setScene } from './scene.ts'
 import { startServerUnderLoad } from './server.ts'
 
@@ -51,6 +53,11 @@ const only = values.only?.split(',')
 if (only?.includes('flat-lists')) {
   const flat = await runFlatLists(values.quick ? 100_000 : 1_000_000, values.lists ?? '')
   process.exit(flat ? 0 : 1)
+}
+
+if (only === undefined || only.includes('policy')) {
+  if (!runPolicyDecisions()) process.exitCode = 1
+  if (only?.length === 1) process.exit()
 }
 
 /** What is a rate; the others are moments and floors. */
