@@ -316,12 +316,17 @@ export class TermPlanner {
     }
   }
 
-  #arrayPattern(items: readonly Term[], bound: Bound): PatternPlan | null {
+  /** The items of one pattern, in an order in which each finds its variables bound. */
+  #patterns(items: readonly Term[], bound: Bound) {
     const indexed = items.map((item, index) => ({ item, index }))
-    const plans = this.inAnyOrder(indexed, bound, ({ item, index }, known) => {
+    return this.inAnyOrder(indexed, bound, ({ item, index }, known) => {
       const plan = this.pattern(item, known)
       return plan === null ? null : { outputs: plan.outputs, index, plan }
     })
+  }
+
+  #arrayPattern(items: readonly Term[], bound: Bound): PatternPlan | null {
+    const plans = this.#patterns(items, bound)
     if (plans === null) return null
     const slot = this.slot()
     return {
@@ -350,11 +355,10 @@ export class TermPlanner {
     )
     if (keys === null || keys.getters === null) return null
     const { getters } = keys
-    const indexed = entries.map(([, item], index) => ({ item, index }))
-    const plans = this.inAnyOrder(indexed, bound, ({ item, index }, known) => {
-      const plan = this.pattern(item, known)
-      return plan === null ? null : { outputs: plan.outputs, index, plan }
-    })
+    const plans = this.#patterns(
+      entries.map(([, item]) => item),
+      bound,
+    )
     if (plans === null) return null
     const slot = this.slot()
     return {

@@ -62,3 +62,20 @@ export async function archiveLive(
     returning id`
   return rows.length > 0
 }
+
+/**
+ * `base` and everything that was made from it with a suffix. Archived identifiers count as taken, so that
+ * a generated one never reuses a past one.
+ */
+export async function identifiersStartingWith(
+  db: Queryable,
+  table: 'providers' | 'resources',
+  zoneId: string,
+  base: string,
+): Promise<ReadonlySet<string>> {
+  const { sql } = db
+  const rows = await sql<{ identifier: string }[]>`
+    select identifier from ${sql(table)}
+    where zone_id = ${zoneId} and (identifier = ${base} or starts_with(identifier, ${`${base}-`}))`
+  return new Set(rows.map((row) => row.identifier))
+}

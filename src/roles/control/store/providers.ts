@@ -4,7 +4,7 @@ import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { ProviderKind } from '../provider-config.ts'
 import type { Attribution } from '../route.ts'
 import { firstFree } from '../slug.ts'
-import { archiveLive, findLive, lockLive } from './definitions.ts'
+import { archiveLive, findLive, identifiersStartingWith, lockLive } from './definitions.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
 export interface Provider {
@@ -53,16 +53,8 @@ export const findProvider = (db: Queryable, zoneId: string, id: string): Promise
 export const lockProvider = (tx: Tx, zoneId: string, id: string): Promise<Provider | null> =>
   lockLive(tx, 'providers', columns, zoneId, id)
 
-export async function providerIdentifiersStartingWith(
-  db: Queryable,
-  zoneId: string,
-  base: string,
-): Promise<ReadonlySet<string>> {
-  const rows = await db.sql<{ identifier: string }[]>`
-    select identifier from providers
-    where zone_id = ${zoneId} and (identifier = ${base} or starts_with(identifier, ${`${base}-`}))`
-  return new Set(rows.map((row) => row.identifier))
-}
+export const providerIdentifiersStartingWith = (db: Queryable, zoneId: string, base: string) =>
+  identifiersStartingWith(db, 'providers', zoneId, base)
 
 export interface NewProvider {
   readonly id: string

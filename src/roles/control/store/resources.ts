@@ -3,7 +3,7 @@ import type { Queryable, Tx } from '../../../platform/db/port.ts'
 import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import type { Operation } from '../resource-rules.ts'
 import type { Attribution } from '../route.ts'
-import { archiveLive, findLive, lockLive } from './definitions.ts'
+import { archiveLive, findLive, identifiersStartingWith, lockLive } from './definitions.ts'
 import { keyset, type Page, type PageQuery } from './page.ts'
 
 export type OperationEnforcement = 'enforced' | 'transport_uniform'
@@ -64,17 +64,8 @@ export async function countResources(db: Queryable, zoneId: string): Promise<num
   return row?.n ?? 0
 }
 
-/** Archived identifiers count as taken here, so a generated one never reuses a past one. */
-export async function resourceIdentifiersStartingWith(
-  db: Queryable,
-  zoneId: string,
-  base: string,
-): Promise<ReadonlySet<string>> {
-  const rows = await db.sql<{ identifier: string }[]>`
-    select identifier from resources
-    where zone_id = ${zoneId} and (identifier = ${base} or starts_with(identifier, ${`${base}-`}))`
-  return new Set(rows.map((row) => row.identifier))
-}
+export const resourceIdentifiersStartingWith = (db: Queryable, zoneId: string, base: string) =>
+  identifiersStartingWith(db, 'resources', zoneId, base)
 
 export interface ResourceFields {
   readonly name: string
