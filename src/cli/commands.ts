@@ -6,12 +6,13 @@ const serve: Command = {
   group: 'STACK',
   summary: 'run the server: all roles, or some of them',
   synopsis:
-    '[--role all|sts,gateway,coordinator,audit,control] [--port n] [--port-<role> n] [--single-port n]',
+    '[--role all|sts,gateway,coordinator,audit,control] [--port n] [--port-<role> n] [--single-port n] [--workers n|auto]',
   details: [
     '--role LIST        roles of this process (CARACAL_ROLE; default all)',
     '--port N           port when exactly one role runs (PORT)',
     '--port-ROLE N      port of a role: control, console, coordinator, sts, gateway, audit',
     '--single-port N    one port for all of them; the gateway is below /gateway (CARACAL_SINGLE_PORT)',
+    '--workers N        processes that share the ports, auto = one for each core (CARACAL_WORKERS; default 1)',
     '',
     'Without DATABASE_URL it starts a Postgres of its own below CARACAL_DATA_DIR (.caracal)',
     'and generates its secrets there; without REDIS_URL Postgres carries the events too.',
@@ -26,8 +27,11 @@ const serve: Command = {
     'port-gateway': 'text',
     'port-audit': 'text',
     'single-port': 'text',
+    workers: 'text',
   },
-  offers: { flags: { role: ['all', 'sts', 'gateway', 'coordinator', 'audit', 'control'] } },
+  offers: {
+    flags: { workers: ['auto'], role: ['all', 'sts', 'gateway', 'coordinator', 'audit', 'control'] },
+  },
   load: async () => (await import('./serve.ts')).serve,
 }
 

@@ -1,5 +1,5 @@
 /** `caracal serve`: the server as a process, with its signals and exit codes (storage-and-operations §11). */
-import { constants } from 'node:os'
+import { availableParallelism, constants } from 'node:os'
 import { join } from 'node:path'
 import type { Settings } from '../config/env.ts'
 import { secretsDirectory } from '../config/home.ts'
@@ -8,7 +8,8 @@ import type { RoleName } from '../config/roles.ts'
 import { generatedSecrets } from '../config/secrets.ts'
 import { buildVersion } from '../config/version.ts'
 import { createLogger, type ProcessLogger } from '../platform/observe/logger.ts'
-import { loggerOf, type Server, startServer } from '../server/start.ts'
+import { loggerOf, startServer } from '../server/start.ts'
+import { type RunningWorkers, startWorkers } from '../server/workers/primary.ts'
 import { UsageError } from './arguments.ts'
 import type { Invocation } from './command.ts'
 
@@ -25,7 +26,7 @@ export async function serve(invocation: Invocation): Promise<number> {
     return failStart(error, plainLogger(env), invocation)
   }
   for (const warning of warnings) logger.log.warn(warning)
-  return runProcess(settings, logger, invocation)
+  return runProcess(settings, logger, { ...invocation, env })
 }
 
 async function runProcess(
@@ -35,7 +36,7 @@ async function runProcess(
 ): Promise<number> {
   const { log } = logger
   const starting = new AbortController()
-  let server: Server | null = null
+  let server: RunningWorkers | null = null
   let asked: ((reason: Ending) => void) | undefined
   const ending = new Promise<Ending>((resolve) => {
     asked = resolve
@@ -67,7 +68,13 @@ async function runProcess(
   process.on('unhandledRejection', onBug)
 
   try {
-    server = await startServer(settings, { logger, signal: starting.signal })
+    const { CARACAL_WORKERS: wanted } = settings
+    const count = wanted === 'auto' ? availableParallelism() : wanted
+    const options = { logger, signal: starting.signal }
+    server =
+      count === 1
+        ? await startServer(settings, options)
+        : await startWorkers(settings, { ...options, count, env: invocation.env, cwd: invocation.cwd })
   } catch (error) {
     if (starting.signal.aborted) return finish(logger, 0)
     return failStart(error, logger, invocation)
@@ -82,7 +89,7 @@ async function runProcess(
 }
 
 /** For a person at a terminal, between the lines for machines. */
-function greet({ listeners }: Server, settings: Settings, { env, out }: Invocation): void {
+function greet({ listeners }: RunningWorkers, settings: Settings, { env, out }: Invocation): void {
   for (const [name, listener] of Object.entries(listeners))
     out.status('ok', `${name.padEnd(12)} ${listener.url}`)
   if (listeners.control === undefined || settings.CARACAL_MODE !== 'dev' || env.CARACAL_ADMIN_TOKEN) return
@@ -129,6 +136,7 @@ function withFlags({ arguments: { values, positional }, env }: Invocation): {
   for (const [flag, value] of Object.entries(values)) {
     if (flag === 'role') merged.CARACAL_ROLE = value
     else if (flag === 'single-port') merged.CARACAL_SINGLE_PORT = value
+    else if (flag === 'workers') merged.CARACAL_WORKERS = value
     else if (flag !== 'port') merged[`${flag.slice('port-'.length).toUpperCase()}_PORT`] = value
   }
   const roles = rolesFrom(merged.CARACAL_ROLE || 'all')

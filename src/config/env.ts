@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import {
   boolean,
   choice,
+  countOrAuto,
   duration,
   hmacKey,
   hosts,
@@ -65,6 +66,12 @@ export const variables = {
   CARACAL_ROLE: text({
     default: 'all',
     doc: '`all`, or a comma list of sts, gateway, coordinator, audit, control; as `--role`.',
+  }),
+  CARACAL_WORKERS: countOrAuto({
+    default: 1,
+    min: 1,
+    max: 256,
+    doc: 'Processes that share the ports, each with all roles and pools of its own; `auto` is one for each core; as `--workers`.',
   }),
   DATABASE_URL: storeUrl(postgresUrl, {
     secret: true,

@@ -122,6 +122,21 @@ export function integer(
   )
 }
 
+/** A number of processes, or one for each core. */
+export function countOrAuto(options: WithDefault<number | 'auto'> & Bounds): Variable<number | 'auto'> {
+  const count = integer({ ...options, default: 1 })
+  return variable<number | 'auto'>(
+    'integer or auto',
+    (value) => {
+      if (value.toLowerCase() === 'auto') return 'auto'
+      if (!/^\d+$/.test(value)) throw new Unacceptable('must be an integer or auto')
+      return count.parse(value)
+    },
+    options.default,
+    options,
+  )
+}
+
 const truths = new Set(['1', 'true', 'yes', 'on'])
 const falsehoods = new Set(['0', 'false', 'no', 'off'])
 

@@ -29,6 +29,8 @@ export interface CreateRolesOptions {
   readonly roles: readonly RoleName[]
   readonly platform: ProcessPlatform
   readonly logger: ProcessLogger
+  /** 1-based place among the workers that share the listeners. */
+  readonly worker: number
   /** Ports this process listens on, once it does. */
   readonly ownPorts: () => readonly number[]
 }
@@ -101,6 +103,7 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
         ...platformOf('gateway'),
         audit,
         sts: inProcess ?? (await remoteSts('gateway')),
+        worker: options.worker,
         ownPorts: options.ownPorts,
       })
     },

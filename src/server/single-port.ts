@@ -92,7 +92,7 @@ async function aggregate(
   const refused = answers.find(({ status }) => status !== 200)
   if (path === '/metrics') {
     if (refused !== undefined) return new Response(refused.text, { status: refused.status })
-    return new Response(mergeMetrics(answers), {
+    return new Response(mergeMetrics(answers, 'role'), {
       headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
     })
   }

@@ -2,9 +2,8 @@
  * Boot: configuration → store → schema → platform → roles → jobs → listeners
  * (storage-and-operations §11). What was opened is closed in reverse when any step fails.
  */
-import { readFileSync } from 'node:fs'
 import type { Settings } from '../config/env.ts'
-import { ConfigError, rolesOf } from '../config/load.ts'
+import { rolesOf } from '../config/load.ts'
 import { buildVersion } from '../config/version.ts'
 import { createJobRunner, type JobRunner } from '../platform/jobs/runner.ts'
 import { createLogger, type ProcessLogger } from '../platform/observe/logger.ts'
@@ -12,14 +11,15 @@ import type { Platform } from '../platform/platform.ts'
 import type { RoleName } from '../platform/role.ts'
 import { type ChainReport, verifyChain } from '../roles/audit/index.ts'
 import { assertPortFree, type Listener, type ListenerOptions, openListener } from './listener.ts'
+import { mergeMetrics } from './merge-metrics.ts'
+import { type ListenerName, type ListenerPlan, planListeners, shared } from './plan-listeners.ts'
 import { openPlatform } from './platform.ts'
 import { createRoles, type RunningRoles } from './roles.ts'
 import { ensureSchema } from './schema.ts'
 import { type ShutdownParts, shutDown } from './shutdown.ts'
 import { gatewayPrefix, singlePort } from './single-port.ts'
-import { openStore, type Store, withStore } from './store.ts'
-
-type ListenerName = RoleName | 'console'
+import { openStore, type Store, storeOfPrimary, withStore } from './store.ts'
+import { type Seat, withEveryWorker } from './workers/seat.ts'
 
 export interface Server extends AsyncDisposable {
   readonly roles: readonly RoleName[]
@@ -29,6 +29,8 @@ export interface Server extends AsyncDisposable {
   readonly failed: Promise<Error>
   /** Recomputes a zone's whole audit chain from the store. */
   verifyAuditChain(zoneId: string): Promise<ChainReport>
+  /** The metrics of a listener, for the other workers. */
+  exposition(listener: string): Promise<string>
   /** Drains and closes everything within `SHUTDOWN_GRACE_MS`; answers what did not end well. */
   stop(): Promise<readonly string[]>
   /** For a process that must leave now: the embedded store is told to stop, nothing is waited for. */
@@ -40,6 +42,8 @@ export interface StartOptions {
   readonly logger?: ProcessLogger
   /** Ends a start that is under way. */
   readonly signal?: AbortSignal
+  /** Set in a worker: what the primary has done is not done again. */
+  readonly seat?: Seat
 }
 
 /** The process's logger as the settings want it. */
@@ -61,35 +65,48 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const { log } = logger
   const signal = options.signal ?? new AbortController().signal
   const plans = planListeners(settings, roles)
-  for (const plan of plans) await assertPortFree(plan)
+  const { seat } = options
+  if (seat === undefined) for (const plan of plans) await assertPortFree(plan)
 
   const parts: ShutdownParts = { listeners: [], roles: null, runners: [], platform: null, store: null }
   const stop = once(() => shutDown(parts, settings.SHUTDOWN_GRACE_MS, log))
   try {
-    const store = await openStore(settings, roles, log)
+    const store =
+      seat === undefined
+        ? await openStore(settings, roles, log)
+        : storeOfPrimary(settings, roles, seat.connection)
     parts.store = store
     signal.throwIfAborted()
     const first = roles[0] ?? 'control'
-    await withStore(store.variable(first), settings.SHUTDOWN_GRACE_MS, log, () =>
-      ensureSchema(settings, roles, store, log, signal),
-    )
+    if (seat === undefined)
+      await withStore(store.variable(first), settings.SHUTDOWN_GRACE_MS, log, () =>
+        ensureSchema(settings, roles, store, log, signal),
+      )
     signal.throwIfAborted()
     const platform = await openPlatform(settings, roles, store, logger)
     parts.platform = platform
     const ports = new Set<number>()
-    const running = await createRoles({ settings, roles, platform, logger, ownPorts: () => [...ports] })
+    const running = await createRoles({
+      settings,
+      roles,
+      platform,
+      logger,
+      worker: seat?.number ?? 1,
+      ownPorts: () => [...ports],
+    })
     parts.roles = running
     for (const role of running.inOrder) await role.prepare(signal)
     signal.throwIfAborted()
 
     startJobs(parts, platform.jobs, running, log)
     for (const plan of plans) {
-      const listener = await openListener(withApp(plan, running))
+      const listener = await openListener(withApp(plan, running, seat))
       parts.listeners.push(listener)
       ports.add(listener.port)
-      log
-        .child({ service: plan.role })
-        .info({ listener: listener.name, host: listener.host, port: listener.port }, 'listening')
+      if (seat === undefined)
+        log
+          .child({ service: plan.role })
+          .info({ listener: listener.name, host: listener.host, port: listener.port }, 'listening')
     }
     log.info(
       {
@@ -99,54 +116,21 @@ export async function startServer(settings: Settings, options: StartOptions = {}
         bus: platform.driver,
         startup_ms: Math.round(performance.now() - began),
       },
-      'ready',
+      seat === undefined ? 'ready' : 'worker ready',
     )
-    return describe(roles, parts.listeners, platform.forRole(first), store, stop)
+    return describe(roles, parts.listeners, platform.forRole(first), store, running, stop)
   } catch (error) {
     await stop()
     throw error
   }
 }
 
-interface ListenerPlan extends Pick<ListenerOptions, 'host' | 'port' | 'portVariable' | 'tls'> {
-  readonly name: ListenerName | typeof shared
-  readonly role: RoleName
+function withApp(plan: ListenerPlan, running: RunningRoles, seat: Seat | undefined): ListenerOptions {
+  const options = withRoles(plan, running)
+  return seat === undefined ? options : { ...options, app: withEveryWorker(options.app, plan.name, seat) }
 }
 
-/** The listener of all roles of the process. */
-const shared = 'single-port'
-
-/** Listeners in the order in which they open: sts, control, coordinator, audit, gateway. */
-function planListeners(settings: Settings, roles: readonly RoleName[]): ListenerPlan[] {
-  const { HOST: host, CARACAL_SINGLE_PORT: port } = settings
-  const [first] = roles
-  if (port !== null && first !== undefined) {
-    const plan = { name: shared, role: first, host, port, portVariable: 'CARACAL_SINGLE_PORT' } as const
-    return [roles.includes('gateway') ? { ...plan, ...gatewayTls(settings) } : plan]
-  }
-  return roles.flatMap((role): ListenerPlan[] => {
-    const portVariable = `${role.toUpperCase() as Uppercase<RoleName>}_PORT` as const
-    const own: ListenerPlan = { name: role, role, host, port: settings[portVariable], portVariable }
-    if (role === 'gateway') return [{ ...own, ...gatewayTls(settings) }]
-    if (role !== 'control') return [own]
-    return [own, { name: 'console', role, host, port: settings.CONSOLE_PORT, portVariable: 'CONSOLE_PORT' }]
-  })
-}
-
-function gatewayTls(settings: Settings): Pick<ListenerOptions, 'tls'> {
-  const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = settings
-  if (cert === null || key === null) return {}
-  const read = (name: string, path: string): Buffer => {
-    try {
-      return readFileSync(path)
-    } catch (error) {
-      throw new ConfigError([`${name} cannot be read (${(error as NodeJS.ErrnoException).code})`])
-    }
-  }
-  return { tls: { cert: read('TLS_CERT_FILE', cert), key: read('TLS_KEY_FILE', key) } }
-}
-
-function withApp(plan: ListenerPlan, running: RunningRoles): ListenerOptions {
+function withRoles(plan: ListenerPlan, running: RunningRoles): ListenerOptions {
   if (plan.name === shared) {
     const apps = new Map(
       running.inOrder.map((one) => [one, one.name === 'control' ? running.consoleApp(one.app) : one.app]),
@@ -187,6 +171,7 @@ function describe(
   listeners: readonly Listener[],
   { db, keys }: Pick<Platform, 'db' | 'keys'>,
   store: Store,
+  running: RunningRoles,
   stop: () => Promise<readonly string[]>,
 ): Server {
   return {
@@ -194,12 +179,21 @@ function describe(
     listeners: Object.fromEntries(listeners.flatMap((one) => addressesOf(one, roles))),
     failed: store.failed,
     verifyAuditChain: (zoneId) => verifyChain(db, keys.audit, zoneId),
+    exposition: (listener) => expositionOf(listener, running),
     stop,
     abandon: () => store.abandon(),
     async [Symbol.asyncDispose]() {
       await stop()
     },
   }
+}
+
+/** What `/metrics` of a listener says. */
+async function expositionOf(listener: string, running: RunningRoles): Promise<string> {
+  const textOf = (role: RoleName): Promise<string> => running.platformOf(role).metrics.metrics()
+  if (listener !== shared) return textOf(listener === 'console' ? 'control' : (listener as RoleName))
+  const texts = running.inOrder.map(async ({ name }) => ({ name, text: await textOf(name) }))
+  return mergeMetrics(await Promise.all(texts), 'role')
 }
 
 /** Where each role is reached; below the prefix, the gateway of a shared listener. */

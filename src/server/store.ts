@@ -8,13 +8,15 @@ import type { Settings } from '../config/env.ts'
 import { databaseUrl, usesEmbeddedStore } from '../config/load.ts'
 import type { ConnectionTarget } from '../platform/db/connection.ts'
 import { isUnavailable, sqlState } from '../platform/db/unavailable.ts'
-import { startEmbeddedPostgres } from '../platform/embedded/start.ts'
+import { type EmbeddedConnection, startEmbeddedPostgres } from '../platform/embedded/start.ts'
 import type { RoleName } from '../platform/role.ts'
 
 export interface Store extends AsyncDisposable {
   readonly embedded: boolean
   /** Where a role works. */
   target(role: RoleName): ConnectionTarget
+  /** The embedded store, for processes that share it. */
+  readonly connection: EmbeddedConnection | null
   /** Where migrations run, as the owner of the tables. */
   readonly owner: ConnectionTarget
   /** The variable to look at when `target` does not answer. */
@@ -30,21 +32,17 @@ export class DependencyUnreachable extends Error {
   override readonly name = 'DependencyUnreachable'
 }
 
-/** Starts the embedded Postgres when some role needs it. */
-export async function openStore(settings: Settings, roles: readonly RoleName[], log: Logger): Promise<Store> {
-  const configured = settings.MIGRATION_DATABASE_URL ?? settings.DATABASE_URL
-  if (!usesEmbeddedStore(settings, roles)) {
-    const target = (role: RoleName): string => databaseUrl(settings, role) ?? ''
-    return {
-      embedded: false,
-      target,
-      owner: configured ?? (roles[0] === undefined ? '' : target(roles[0])),
-      variable: (role) => urlVariable(settings, role),
-      failed: new Promise(() => {}),
-      abandon: () => {},
-      [Symbol.asyncDispose]: async () => {},
-    }
-  }
+/** What the embedded Postgres takes by itself. */
+const usualConnections = 100
+
+/** Starts the embedded Postgres when some role needs it, for at least so many `connections`. */
+export async function openStore(
+  settings: Settings,
+  roles: readonly RoleName[],
+  log: Logger,
+  { connections = 0 }: { readonly connections?: number } = {},
+): Promise<Store> {
+  if (!usesEmbeddedStore(settings, roles)) return configuredStore(settings, roles)
   let fail: (error: Error) => void = () => {}
   const failed = new Promise<Error>((resolve) => {
     fail = resolve
@@ -53,17 +51,53 @@ export async function openStore(settings: Settings, roles: readonly RoleName[], 
     dataDir: settings.CARACAL_DATA_DIR,
     log: log.child({ component: 'embedded_store' }),
     onFailure: (error) => fail(error),
+    ...(connections > usualConnections ? { settings: { max_connections: String(connections) } } : {}),
   })
-  // One object for all roles: who shares a target shares a pool.
-  const { connection } = postgres
   return {
-    embedded: true,
-    target: (role) => databaseUrl(settings, role) ?? connection,
-    owner: connection,
-    variable: (role) => urlVariable(settings, role),
+    ...embeddedStore(settings, postgres.connection),
     failed,
     abandon: () => postgres.abandon(),
     [Symbol.asyncDispose]: () => postgres[Symbol.asyncDispose](),
+  }
+}
+
+/** The store of a worker: nothing of it is the worker's to start or to stop. */
+export function storeOfPrimary(
+  settings: Settings,
+  roles: readonly RoleName[],
+  connection: EmbeddedConnection | null,
+): Store {
+  return connection === null ? configuredStore(settings, roles) : embeddedStore(settings, connection)
+}
+
+const nothingToEnd = {
+  failed: new Promise<Error>(() => {}),
+  abandon: () => {},
+  [Symbol.asyncDispose]: async () => {},
+}
+
+function configuredStore(settings: Settings, roles: readonly RoleName[]): Store {
+  const target = (role: RoleName): string => databaseUrl(settings, role) ?? ''
+  const configured = settings.MIGRATION_DATABASE_URL ?? settings.DATABASE_URL
+  return {
+    embedded: false,
+    connection: null,
+    target,
+    owner: configured ?? (roles[0] === undefined ? '' : target(roles[0])),
+    variable: (role) => urlVariable(settings, role),
+    ...nothingToEnd,
+  }
+}
+
+/** One object for all roles: who shares a target shares a pool. */
+function embeddedStore(settings: Settings, connection: EmbeddedConnection): Store {
+  return {
+    embedded: true,
+    connection,
+    target: (role) => databaseUrl(settings, role) ?? connection,
+    owner: connection,
+    variable: (role) => urlVariable(settings, role),
+    ...nothingToEnd,
   }
 }
 

@@ -45,10 +45,13 @@ it('metrics of several roles are one exposition without a series twice', () => {
   const text = (value: number) =>
     `# HELP up Whether.\n# TYPE up gauge\nup ${value}\n# HELP seconds How long.\n# TYPE seconds histogram\nseconds_bucket{le="1"} ${value}\n`
   expect(
-    mergeMetrics([
-      { name: 'sts', text: text(1) },
-      { name: 'audit', text: `${text(2)}# HELP own Own.\n# TYPE own counter\nown{a="b"} 3\n` },
-    ]),
+    mergeMetrics(
+      [
+        { name: 'sts', text: text(1) },
+        { name: 'audit', text: `${text(2)}# HELP own Own.\n# TYPE own counter\nown{a="b"} 3\n` },
+      ],
+      'role',
+    ),
   ).toBe(
     [
       '# HELP up Whether.',

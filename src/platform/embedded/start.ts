@@ -36,7 +36,7 @@ import {
 import { findPostmaster, hasLiveOwner, isAlive, ownerSetting, type Postmaster } from './postmaster.ts'
 
 /** How to reach the store with the `postgres` driver: `postgres({ ...connection })`. */
-interface EmbeddedConnection {
+export interface EmbeddedConnection {
   /** The unix socket itself. */
   readonly path: string
   /** The directory of the socket, as libpq wants it. */

@@ -74,7 +74,7 @@ export function createJournal(directory: string): Journal {
     },
 
     async read(path) {
-      const lines = (await readFile(path, 'utf8')).split('\n')
+      const lines = (await readWhole(path)).split('\n')
       return { path, lines: lines.filter((line) => line !== '' && Buffer.byteLength(line) <= maxLineBytes) }
     },
 
@@ -113,6 +113,16 @@ export function createJournal(directory: string): Journal {
         oldestAgeSeconds: Number.isFinite(oldestAgeSeconds) ? oldestAgeSeconds : 0,
       }
     },
+  }
+}
+
+/** Empty when another process of this machine has drained the file meanwhile. */
+async function readWhole(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw error
   }
 }
 
