@@ -64,10 +64,10 @@ const columns = (db: Queryable) => db.sql`
   c.approver_class, c.privacy_mode, c.subject_anchor, encode(c.resource_set_hash, 'hex') as binding,
   c.metadata_json, c.decision_reason, c.created_at, c.expires_at, c.satisfied_at, c.rejected_at, c.consumed_at,
   c.approver_subject_id,
-  exists (
-    select 1 from authority_records a
-    where a.zone_id = c.zone_id and a.id = c.session_id and a.claims_json ? 'iss'
-  ) as principal_federated,
+  -- Not "exists", which the planner answers for a whole page at once by reading every record there is.
+  coalesce((
+    select a.claims_json ? 'iss' from authority_records a where a.zone_id = c.zone_id and a.id = c.session_id
+  ), false) as principal_federated,
   (select count(*)::int from step_up_challenges p
     where p.zone_id = c.zone_id and p.principal_id = c.principal_id and p.id <> c.id
       and p.created_at < c.created_at and p.satisfied_at is not null) as prior_approved,
