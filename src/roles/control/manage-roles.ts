@@ -5,7 +5,7 @@ import { uuidv7 } from '../../platform/ids.ts'
 import type { Control } from './control.ts'
 import { iamInvalidated } from './events.ts'
 import { iamZoneOf } from './manage-accounts.ts'
-import { found } from './not-found.ts'
+import { found, invalid } from './not-found.ts'
 import { PLATFORM_ADMIN } from './rbac/built-in-roles.ts'
 import { guardBinding, guardRole } from './rbac/escalation.ts'
 import type { Call } from './route.ts'
@@ -18,7 +18,6 @@ import {
   findRoleByName,
   insertRole,
   insertRoleBinding,
-  isRoleBound,
   lockPlatformAdmins,
   type Role,
   type RoleBinding,
@@ -73,10 +72,12 @@ export async function changeRole(
 
 export async function removeRole(control: Control, call: AnyCall, zone: IamZone): Promise<void> {
   const role = await ownRole(control, call, zone)
-  await control.db.transaction(async (tx) => {
-    if (await isRoleBound(tx, role.id)) throw errorOf('role_in_use')
-    await deleteRole(tx, role.id)
-  })
+  try {
+    await control.db.transaction((tx) => deleteRole(tx, role.id))
+  } catch (error) {
+    if (violatedConstraint(error) === 'role_bindings_role_id_fkey') throw errorOf('role_in_use')
+    throw error
+  }
 }
 
 export interface BindingInput {
@@ -114,13 +115,19 @@ async function subjectToBind(control: Control, zone: IamZone, input: BindingInpu
   return found(foreign ? null : account, 'principal_not_found').id
 }
 
-/** Throws 403 `privilege_escalation`; 404; 409 `role_binding_exists`. */
+/** Throws 400 `invalid_role_binding`; 403 `privilege_escalation`; 404; 409 `role_binding_exists`. */
 export async function bindRole(
   control: Control,
   call: AnyCall,
   zone: IamZone,
   input: BindingInput,
 ): Promise<RoleBinding> {
+  if (input.role_id === undefined && input.role_name === undefined) {
+    throw invalid('invalid_role_binding', 'a binding names a role by role_id or role_name')
+  }
+  if (input.subject_id === undefined && input.subject_name === undefined) {
+    throw invalid('invalid_role_binding', 'a binding names an account by the id or name of its subject')
+  }
   const zoneId = await iamZoneOf(control, zone, input.zone_id)
   const role = await roleToBind(control, zone, zoneId, input)
   const subjectId = await subjectToBind(control, zone, input)
@@ -133,12 +140,18 @@ export async function bindRole(
   })
   const id = uuidv7()
   const by = call.attribution.by
-  await control.db.transaction(async (tx) => {
-    if (!(await insertRoleBinding(tx, { id, roleId: role.id, subjectId, zoneId, by }))) {
-      throw errorOf('role_binding_exists')
-    }
-    await control.outbox.enqueue(tx, 'control', [iamInvalidated(subjectId, call.requestId)])
-  })
+  try {
+    await control.db.transaction(async (tx) => {
+      if (!(await insertRoleBinding(tx, { id, roleId: role.id, subjectId, zoneId, by }))) {
+        throw errorOf('role_binding_exists')
+      }
+      await control.outbox.enqueue(tx, 'control', [iamInvalidated(subjectId, call.requestId)])
+    })
+  } catch (error) {
+    // Deleted since it was looked up.
+    if (violatedConstraint(error) === 'role_bindings_role_id_fkey') throw errorOf('role_not_found')
+    throw error
+  }
   return found(await findRoleBinding(control.db, undefined, id), 'role_binding_not_found')
 }
 

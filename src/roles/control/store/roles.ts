@@ -102,11 +102,7 @@ export async function updateRole(tx: Tx, id: string, fields: RoleFields, by: str
   return row ?? null
 }
 
-export async function isRoleBound(db: Queryable, id: string): Promise<boolean> {
-  const rows = await db.sql`select 1 from role_bindings where role_id = ${id} limit 1`
-  return rows.length > 0
-}
-
+/** Fails on `role_bindings_role_id_fkey` while an account has the role. */
 export async function deleteRole(tx: Tx, id: string): Promise<void> {
   await tx.sql`delete from roles where id = ${id}`
 }
