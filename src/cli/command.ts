@@ -25,6 +25,8 @@ export interface Command {
   /** Options with their explanations, one line each, and whatever else helps. */
   readonly details: readonly string[]
   readonly flags: Flags
+  /** Most words besides options; default none. */
+  readonly takes?: number
   /** Its words belong to another program: they are not read as options. */
   readonly verbatim?: true
   /** What `completion` offers as first word, and as value of a flag. */

@@ -4,6 +4,7 @@ import { parseArguments, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { commands } from './commands.ts'
 import { commandEnvironment } from './environment.ts'
+import { explainError } from './explain-error.ts'
 import { commandHelp, generalHelp } from './help.ts'
 import { createOutput, type Output, type OutputStream } from './output.ts'
 
@@ -39,7 +40,7 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
       out.errorLine(command === undefined ? generalHelp(commands) : commandHelp(command))
       return 1
     }
-    out.errorLine(`caracal: ${oneLine(error)}`)
+    out.errorLine(`caracal: ${explainError(error)}`)
     return 1
   }
 }
@@ -51,6 +52,9 @@ async function invoke(
   out: Output,
 ): Promise<number> {
   const parsed = parseArguments(command.verbatim ? [] : words, command.flags)
+  const surplus = parsed.positional[command.takes ?? 0]
+  if (surplus !== undefined)
+    throw new UsageError(`unexpected argument ${JSON.stringify(surplus.slice(0, 64))}`)
   const { env, removed } = commandEnvironment(terminal.env, terminal.cwd)
   for (const name of removed)
     out.status('warn', `${name} is ignored because an .env file of this directory sets it`)
@@ -83,9 +87,4 @@ function unknown(name: string, out: Output): number {
   out.status('fail', `unknown command ${JSON.stringify(name.slice(0, 64))}`)
   out.errorLine(generalHelp(commands))
   return 1
-}
-
-function oneLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
-  return message.replaceAll(/\s*\n\s*/g, ' ')
 }

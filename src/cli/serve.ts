@@ -127,11 +127,10 @@ function plainLogger(env: Environment): ProcessLogger {
 }
 
 /** Flags are the loudest form of their variables. */
-function withFlags({ arguments: { values, positional }, env }: Invocation): {
+function withFlags({ arguments: { values }, env }: Invocation): {
   readonly env: Environment
   readonly roles: readonly RoleName[]
 } {
-  if (positional.length > 0) throw new UsageError(`unexpected argument ${positional[0]}`)
   const merged: Record<string, string | undefined> = { ...env }
   for (const [flag, value] of Object.entries(values)) {
     if (flag === 'role') merged.CARACAL_ROLE = value

@@ -1,6 +1,7 @@
 import { defaultPorts, type Environment, parseRoles } from '../config/load.ts'
 import type { RoleName } from '../config/roles.ts'
 import type { Invocation } from './command.ts'
+import { serverAddress } from './server-address.ts'
 
 const services: readonly { readonly name: string; readonly role: RoleName; readonly variable: string }[] = [
   { name: 'api', role: 'control', variable: 'CARACAL_API_URL' },
@@ -28,8 +29,7 @@ export async function status({ arguments: parsed, env, out }: Invocation): Promi
     services
       .filter(({ role }) => wanted.has(role))
       .map(({ name, role, variable }) => {
-        const base = env[variable] || defaultBase(role, env)
-        return probe(name, base.replace(/\/+$/, ''), mode)
+        return probe(name, serverAddress(env, variable, defaultBase(role, env)), mode)
       }),
   )
   if (parsed.switches.has('json')) out.line(JSON.stringify({ mode, services: probed }, null, 2))

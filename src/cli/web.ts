@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { defaultPorts, type Environment } from '../config/load.ts'
 import type { Invocation } from './command.ts'
+import { serverAddress } from './server-address.ts'
 
 const patienceMs = 3000
 const ignored = ['web-port', 'auth-port', 'build'] as const
@@ -10,12 +11,10 @@ export async function web({ arguments: given, env, out }: Invocation): Promise<n
   for (const name of ignored)
     if (given.values[name] !== undefined || given.switches.has(name))
       out.status('warn', `--${name} is ignored: the server that runs serves the pages too`)
-  const api = (
-    env.CARACAL_API_URL ||
-    `http://localhost:${env.CARACAL_SINGLE_PORT || env.CONTROL_PORT || env.CARACAL_CONTROL_PORT || defaultPorts.control}`
-  ).replace(/\/+$/, '')
+  const port = env.CARACAL_SINGLE_PORT || env.CONTROL_PORT || env.CARACAL_CONTROL_PORT || defaultPorts.control
+  const api = serverAddress(env, 'CARACAL_API_URL', `http://localhost:${port}`)
   const pages = [
-    { what: 'console', url: `${(env.CARACAL_WEB_URL || api).replace(/\/+$/, '')}/console` },
+    { what: 'console', url: `${serverAddress(env, 'CARACAL_WEB_URL', api)}/console` },
     { what: 'reference of the API', url: `${api}/docs` },
     { what: 'description of the API', url: `${api}/openapi.json` },
   ]

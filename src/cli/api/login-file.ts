@@ -7,6 +7,7 @@ import { generatedSecrets } from '../../config/secrets.ts'
 import { configDirectory } from '../../sdk/config/directory.ts'
 import { readPrivateFile } from '../../sdk/config/private-file.ts'
 import { jsonObject, textMember } from '../../sdk/read-body.ts'
+import { serverAddress } from '../server-address.ts'
 
 export interface Login {
   readonly server: string
@@ -62,7 +63,7 @@ export const defaultServer = 'http://localhost:3000'
 export function findAccess(env: Environment, cwd: string): Access | null {
   const login = readLogin(env)
   const here = env.CARACAL_SINGLE_PORT ? `http://localhost:${env.CARACAL_SINGLE_PORT}` : defaultServer
-  const server = (env.CARACAL_API_URL || login?.server || here).replace(/\/+$/, '')
+  const server = serverAddress(env, 'CARACAL_API_URL', login?.server || here)
   if (env.CARACAL_ADMIN_TOKEN)
     return { server, token: env.CARACAL_ADMIN_TOKEN, source: 'CARACAL_ADMIN_TOKEN' }
   if (env.CARACAL_ADMIN_TOKEN_FILE) {

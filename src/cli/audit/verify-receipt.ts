@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { JWK } from 'jose'
 import { verifyReceipt as check, type ReceiptVerdict } from '../../roles/audit/index.ts'
+import { jsonObject } from '../../sdk/read-body.ts'
 import { UsageError } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
 
@@ -52,7 +53,7 @@ function describe(verdict: ReceiptVerdict): object {
 }
 
 async function readKeys(path: string): Promise<JWK[]> {
-  const parsed = JSON.parse(await readFile(path, 'utf8')) as { keys?: unknown }
-  if (!Array.isArray(parsed.keys)) throw new UsageError('--keys needs a file with a JSON Web Key Set')
+  const parsed = jsonObject(await readFile(path, 'utf8'))
+  if (!Array.isArray(parsed?.keys)) throw new UsageError('--keys needs a file with a JSON Web Key Set')
   return parsed.keys as JWK[]
 }

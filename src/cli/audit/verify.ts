@@ -4,7 +4,7 @@ import { openDatabase } from '../../platform/db/client.ts'
 import { APP_ROLE } from '../../platform/db/session-role.ts'
 import type { ChainFinding } from '../../roles/audit/index.ts'
 import { verifyEverything } from '../../roles/audit/index.ts'
-import { openStore } from '../../server/store.ts'
+import { openStore, withStore } from '../../server/store.ts'
 import { UsageError } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
 import { quietLogger } from '../quiet-logger.ts'
@@ -28,13 +28,15 @@ export async function verify({ arguments: given, env, cwd, out }: Invocation): P
   const log = quietLogger((message) => out.status('warn', message))
   await using store = await openStore(settings, ['audit'], log)
   const target = store.target('audit')
-  await using db = await openDatabase({
-    connection: target,
-    applicationName: 'caracal-audit-verify',
-    settings,
-    log,
-    ...(store.embedded && typeof target !== 'string' ? { role: APP_ROLE } : {}),
-  })
+  await using db = await withStore(store.variable('audit'), 0, log, () =>
+    openDatabase({
+      connection: target,
+      applicationName: 'caracal-audit-verify',
+      settings,
+      log,
+      ...(store.embedded && typeof target !== 'string' ? { role: APP_ROLE } : {}),
+    }),
+  )
 
   const json = given.switches.has('json')
   let chains = 0

@@ -38,10 +38,12 @@ export async function purge(invocation: Invocation): Promise<number> {
     return 1
   }
   if (stops && (await down(invocation)) !== 0) return 1
+  // What may fail goes first, while the secrets that it may need are there: then it can be tried again.
+  for (const { plan } of plans)
+    for (const step of plan.steps ?? []) out.status('ok', await step.run(invocation))
   for (const { plan } of plans) {
     for (const path of plan.truncates ?? []) if (existsSync(path)) truncateSync(path)
     for (const path of plan.removes ?? []) rmSync(path, { recursive: true, force: true })
-    for (const step of plan.steps ?? []) out.status('ok', await step.run(invocation))
   }
   out.status('ok', 'done')
   return 0

@@ -76,9 +76,12 @@ function dropTables(settings: Settings): StoreStep {
   const url = settings.MIGRATION_DATABASE_URL ?? settings.DATABASE_URL ?? ''
   return {
     says: `drop the tables of Caracal in ${placeOf(url)}`,
-    run: async () => {
+    run: async ({ out }) => {
       const { dropSchema } = await import('../../platform/db/drop-schema.ts')
-      return `dropped ${await dropSchema(url)} tables in ${placeOf(url)}`
+      const { withStore } = await import('../../server/store.ts')
+      const variable = settings.MIGRATION_DATABASE_URL === null ? 'DATABASE_URL' : 'MIGRATION_DATABASE_URL'
+      const log = quietLogger((message) => out.status('warn', message))
+      return `dropped ${await withStore(variable, 0, log, () => dropSchema(url))} tables in ${placeOf(url)}`
     },
   }
 }

@@ -22,6 +22,7 @@ const owned = [
   'audit:jti:*',
   'auth-rl:*',
   'coordinator:*',
+  'gateway-group-*',
   'provider-refresh*',
   'rl:*',
   'seen:jti:*',
