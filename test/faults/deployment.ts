@@ -22,6 +22,8 @@ export interface Governed extends AsyncDisposable {
   process(role: RoleName): ServerProcess
   store(name: 'postgres' | 'redis'): StoreInHand
   mint(): Promise<Told>
+  /** A mint for a resource that is not there: denied with evidence, whatever the counters say. */
+  mintForNothing(): Promise<Told>
   /** Mandates for later, minted while all is well. */
   mandates(count: number): Promise<string[]>
   call(mandate: string, path?: string): Promise<Told>
@@ -62,6 +64,11 @@ export async function deployGoverned(): Promise<Governed> {
         name,
       ),
     mint: () => send(scene.sts, { method: 'POST', path: '/oauth/2/token', form: actor.mintBody }),
+    mintForNothing() {
+      const form = new URLSearchParams(actor.mintBody)
+      form.set('resource', 'resource://nowhere')
+      return send(scene.sts, { method: 'POST', path: '/oauth/2/token', form: form.toString() })
+    },
     async mandates(count) {
       const minted: string[] = []
       while (minted.length < count) minted.push((await governed.mint()).member('access_token'))

@@ -19,6 +19,7 @@ import { rateChart } from './chart.ts'
 import { closedLoop, type Measured, type Operation } from './closed-loop.ts'
 import { runFlatLists } from './flat-lists.ts'
 import { bareProxyHop, signAndVerifyMicros } from './floors.ts'
+import { lastBytes } from './last-byte.ts'
 import { coldCalls, revocations } from './moments.ts'
 import { openLoop } from './open-loop.ts'
 import {
@@ -132,6 +133,8 @@ await moment('cold', () => coldCalls(server, scene, values.quick ? 15 : 40))
 await moment('revoke to refused', () => revocations(server, scene, values.quick ? 30 : 100))
 await section('list', [1, 16], (at) => listPages(at, server.adminToken))
 await section('invoke', [1, 16], async (at) => enqueueAndComplete(at, await services(at)))
+// The last of those that need the scene: it withdraws what the actors have.
+await moment('revoke to last byte', () => lastBytes(server, scene, values.quick ? 20 : 60))
 
 const warmStartMs = only === undefined || only.includes('start') ? await server.restart() : null
 

@@ -1,5 +1,4 @@
 /** What must be true when the traffic is over, asked of the stores from outside. */
-import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import postgres from 'postgres'
@@ -71,9 +70,12 @@ async function whatIsLeft(sql: postgres.Sql, bus: Bus, granted: readonly string[
     select asked.id from unnest(${granted}::text[]) as asked(id)
     where not exists (select from audit_events where request_id = asked.id)`
   const unread: string[] = []
+  const revoke = 'caracal.sessions.revoke'
+  const gateways = (await bus.groups(revoke)).filter((group) => group.startsWith('gateway-revocation:'))
+  if (gateways.length === 0) unread.push(`${revoke}: no gateway reads it`)
   for (const [stream, group] of [
     ['caracal.audit.events', 'audit-ingestor'],
-    ['caracal.sessions.revoke', `gateway-revocation:${hostname()}`],
+    ...gateways.map((group) => [revoke, group] as const),
   ] as const) {
     const { pending, undelivered } = await bus.group(stream, group).stats()
     if (pending + undelivered > 0) unread.push(`${stream}: ${pending} pending, ${undelivered} undelivered`)

@@ -31,6 +31,8 @@ import type { GatewaySettings } from './settings.ts'
 import { createVerifiedMandates } from './verified-mandates.ts'
 import { createZoneKeys } from './zone-keys.ts'
 
+const usualPort = 8081
+
 export { type StsOverHttpOptions, stsOverHttp } from './sts-over-http.ts'
 
 export interface GatewayDeps
@@ -44,12 +46,22 @@ export interface GatewayDeps
   readonly ownPorts?: () => readonly number[]
   /** 1-based number of this worker; workers of one host need a group of their own. */
   readonly worker?: number
-  /** Name of this host in group and consumer names. */
+  /** Name of this gateway in group and consumer names: no other one may have it at the same time. */
   readonly host?: string
   /** Resolver of upstream names; the system's by default. */
   readonly resolve?: Resolve
   /** Monotonic milliseconds by which snapshot, circuit and key cooldown age; the process's by default. */
   readonly clock?: () => number
+}
+
+/**
+ * Two gateways of one host that shared a group would each hear half of the revocations (gateway §8.3).
+ * They cannot listen on one port, and a gateway that starts again takes up its own group: so the port
+ * tells them apart, unsaid where it is the usual one.
+ */
+export function ownName(settings: Pick<GatewaySettings, 'GATEWAY_PORT' | 'CARACAL_SINGLE_PORT'>): string {
+  const port = settings.CARACAL_SINGLE_PORT ?? settings.GATEWAY_PORT
+  return port === usualPort ? hostname() : `${hostname()}-${port}`
 }
 
 export interface Gateway extends Role {
@@ -61,7 +73,7 @@ export interface Gateway extends Role {
 export function createGateway(deps: GatewayDeps): Gateway {
   const { settings, db, bus, ephemera, keys, log, sts, audit, metrics } = deps
   const clock = deps.clock ?? (() => performance.now())
-  const host = deps.host ?? hostname()
+  const host = deps.host ?? ownName(settings)
   const worker = deps.worker ?? 1
   const counters = createCounters()
   const revocations = createRevocationSet()

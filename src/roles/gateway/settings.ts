@@ -4,6 +4,8 @@ import type { Settings } from '../../config/env.ts'
 export type GatewaySettings = Pick<
   Settings,
   | 'CARACAL_MODE'
+  | 'CARACAL_SINGLE_PORT'
+  | 'GATEWAY_PORT'
   | 'STS_TIMEOUT'
   | 'UPSTREAM_TIMEOUT'
   | 'READ_TIMEOUT'

@@ -1,4 +1,5 @@
 /** The revocation set, its snapshot and its stream (gateway §8). */
+import { hostname } from 'node:os'
 import fc from 'fast-check'
 import pino from 'pino'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -10,6 +11,7 @@ import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
 import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
 import { createCounters } from '../../../src/roles/gateway/counters.ts'
+import { ownName } from '../../../src/roles/gateway/index.ts'
 import { createRevocationConsumer } from '../../../src/roles/gateway/revocations/consumer.ts'
 import {
   anchorsOfEntry,
@@ -228,6 +230,16 @@ describe('over the store', () => {
     for (const host of hosts) await host.reader.start()
     await publish({ zone_id: 'z', delegation_edge_id: 'd-1', reason: 'x' })
     for (const host of hosts) await eventually(() => host.set.isRevoked(only('delegations', 'd-1')))
+  })
+
+  it('gateways of one host that listen on different ports are told apart, and the usual one needs no word', () => {
+    const name = (own: number, single: number | null = null) =>
+      ownName({ GATEWAY_PORT: own, CARACAL_SINGLE_PORT: single })
+    expect([name(8081), name(8082), name(8081, 9000)]).toEqual([
+      hostname(),
+      `${hostname()}-8082`,
+      `${hostname()}-9000`,
+    ])
   })
 
   it('drops what is not signed, and counts it', async () => {
