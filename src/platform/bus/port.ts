@@ -119,6 +119,11 @@ export interface StoreBus {
   announce(streams: readonly string[]): readonly string[]
   /** Called when it has committed: wakes the readers of this process. */
   committed(streams: readonly string[]): void
+  /**
+   * Called instead of both when a whole transaction that inserted `entries` has committed: wakes the readers of
+   * every process. Such a transaction is opened with `publishes`.
+   */
+  written(entries: readonly OutgoingEntry[]): void
 }
 
 export interface Bus extends AsyncDisposable {

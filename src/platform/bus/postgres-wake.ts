@@ -30,6 +30,8 @@ export interface Wake extends AsyncDisposable {
    * `notifyGapMs` of the last notification of a stream none goes along; one follows for all of them.
    */
   announce(streams: readonly string[]): readonly string[]
+  /** A transaction of this process that wrote entries has committed: tells the readers of other processes. */
+  tell(streams: readonly string[]): void
 }
 
 /** Other processes hear of a stream that is written to all the time this often, not at every commit. */
@@ -120,16 +122,18 @@ export function createWake(db: Database, log: Logger, pollMs: number): Wake {
     for (const stream of streams) expected.set(stream, (expected.get(stream) ?? 0) + 1)
   }
 
+  const isDue = (stream: string, now: number): boolean =>
+    now - (notifiedAt.get(stream) ?? Number.NEGATIVE_INFINITY) >= notifyGapMs
+
   /** The publish that was not announced has committed by then, or its reader finds it at the next poll. */
   const owe = (stream: string): void => {
     owed.add(stream)
-    owing ??= setTimeout(() => {
-      owing = undefined
-      void notifyOwed()
-    }, notifyGapMs)
+    owing ??= setTimeout(notifyOwed, notifyGapMs)
   }
 
   const notifyOwed = async (): Promise<void> => {
+    clearTimeout(owing)
+    owing = undefined
     if (owed.size === 0) return
     const streams = [...owed]
     owed.clear()
@@ -184,11 +188,16 @@ export function createWake(db: Database, log: Logger, pollMs: number): Wake {
     },
     announce(streams) {
       const now = performance.now()
-      const due = streams.filter((stream) => now - (notifiedAt.get(stream) ?? -notifyGapMs) >= notifyGapMs)
+      const due = streams.filter((stream) => isDue(stream, now))
       for (const stream of due) notifiedAt.set(stream, now)
       for (const stream of streams) if (!due.includes(stream)) owe(stream)
       expectBack(due)
       return due
+    },
+    tell(streams) {
+      const now = performance.now()
+      for (const stream of streams) owe(stream)
+      if (streams.some((stream) => isDue(stream, now))) void notifyOwed()
     },
     async [Symbol.asyncDispose]() {
       closed = true

@@ -10,7 +10,14 @@
 import type { Logger } from 'pino'
 import type { Database } from '../db/port.ts'
 import type { Job } from '../jobs/job.ts'
-import { type Bus, BusUnavailable, type Fields, type StreamEntry, type WorkGroup } from './port.ts'
+import {
+  type Bus,
+  BusUnavailable,
+  type Fields,
+  type OutgoingEntry,
+  type StreamEntry,
+  type WorkGroup,
+} from './port.ts'
 import { parseId } from './position.ts'
 import { openGroup } from './postgres-group.ts'
 import { asBusError } from './postgres-outage.ts'
@@ -62,6 +69,12 @@ export function createPostgresBus({ db, log, pollMs = 1000 }: PostgresBusOptions
     }
   }
 
+  const grow = (entries: readonly OutgoingEntry[]): void => {
+    for (const entry of entries) {
+      if (entry.maxLength !== undefined) grown.set(entry.stream, entry.maxLength)
+    }
+  }
+
   const trimJob: Job = {
     name: 'bus_trim',
     intervalMs: trimIntervalMs,
@@ -76,13 +89,21 @@ export function createPostgresBus({ db, log, pollMs = 1000 }: PostgresBusOptions
 
   return {
     driver: 'postgres',
-    store: { database: db, announce: wake.announce, committed: wake.signal },
+    store: {
+      database: db,
+      announce: wake.announce,
+      committed: wake.signal,
+      written(entries) {
+        grow(entries)
+        const streams = [...new Set(entries.map((entry) => entry.stream))]
+        wake.signal(streams)
+        wake.tell(streams)
+      },
+    },
     jobs: [trimJob],
 
     publish(entries) {
-      for (const entry of entries) {
-        if (entry.maxLength !== undefined) grown.set(entry.stream, entry.maxLength)
-      }
+      grow(entries)
       return publisher.publish(entries)
     },
 

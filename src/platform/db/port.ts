@@ -32,6 +32,11 @@ export interface Tx extends Queryable {
 export interface TransactionOptions {
   /** Sets `caracal.zone_id` for this transaction: work on behalf of a tenant principal. Absent = the pool's `*`. */
   readonly zone?: string
+  /**
+   * Holds the lock of `bus_event` from before a transaction id can be drawn, so that its entries may be
+   * inserted at any later point of the transaction (bus/postgres-horizon.ts). Absent = false.
+   */
+  readonly publishes?: boolean
 }
 
 /** A connection outside the pool, for locks that a session holds on to. Disposing ends it, and with it its locks. */

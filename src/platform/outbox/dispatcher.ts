@@ -7,23 +7,20 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { Bus, OutgoingEntry } from '../bus/port.ts'
-import { signEntry } from '../bus/signature.ts'
+import type { Bus } from '../bus/port.ts'
 import type { Database } from '../db/port.ts'
-import type { HmacKey } from '../keys.ts'
-import { flattenPayload } from './flatten.ts'
+import type { EntryMaker } from './entry.ts'
 import { anyDue, claimRows, markFailed, markPublished, type OutboxRow, releaseRows } from './rows.ts'
 
 export interface DispatcherOptions {
   readonly db: Database
   readonly bus: Bus
-  readonly key: HmacKey
+  readonly toEntry: EntryMaker
   readonly log: Logger
   readonly worker: string
   readonly batchSize: number
   readonly maxAttempts: number
   readonly leaseSeconds: number
-  readonly streamMaxLength: number
 }
 
 export interface Dispatcher {
@@ -39,13 +36,8 @@ const roundGapMs = 10
 /** One trip to the bus; the lease is looked at between trips. */
 const chunkSize = 100
 
-/** Never trimmed by publishing: it could delete evidence that was not ingested (audit-and-events §6.5). */
-function isAuditStream(topic: string): boolean {
-  return topic === 'caracal.audit.events' || topic.startsWith('caracal.audit.events.')
-}
-
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { db, bus, log, worker } = options
+  const { db, bus, log, worker, toEntry } = options
   let running: Promise<void> | null = null
   let again = false
   let startedAt = Number.NEGATIVE_INFINITY
@@ -53,15 +45,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let busUp = false
   /** The first trip after a claim also fits into a lease that is hardly longer than its time-out. */
   const firstReserveMs = Math.min(publishTimeoutMs, options.leaseSeconds * 500)
-
-  const toEntry = (row: OutboxRow): OutgoingEntry => {
-    const fields = { ...flattenPayload(row.payload), outbox_id: row.id, dedupe_key: row.dedupeKey }
-    return {
-      stream: row.topic,
-      fields: signEntry(options.key, row.topic, fields),
-      ...(isAuditStream(row.topic) ? {} : { maxLength: options.streamMaxLength }),
-    }
-  }
 
   /** Publishes one chunk and records the outcome; false when the bus went away. */
   const publishChunk = async (rows: readonly OutboxRow[]): Promise<boolean> => {

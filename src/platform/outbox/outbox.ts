@@ -6,12 +6,13 @@
  */
 import type { Logger } from 'pino'
 import type { Bus } from '../bus/port.ts'
-import type { Database } from '../db/port.ts'
+import type { Database, Tx } from '../db/port.ts'
 import type { Job } from '../jobs/job.ts'
 import type { KeyRing } from '../keys.ts'
 import { createDispatcher, type Dispatcher } from './dispatcher.ts'
+import { createEntryMaker } from './entry.ts'
 import type { Outbox } from './port.ts'
-import { insertRows } from './rows.ts'
+import { insertPublished, insertRows } from './rows.ts'
 
 export interface OutboxSettings {
   readonly OUTBOX_INTERVAL_MS: number
@@ -41,17 +42,20 @@ export interface RunningOutbox extends Outbox, AsyncDisposable {
 const channel = 'caracal_outbox'
 
 export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): RunningOutbox {
+  const toEntry = createEntryMaker(keys.streams, settings.STREAMS_MAXLEN)
   const dispatcher = createDispatcher({
     db,
     bus,
     log,
-    key: keys.streams,
+    toEntry,
     worker: settings.WORKER_ID,
     batchSize: settings.OUTBOX_BATCH_SIZE,
     maxAttempts: settings.OUTBOX_MAX_ATTEMPTS,
     leaseSeconds: settings.OUTBOX_LOCK_SEC,
-    streamMaxLength: settings.STREAMS_MAXLEN,
   })
+  const { store } = bus
+  /** Transactions whose entries go out with their commit. */
+  const publishing = new WeakSet<Tx>()
   /** Signal of the running job; `null` where this process does not dispatch. */
   let dispatching: AbortSignal | null = null
   let listening: Promise<AsyncDisposable> | null = null
@@ -88,8 +92,24 @@ export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): R
       },
     },
 
+    transaction: (from, work, options = {}) =>
+      store === undefined || store.database !== from
+        ? from.transaction(work, options)
+        : from.transaction(
+            (tx) => {
+              publishing.add(tx)
+              return work(tx)
+            },
+            { ...options, publishes: true },
+          ),
+
     async enqueue(tx, producer, events) {
       if (events.length === 0) return []
+      if (store !== undefined && publishing.has(tx)) {
+        const { ids, entries } = insertPublished(tx, producer, events, toEntry)
+        tx.onCommit(() => store.written(entries))
+        return ids
+      }
       const ids = insertRows(tx, producer, events)
       // A notification takes a cluster-wide lock at commit, so it is sent only where nobody here dispatches.
       if (dispatching === null || dispatching.aborted) tx.send(tx.sql`select pg_notify(${channel}, '')`)

@@ -2,7 +2,7 @@
  * The transactional outbox (audit-and-events §10): an event row commits with the
  * change it tells of, a dispatcher publishes it afterwards.
  */
-import type { Tx } from '../db/port.ts'
+import type { Database, TransactionOptions, Tx } from '../db/port.ts'
 
 export type Producer = 'control' | 'coordinator' | 'sts' | 'gateway' | 'audit' | 'execution'
 
@@ -16,6 +16,15 @@ export interface OutboxEvent {
 }
 
 export interface Outbox {
+  /**
+   * As `transaction` of the producer's database. What it enqueues is published by its own commit where the bus is
+   * in the same database, and by the dispatcher after it everywhere else.
+   */
+  transaction<T>(
+    db: Database,
+    work: (tx: Tx) => Promise<T>,
+    options?: Omit<TransactionOptions, 'publishes'>,
+  ): Promise<T>
   /**
    * Inserts the rows inside the caller's transaction and wakes the dispatcher when it commits.
    * Answers the row ids in the order of `events`; an event whose dedupe key exists already is

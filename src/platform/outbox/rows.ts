@@ -3,8 +3,10 @@
  * 'pending'` for the claim, `(status, available_at)` for counts and retention,
  * unique `(producer, topic, dedupe_key)` for the insert.
  */
+import type { OutgoingEntry } from '../bus/port.ts'
 import type { Queryable, Tx } from '../db/port.ts'
 import { uuidv7 } from '../ids.ts'
+import type { EntryMaker } from './entry.ts'
 import { storedPayload } from './flatten.ts'
 import type { OutboxEvent, Producer } from './port.ts'
 
@@ -16,21 +18,78 @@ export interface OutboxRow {
   readonly attempts: number
 }
 
+const rowsOf = (events: readonly OutboxEvent[]) =>
+  events.map((event) => {
+    const id = uuidv7()
+    const payload = storedPayload(event.payload)
+    return {
+      id,
+      topic: event.topic,
+      dedupeKey: event.dedupeKey ?? id,
+      payload,
+      requestId: event.requestId ?? null,
+    }
+  })
+
 /** Answers the ids; the rows go out with what the transaction sends next. */
 export function insertRows(tx: Tx, producer: Producer, events: readonly OutboxEvent[]): string[] {
-  const ids = events.map(() => uuidv7())
+  const rows = rowsOf(events)
   tx.send(tx.sql`
     insert into caracal_outbox (id, producer, topic, dedupe_key, payload_json, request_id)
     select e.id, ${producer}, e.topic, e.dedupe_key, e.payload::jsonb, e.request_id
-    from unnest(${ids}::text[],
-                ${events.map((event) => event.topic)}::text[],
-                ${events.map((event, index) => event.dedupeKey ?? (ids[index] as string))}::text[],
-                ${events.map((event) => JSON.stringify(storedPayload(event.payload)))}::text[],
-                ${events.map((event) => event.requestId ?? null)}::text[])
+    from unnest(${rows.map(({ id }) => id)}::text[],
+                ${rows.map(({ topic }) => topic)}::text[],
+                ${rows.map(({ dedupeKey }) => dedupeKey)}::text[],
+                ${rows.map(({ payload }) => JSON.stringify(payload))}::text[],
+                ${rows.map(({ requestId }) => requestId)}::text[])
          with ordinality as e(id, topic, dedupe_key, payload, request_id, n)
     order by e.n
     on conflict (producer, topic, dedupe_key) do nothing`)
-  return ids
+  return rows.map(({ id }) => id)
+}
+
+/**
+ * As `insertRows`, for a transaction opened with `publishes`: each row is published already, by the entry that
+ * is inserted with it. A row whose dedupe key exists brings no entry.
+ */
+export function insertPublished(
+  tx: Tx,
+  producer: Producer,
+  events: readonly OutboxEvent[],
+  toEntry: EntryMaker,
+): { readonly ids: string[]; readonly entries: OutgoingEntry[] } {
+  const rows = rowsOf(events)
+  const entries = rows.map(toEntry)
+  const given = rows.map(({ id, topic, dedupeKey, payload, requestId }, n) => ({
+    id,
+    topic,
+    dedupe_key: dedupeKey,
+    payload,
+    request_id: requestId,
+    fields: entries[n]?.fields,
+    n,
+  }))
+  // One JSON text: array parameters would escape every quote of every entry a second time.
+  tx.send(tx.sql`
+    with given as materialized (
+      select e.*
+      from json_to_recordset(${JSON.stringify(given)}::text::json)
+        as e(id text, topic text, dedupe_key text, payload jsonb, request_id text, fields jsonb, n int)
+    ), kept as (
+      insert into caracal_outbox
+        (id, producer, topic, dedupe_key, payload_json, request_id, status, attempts, published_at)
+      select id, ${producer}, topic, dedupe_key, payload, request_id, 'published', 1, now()
+      from given
+      order by n
+      on conflict (producer, topic, dedupe_key) do nothing
+      returning id
+    )
+    insert into bus_event (stream, payload)
+    select given.topic, given.fields
+    from given
+    where given.id in (select kept.id from kept)
+    order by given.n`)
+  return { ids: rows.map(({ id }) => id), entries }
 }
 
 /** One cheap look at the partial index, so that an idle dispatcher writes nothing and asks the bus nothing. */

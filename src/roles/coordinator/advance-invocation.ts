@@ -102,7 +102,7 @@ function advance(
   take: (tx: Tx, locked: Locked) => Promise<Step>,
 ): Promise<Record<string, unknown>> {
   const { zoneId } = caller
-  return deps.db.transaction(async (tx) => {
+  return deps.outbox.transaction(deps.db, async (tx) => {
     const locked = await lockInvocation(tx, zoneId, invocationId)
     if (locked === null) throw refuse('invocation_not_found')
     if (!may(caller, locked)) throw refuse('invoker_ownership_required')

@@ -33,7 +33,7 @@ export async function createDelegation(
   request: DelegateRequest,
 ): Promise<Delegated> {
   const terms = await readTerms(deps, request)
-  return deps.db.transaction(async (tx) => {
+  return deps.outbox.transaction(deps.db, async (tx) => {
     const claim = await claimDelegation(deps, tx, request, terms)
     const { zoneId } = request.caller
     if (claim?.receipt) {

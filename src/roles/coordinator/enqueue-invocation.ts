@@ -50,7 +50,7 @@ export async function enqueueInvocation(
 
   if (facts.known === null) {
     await request.countNew()
-    const created = await deps.db.transaction(async (tx) => {
+    const created = await deps.outbox.transaction(deps.db, async (tx) => {
       const row = await insertInvocation(tx, { ...request, id: uuidv7(), zoneId, requestDigest: digest })
       if (row !== null) {
         const origin = { zoneId, requestId: request.requestId }

@@ -140,7 +140,7 @@ function retentionCleaner(context: CoordinatorContext): Job {
 
 /** A transaction for each zone; stops when another replica holds the lock, or when `sweep` answers false. */
 async function zoneByZone(
-  { db }: CoordinatorContext,
+  { db, outbox }: CoordinatorContext,
   key: string,
   zones: readonly string[],
   signal: AbortSignal,
@@ -148,7 +148,7 @@ async function zoneByZone(
 ): Promise<void> {
   for (const zoneId of zones) {
     if (signal.aborted) return
-    const goOn = await db.transaction(async (tx) => {
+    const goOn = await outbox.transaction(db, async (tx) => {
       if (!(await withXactTryLock(tx, key))) return false
       return await sweep(tx, zoneId)
     })

@@ -21,7 +21,7 @@ export function revokeDelegation(
   { caller, requestId, edgeId }: Asked & { readonly edgeId: string },
 ): Promise<Revoked> {
   const { zoneId } = caller
-  return deps.db.transaction(async (tx) => {
+  return deps.outbox.transaction(deps.db, async (tx) => {
     const [, edge] = await Promise.all([lockZone(tx, zoneId), findEdgeForUpdate(tx, zoneId, edgeId)])
     if (edge === null) throw refuse('delegation_not_found')
     if (!isAdmin(caller) && !mayDelegateFrom(caller, edge.issuer_application_id)) {

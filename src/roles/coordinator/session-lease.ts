@@ -90,7 +90,7 @@ async function underLease<T extends object>(
 async function settle(deps: CoordinatorContext, request: LeaseRequest, lapse: Lapse): Promise<void> {
   const { caller, sessionId, requestId } = request
   const origin = { zoneId: caller.zoneId, requestId }
-  await deps.db.transaction(async (tx) => {
+  await deps.outbox.transaction(deps.db, async (tx) => {
     if (lapse === 'session_subject_inactive') {
       await lockZone(tx, caller.zoneId)
       await endSessions(deps, tx, origin, [sessionId], 'subject_authority_inactive')

@@ -52,7 +52,7 @@ export async function startSession(deps: CoordinatorContext, request: StartReque
   if (recordId === null) throw refuse('subject_session_id_required')
   const proof = await readProof(deps, request)
   return withSpawnLease(deps, zoneId, () =>
-    deps.db.transaction(async (tx) => {
+    deps.outbox.transaction(deps.db, async (tx) => {
       // In one packet, run in this order: the key's lock is held before the zone's is asked for.
       const [claim, state] = await Promise.all([
         claimStart(deps, tx, request),

@@ -50,7 +50,7 @@ function change(
   apply: (tx: Tx, origin: Origin) => Promise<Record<string, number>>,
 ): Promise<Record<string, unknown>> {
   const { zoneId } = caller
-  return deps.db.transaction(async (tx) => {
+  return deps.outbox.transaction(deps.db, async (tx) => {
     const [, session] = await Promise.all([
       lockSpawn(tx, zoneId),
       findSessionForUpdate(tx, zoneId, sessionId),

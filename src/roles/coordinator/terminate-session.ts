@@ -19,7 +19,7 @@ export interface TerminateRequest extends Asked {
 export async function terminateSession(deps: CoordinatorContext, request: TerminateRequest): Promise<void> {
   const { caller, sessionId, requestId } = request
   const { zoneId } = caller
-  await deps.db.transaction(async (tx) => {
+  await deps.outbox.transaction(deps.db, async (tx) => {
     const [, session] = await Promise.all([lockZone(tx, zoneId), findSessionForUpdate(tx, zoneId, sessionId)])
     if (session === null) throw refuse('session_not_found')
     if (!mayManage(caller, session.application_id)) throw refuse('application_ownership_required')

@@ -40,7 +40,7 @@ const rowsOf = async (scene: Scene): Promise<Row[]> => [
 
 describe('outbox (coordinator §18 W)', () => {
   it('W1 W3 while the bus is away nothing is counted and nothing dies; then it arrives', async () => {
-    await using scene = await openScene()
+    await using scene = await openScene({}, { dispatched: true })
     const away = publishing(scene.stage.bus, async (entries) =>
       entries.map((): Published => ({ ok: false, reason: 'unavailable', message: 'away' })),
     )
@@ -62,7 +62,7 @@ describe('outbox (coordinator §18 W)', () => {
   })
 
   it('W2 W3 an event refused ten times is dead, is reported, and can be published again', async () => {
-    await using scene = await openScene()
+    await using scene = await openScene({}, { dispatched: true })
     const { db } = scene.stage.store
     await scene.start()
     const refusing = publishing(scene.stage.bus, async (entries) =>
@@ -106,7 +106,7 @@ describe('outbox (coordinator §18 W)', () => {
     expect(entrySignature(key, 'audit:events', { action: 'transfer', amount: '100' })).toBe(
       'c06ccc579e026c31a97a04f203981b236a3c88041712e9b46242e8762da23d75',
     )
-    await using scene = await openScene()
+    await using scene = await openScene({}, { dispatched: true })
     await scene.start()
     await scene.stage.outbox.dispatcher.tick(never)
     const keys = keyRing(scene.stage.settings)
@@ -116,7 +116,7 @@ describe('outbox (coordinator §18 W)', () => {
   })
 
   it('W5 two replicas publish every row once', async () => {
-    await using scene = await openScene()
+    await using scene = await openScene({}, { dispatched: true })
     for (let each = 0; each < 20; each += 1) await scene.start()
     const { settings } = scene.stage
     const peer = await scene.stage.peer({ settings: { ...settings, WORKER_ID: 'another' } })
@@ -127,7 +127,7 @@ describe('outbox (coordinator §18 W)', () => {
   })
 
   it('a process that dies after publishing publishes again; who dedupes sees each event once', async () => {
-    await using scene = await openScene()
+    await using scene = await openScene({}, { dispatched: true })
     const ids = [await scene.start(), await scene.start()]
     await scene.call('DELETE', `/agents/${ids[0]}`)
     // Publishes for real, and is gone before it can write down that it did.

@@ -8,6 +8,7 @@ import {
   operatorBearer,
   type Reply,
   type Stage,
+  type StageOptions,
 } from '../../roles/coordinator/stage.ts'
 
 export interface Scene extends AsyncDisposable {
@@ -48,8 +49,11 @@ export const delegations = 'caracal.delegations.invalidate'
 export const policy = 'caracal.policy.invalidate'
 export const invocations = 'caracal.invocations.lifecycle'
 
-export async function openScene(overrides: Partial<Settings> = {}): Promise<Scene> {
-  const stage = await createStage(overrides)
+export async function openScene(
+  overrides: Partial<Settings> = {},
+  options: StageOptions = {},
+): Promise<Scene> {
+  const stage = await createStage(overrides, options)
   const { zone, store } = stage
   const { zoneId } = zone
   const a = zone.application.id

@@ -87,12 +87,21 @@ const unlimited = {
   READY_RATE_LIMIT_PER_MIN: 0,
 } satisfies Partial<Settings>
 
-export async function createStage(overrides: Partial<Settings> = {}): Promise<Stage> {
+/** `dispatched`: events leave by the dispatcher, as where the bus is another store. */
+export interface StageOptions {
+  readonly dispatched?: boolean
+}
+
+export async function createStage(
+  overrides: Partial<Settings> = {},
+  { dispatched = false }: StageOptions = {},
+): Promise<Stage> {
   const store = await createTestDatabase()
   const settings = testSettings({ ...unlimited, ...overrides })
   const log = pino({ level: 'silent' })
   const owned: AsyncDisposable[] = [store]
-  const bus = createPostgresBus({ db: store.db, log })
+  const { store: together, ...apart } = createPostgresBus({ db: store.db, log })
+  const bus: Bus = dispatched || together === undefined ? apart : { ...apart, store: together }
   const hasher = createCredentialHasher({ credentialKey: Buffer.alloc(32, 5), concurrency: 1 })
   const zone = await seedZone(store.db, hasher, {
     scopes: ['nucleus:pay', 'nucleus:read'],

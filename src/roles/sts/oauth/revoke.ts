@@ -24,7 +24,7 @@ export async function revokeToken(
   const sid = claims?.sid
   if (claims === null || typeof sid !== 'string') return
   if (claims.client_id !== x.application.id) throw accessDenied('token belongs to another application')
-  await deps.db.transaction(async (tx) => {
+  await deps.outbox.transaction(deps.db, async (tx) => {
     const revoked = await revokeRecordIn(tx, x.zoneId, sid, reason)
     if (revoked === 0) return
     await deps.outbox.enqueue(tx, 'sts', [
