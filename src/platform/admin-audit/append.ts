@@ -5,6 +5,7 @@
  * idempotency, agent_spawn and delegation (storage-and-operations §7.2).
  */
 import type { Tx } from '../db/port.ts'
+import { isUnavailable } from '../db/unavailable.ts'
 import { uuidv7 } from '../ids.ts'
 import type { HmacKey } from '../keys.ts'
 import { type AdminAction, adminChainHmac, adminContentSha256, storableAction } from './record.ts'
@@ -33,7 +34,7 @@ export async function appendAdminActions(
   unsafe: readonly AdminAction[],
 ): Promise<void> {
   const actions = unsafe.map(storableAction)
-  const payloads = actions.map(({ payload }) => (payload === null ? null : JSON.stringify(payload)))
+  const payloads = actions.map(payloadOf)
   const [, heads] = await Promise.all([
     lockChains(tx, [...new Set(actions.map(({ zoneId }) => zoneId))]),
     readHeads(
@@ -42,6 +43,50 @@ export async function appendAdminActions(
       payloads,
     ),
   ])
+  // Its failure is the transaction's.
+  sendLinks(tx, key, actions, payloads, heads).catch(() => undefined)
+}
+
+/**
+ * Locks the chain of `zoneId` and reads its head, in one packet; what it answers writes the link of an
+ * action of that zone without payload, which leaves with the commit. For a change that carries its own record.
+ * `onRefused` hears that the store refused the record, and not only the transaction it is in.
+ */
+export async function openAdminRecord(
+  tx: Tx,
+  key: HmacKey,
+  zoneId: string | null,
+  onRefused: () => void,
+): Promise<(action: AdminAction) => void> {
+  const told = (error: unknown): never => {
+    if (!isOfTheTransaction(error)) onRefused()
+    throw error
+  }
+  const [, heads] = await Promise.all([lockChains(tx, [zoneId]), readHeads(tx, [zoneId], [null])]).catch(told)
+  return (unsafe) => {
+    const action = storableAction({ ...unsafe, zoneId, payload: null })
+    sendLinks(tx, key, [action], [null], heads)
+      .catch(told)
+      .catch(() => undefined)
+  }
+}
+
+/** Failures that come from elsewhere in the transaction, from its rivals, or from the connection. */
+function isOfTheTransaction(error: unknown): boolean {
+  return isUnavailable(error) || (error instanceof Error && 'code' in error && error.code === '25P02')
+}
+
+const payloadOf = ({ payload }: AdminAction): string | null =>
+  payload === null ? null : JSON.stringify(payload)
+
+/** One link for each action, behind the head of its chain or the link before it. */
+function sendLinks(
+  tx: Tx,
+  key: HmacKey,
+  actions: readonly AdminAction[],
+  payloads: readonly (string | null)[],
+  heads: readonly Head[],
+): Promise<unknown> {
   const chains = new Map<string | null, { readonly content: string | null; readonly seq: bigint }>()
   const links = actions.map((action, index) => {
     const head = heads[index]
@@ -79,7 +124,7 @@ export async function appendAdminActions(
       chain_seq: (seq + 1n).toString(),
     }
   })
-  tx.send(tx.sql`
+  const write = tx.sql`
     insert into admin_audit_events (
       id, request_id, actor_id, actor_name, actor_scope, action, method, path, zone_id,
       entity_type, entity_id, status_code, payload_json, occurred_at,
@@ -94,7 +139,9 @@ export async function appendAdminActions(
       path text, zone_id text, entity_type text, entity_id text, status_code int, payload text,
       occurred_at timestamptz, content_sha256 text, prev_content_sha256 text, chain_hmac text,
       chain_seq bigint
-    )`)
+    )`
+  tx.send(write)
+  return write
 }
 
 async function lockChains(tx: Tx, zones: readonly (string | null)[]): Promise<void> {

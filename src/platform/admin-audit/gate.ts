@@ -6,13 +6,13 @@
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import type { Logger } from 'pino'
-import type { Database } from '../db/port.ts'
+import type { Database, Tx } from '../db/port.ts'
 import type { ErrorStyle } from '../http/error-style.ts'
 import { errorOf } from '../http/errors/registry.ts'
 import { renderError } from '../http/render-error.ts'
 import { requestContext } from '../http/request-context.ts'
 import type { HmacKey } from '../keys.ts'
-import { appendAdminAction } from './append.ts'
+import { appendAdminAction, openAdminRecord } from './append.ts'
 import { changeSummary } from './change-summary.ts'
 import { type EntityRules, entityOf } from './entity.ts'
 import type { AdminAction, AdminActor } from './record.ts'
@@ -21,10 +21,29 @@ declare module 'hono' {
   interface ContextVariableMap {
     /** What a handler knows better than the path does. */
     adminAuditFacts: Partial<Pick<AdminAction, 'zoneId' | 'entityType' | 'entityId' | 'payload'>> | undefined
+    /** For a handler whose transaction carries its own record; absent where records have payloads. */
+    adminRecord: RecordWithin | undefined
   }
 }
 
+/**
+ * Takes the request's place in the chain of its zone, to be written when the outcome is known. In the lock
+ * order of a transaction it comes after spawn and graph and before rows (storage-and-operations §7.2). A
+ * transaction that does not commit leaves no record, and the gate writes that of the refusal.
+ */
+export type OpenRecord = (tx: Tx) => Promise<WriteRecord>
+export type WriteRecord = (outcome: { readonly status: number; readonly entityId?: string }) => void
+
+/** The record of a request, for the transaction of its change. */
+export interface RecordWithin {
+  readonly open: OpenRecord
+  /** True when the store refused the record itself: the change must then be made without it. */
+  readonly refused: () => boolean
+}
+
 export interface AdminAudit extends AsyncDisposable {
+  /** Locks the chain of a zone for the transaction; what it answers writes an action of that zone. `onRefused` hears that the store refused either. */
+  open(tx: Tx, zoneId: string | null, onRefused: () => void): Promise<(action: AdminAction) => void>
   /** Commits one record. Rejects when it cannot be written. */
   record(action: AdminAction): Promise<void>
   /** As `record`, for refusals: never rejects, a failure is logged. Finished before disposal ends. */
@@ -42,6 +61,7 @@ export function createAdminAudit(deps: {
     deps.db.transaction((tx) => appendAdminAction(tx, deps.key, action))
 
   return {
+    open: (tx, zoneId, onRefused) => openAdminRecord(tx, deps.key, zoneId, onRefused),
     record,
     recordLater(action) {
       const work: Promise<void> = record(action)
@@ -89,11 +109,14 @@ async function createdIdOf(c: Context): Promise<string | null> {
   return typeof id === 'string' ? id : null
 }
 
-async function describe(c: Context, gate: AdminAuditGate): Promise<AdminAction> {
+async function describeAnswer(c: Context, gate: AdminAuditGate): Promise<AdminAction> {
+  const createdId = c.get('adminAuditFacts')?.entityId ?? (await createdIdOf(c))
+  return describe(c, gate, c.res.status, createdId)
+}
+
+function describe(c: Context, gate: AdminAuditGate, status: number, createdId: string | null): AdminAction {
   const { method, path } = c.req
-  const status = c.res.status
   const facts = c.get('adminAuditFacts') ?? {}
-  const createdId = facts.entityId ?? (await createdIdOf(c))
   const entity = entityOf(path, createdId, gate.rules)
   const base = gate.payloadOf?.(c) ?? null
   const summary =
@@ -119,17 +142,34 @@ async function describe(c: Context, gate: AdminAuditGate): Promise<AdminAction> 
 /** The middleware; it sits before authentication so that it sees every answer of the surface. */
 export function adminAuditGate(gate: AdminAuditGate): MiddlewareHandler {
   return async (c, next) => {
+    let recorded = false
+    let refused = false
+    if (gate.summarize !== true && gate.payloadOf === undefined) {
+      const open: OpenRecord = async (tx) => {
+        const write = await gate.audit.open(tx, gate.zoneOf(c), () => {
+          refused = true
+        })
+        return ({ status, entityId }) => {
+          write(describe(c, gate, status, entityId ?? null))
+          tx.onCommit(() => {
+            recorded = true
+          })
+        }
+      }
+      c.set('adminRecord', { open, refused: () => refused })
+    }
     await next()
+    if (recorded && c.res.status < 400) return
     const kind = gate.classify?.(c) ?? null
     if (kind === 'exempt') return
     if (c.res.status >= 400) {
-      if (gate.actorOf(c) !== null) gate.audit.recordLater(await describe(c, gate))
+      if (gate.actorOf(c) !== null) gate.audit.recordLater(await describeAnswer(c, gate))
       return
     }
     const mutation = kind === 'mutation' || (mutatingMethods.has(c.req.method) && gate.actorOf(c) !== null)
     if (!mutation) return
     try {
-      await gate.audit.record(await describe(c, gate))
+      await gate.audit.record(await describeAnswer(c, gate))
     } catch (cause) {
       await c.res.body?.cancel()
       c.res = undefined

@@ -1,4 +1,5 @@
 /** Who is asking, and what the scopes of coordinator §2.5 let them do. Pure. */
+import type { RecordWithin } from '../../platform/admin-audit/gate.ts'
 
 export interface Caller {
   readonly zoneId: string
@@ -13,6 +14,11 @@ export interface Caller {
 export interface Asked {
   readonly requestId: string
   readonly caller: Caller
+}
+
+/** A change that carries its administrative record in its own transaction. */
+export interface Recorded extends Asked {
+  readonly record: RecordWithin
 }
 
 const admin = 'coordinator.admin'

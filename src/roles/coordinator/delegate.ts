@@ -3,8 +3,9 @@
  * checks in the order of the spec, insert, events, receipt. Authority only narrows: the one
  * decision about that is `narrow.ts`.
  *
- * Round trips: key (only with one), lock and facts, writes; `begin` and `commit` travel along.
+ * Round trips: locks, key and facts; writes. `begin` and `commit` travel along.
  */
+import type { OpenRecord } from '../../platform/admin-audit/gate.ts'
 import type { Tx } from '../../platform/db/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import { hopsOf } from './constraints.ts'
@@ -14,6 +15,7 @@ import type { CoordinatorContext } from './deps.ts'
 import { edgeCreated } from './events.ts'
 import { type Claim, claimKey, unlessInactive } from './idempotency.ts'
 import { excessOver } from './narrow.ts'
+import { recordedChange } from './recorded-change.ts'
 import { refuse } from './refusal.ts'
 import { type EdgeRow, insertEdge, isEdgeLive, liveInbound, type NewEdge } from './store/edges.ts'
 import { readEpoch, startEpoch } from './store/epochs.ts'
@@ -33,15 +35,41 @@ export async function createDelegation(
   request: DelegateRequest,
 ): Promise<Delegated> {
   const terms = await readTerms(deps, request)
-  return deps.outbox.transaction(deps.db, async (tx) => {
-    const claim = await claimDelegation(deps, tx, request, terms)
-    const { zoneId } = request.caller
+  return recordedChange(deps, request.record, async (tx, open) => {
+    // In one packet, run in this order: the key's lock is held before the graph's is asked for.
+    const [claim, state] = await Promise.all([
+      claimDelegation(deps, tx, request, terms),
+      readState(tx, open, request, terms),
+    ])
     if (claim?.receipt) {
-      const live = await isEdgeLive(tx, zoneId, claim.receipt.resource_id, terms.issuer)
-      return { body: unlessInactive(claim.receipt, live, 'delegation'), replayed: true }
+      const { resource_id: id } = claim.receipt
+      const live = await isEdgeLive(tx, request.caller.zoneId, id, terms.issuer)
+      const body = unlessInactive(claim.receipt, live, 'delegation')
+      state.record({ status: 201, entityId: id })
+      return { body, replayed: true }
     }
-    return { body: await insertDelegation(deps, tx, request, terms, claim), replayed: false }
+    return { body: await insertDelegation(deps, tx, request, terms, claim, state), replayed: false }
   })
+}
+
+type State = Awaited<ReturnType<typeof readState>>
+
+/** What a delegation stands on, read under the graph lock. */
+async function readState(tx: Tx, open: OpenRecord, request: DelegateRequest, terms: Terms) {
+  const { zoneId } = request.caller
+  const identifiers = terms.constraints.resources ?? []
+  const names = request.resourceId === null ? identifiers : [request.resourceId, ...identifiers]
+  const [, record, endpoints, resources, inbound, cycle, expiry, epoch] = await Promise.all([
+    lockGraph(tx, zoneId),
+    open(tx),
+    findEndpoints(tx, zoneId, request),
+    findResources(tx, zoneId, names),
+    liveInbound(tx, zoneId, request.sourceSessionId),
+    reaches(tx, zoneId, request.targetSessionId, request.sourceSessionId),
+    expiryOf(tx, terms),
+    readEpoch(tx, zoneId),
+  ])
+  return { record, endpoints, resources, inbound, cycle, expiry, epoch }
 }
 
 async function insertDelegation(
@@ -50,19 +78,9 @@ async function insertDelegation(
   request: DelegateRequest,
   terms: Terms,
   claim: Claim | null,
+  { record, endpoints, resources, inbound, cycle, expiry, epoch }: State,
 ): Promise<Record<string, unknown>> {
   const { zoneId } = request.caller
-  const identifiers = terms.constraints.resources ?? []
-  const names = request.resourceId === null ? identifiers : [request.resourceId, ...identifiers]
-  const [, endpoints, resources, inbound, cycle, expiry, epoch] = await Promise.all([
-    lockGraph(tx, zoneId),
-    findEndpoints(tx, zoneId, request),
-    findResources(tx, zoneId, names),
-    liveInbound(tx, zoneId, request.sourceSessionId),
-    reaches(tx, zoneId, request.targetSessionId, request.sourceSessionId),
-    expiryOf(tx, terms),
-    readEpoch(tx, zoneId),
-  ])
   checkEndpoints(endpoints, terms)
   const bound = checkResources(request, terms, resources)
   const parent = chooseParent(request.parentEdgeId, inbound)
@@ -88,6 +106,7 @@ async function insertDelegation(
   if (epoch === null) await startEpoch(tx, zoneId)
   insertEdge(tx, edge)
   claim?.store({ resourceType: 'delegation_edge', resourceId: edge.id, body })
+  record({ status: 201, entityId: edge.id })
   await deps.outbox.enqueue(tx, 'coordinator', edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1))
   return body
 }

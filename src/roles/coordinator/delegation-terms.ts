@@ -1,11 +1,11 @@
 /** What a request for a delegation asks for (coordinator §8.2), before anything of the graph is looked at. */
-import { type Asked, mayDelegateBroadly, mayDelegateFrom } from './caller.ts'
+import { mayDelegateBroadly, mayDelegateFrom, type Recorded } from './caller.ts'
 import { type Constraints, parseConstraints } from './constraints.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { refuse } from './refusal.ts'
 import { findEndpoints } from './store/sessions.ts'
 
-export interface DelegateRequest extends Asked {
+export interface DelegateRequest extends Recorded {
   readonly sourceSessionId: string
   readonly targetSessionId: string
   /** Null only in the seed's body form: taken from the session. */

@@ -25,7 +25,18 @@ export async function endSessions(
   reason: string,
   revoked: readonly RevokedEdge[] = [],
 ): Promise<EndedTree> {
-  const { sessions, edges: cut } = await endSubtrees(tx, origin.zoneId, roots, reason)
+  const tree = await endSubtrees(tx, origin.zoneId, roots, reason)
+  return announceEnded(deps, tx, origin, tree, revoked)
+}
+
+/** The epoch and the events of what `endSubtrees` ended. */
+export async function announceEnded(
+  deps: EndDeps,
+  tx: Tx,
+  origin: Origin,
+  { sessions, edges: cut }: EndedTree,
+  revoked: readonly RevokedEdge[] = [],
+): Promise<EndedTree> {
   const edges = [...revoked, ...cut]
   const epoch = edges.length === 0 ? 0 : await raiseEpoch(tx, origin.zoneId)
   const why = revoked.length === 0 ? { reason: 'session_terminated' } : { affected_edges: edges.length }

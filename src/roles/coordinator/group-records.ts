@@ -5,7 +5,7 @@
  *
  * Round trips of a group: locks and heads, insert; `begin` and `commit` travel along.
  */
-import { appendAdminActions } from '../../platform/admin-audit/append.ts'
+import { appendAdminActions, openAdminRecord } from '../../platform/admin-audit/append.ts'
 import type { AdminAudit } from '../../platform/admin-audit/gate.ts'
 import type { AdminAction } from '../../platform/admin-audit/record.ts'
 import type { CoordinatorDeps } from './deps.ts'
@@ -53,6 +53,7 @@ export function groupRecords({ db, keys, log }: Pick<CoordinatorDeps, 'db' | 'ke
     })
 
   return {
+    open: (tx, zoneId, onRefused) => openAdminRecord(tx, keys.audit, zoneId, onRefused),
     record,
     recordLater(action) {
       record(action).catch((error: unknown) => {

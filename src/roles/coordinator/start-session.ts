@@ -5,14 +5,16 @@
  *
  * Round trips: locks, key and facts; writes. `begin` and `commit` travel along.
  */
+import type { OpenRecord, WriteRecord } from '../../platform/admin-audit/gate.ts'
 import type { Tx } from '../../platform/db/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
-import { type Caller, maySpawnUnder } from './caller.ts'
+import { maySpawnUnder, type Recorded } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { edgeCreated, started } from './events.ts'
 import { type Claim, claimKey, unlessInactive } from './idempotency.ts'
 import { chooseInherited, mirrorOf } from './inherit.ts'
 import type { Mandate } from './mandate.ts'
+import { recordedChange } from './recorded-change.ts'
 import { refuse } from './refusal.ts'
 import { type SessionIdentity, startedView } from './session-view.ts'
 import { withSpawnLease } from './spawn-lease.ts'
@@ -23,9 +25,7 @@ import { insertSession, isSessionLive, type NewSession } from './store/sessions.
 import { findParentForUpdate, type ParentRow, readStartFacts, type StartFacts } from './store/start-facts.ts'
 import { checkSubjectProof, readProof } from './subject-proof.ts'
 
-export interface StartRequest {
-  readonly requestId: string
-  readonly caller: Caller
+export interface StartRequest extends Recorded {
   readonly applicationId: string
   /** As sent; null when the caller's own authority record is meant. */
   readonly subjectSessionId: string | null
@@ -52,15 +52,17 @@ export async function startSession(deps: CoordinatorContext, request: StartReque
   if (recordId === null) throw refuse('subject_session_id_required')
   const proof = await readProof(deps, request)
   return withSpawnLease(deps, zoneId, () =>
-    deps.outbox.transaction(deps.db, async (tx) => {
+    recordedChange(deps, request.record, async (tx, open) => {
       // In one packet, run in this order: the key's lock is held before the zone's is asked for.
       const [claim, state] = await Promise.all([
         claimStart(deps, tx, request),
-        readState(tx, request, recordId),
+        readState(tx, open, request, recordId),
       ])
       if (claim?.receipt) {
         const live = await isSessionLive(tx, zoneId, claim.receipt.resource_id)
-        return { body: unlessInactive(claim.receipt, live, 'session'), replayed: true }
+        const body = unlessInactive(claim.receipt, live, 'session')
+        state.record({ status: 201, entityId: claim.receipt.resource_id })
+        return { body, replayed: true }
       }
       const body = await insertStarted(deps, tx, request, { recordId, proof, claim, state })
       return { body, replayed: false }
@@ -78,6 +80,7 @@ interface Basis {
 
 /** What was read under the locks of the start. */
 interface State {
+  readonly record: WriteRecord
   readonly facts: StartFacts
   readonly parent: ParentRow | null
   readonly inbound: readonly InboundEdge[]
@@ -87,19 +90,20 @@ interface State {
 const inheritsFrom = ({ parentId, parentAuthority }: StartRequest): string | null =>
   parentAuthority === 'inherit' ? parentId : null
 
-async function readState(tx: Tx, request: StartRequest, recordId: string): Promise<State> {
+async function readState(tx: Tx, open: OpenRecord, request: StartRequest, recordId: string): Promise<State> {
   const { applicationId, parentId } = request
   const { zoneId } = request.caller
   const from = inheritsFrom(request)
-  const [, facts, parent, inbound, epoch] = await Promise.all([
+  const [, record, facts, parent, inbound, epoch] = await Promise.all([
     // Both before the parent's row is locked: a delegation takes the graph lock first and rows after.
     from === null ? lockSpawn(tx, zoneId) : lockZone(tx, zoneId),
+    open(tx),
     readStartFacts(tx, zoneId, applicationId, recordId),
     parentId === null ? null : findParentForUpdate(tx, zoneId, parentId),
     from === null ? [] : inboundFor(tx, zoneId, from, applicationId),
     from === null ? null : readEpoch(tx, zoneId),
   ])
-  return { facts, parent, inbound, epoch }
+  return { record, facts, parent, inbound, epoch }
 }
 
 async function insertStarted(
@@ -143,6 +147,7 @@ async function insertStarted(
   insertSession(tx, session)
   if (edge !== null) insertEdge(tx, edge)
   claim?.store({ resourceType: 'session', resourceId: session.id, body })
+  state.record({ status: 201, entityId: session.id })
   await deps.outbox.enqueue(tx, 'coordinator', [
     ...started(deps.keys.audit, origin, session),
     ...(edge === null ? [] : edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1)),

@@ -18,7 +18,7 @@ import {
 import { requestContext } from '../../platform/http/request-context.ts'
 import { idPattern } from '../../platform/http/validate.ts'
 import { authenticate } from './authenticate.ts'
-import type { Asked, Caller } from './caller.ts'
+import type { Caller, Recorded } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { operatorMay } from './operator-routes.ts'
 import { globalLimit, invocationLimit } from './rate-limits.ts'
@@ -31,7 +31,7 @@ declare module 'hono' {
   }
 }
 
-type Input<Q, B> = OperationInput<Q, B> & Asked
+type Input<Q, B> = OperationInput<Q, B> & Recorded
 
 type RouteDeclaration<
   Q extends GenericSchema | undefined = undefined,
@@ -144,8 +144,10 @@ export function declareOn(app: Hono, entries: OperationEntry[]): Declare {
         ],
         handle: (input: Parameters<typeof handle>[0]) => {
           const caller = input.c.get('coordinatorCaller')
-          if (caller === undefined) throw new Error(`${route.path} was reached without a caller`)
-          return handle({ ...input, caller, requestId: requestContext(input.c).requestId })
+          const record = input.c.get('adminRecord')
+          if (caller === undefined || record === undefined)
+            throw new Error(`${route.path} was reached without a caller`)
+          return handle({ ...input, caller, record, requestId: requestContext(input.c).requestId })
         },
       }
       entries.push(mountOperation(app, operation as unknown as Operation))

@@ -352,6 +352,30 @@ describe('workers and operations (coordinator §18 W)', () => {
     expect((await scene.session(id)).status).toBe('terminated')
   })
 
+  it('W12 the same where only the insert of the record fails: the change is made', async () => {
+    await using scene = await openScene()
+    const { db, admin } = scene.stage.store
+    const [s1, s2] = [await scene.start(), await scene.start()]
+    const { id: edge } = await scene.delegate(s1, s2)
+    await admin`create function public.no_more() returns trigger language plpgsql as
+      $$ begin raise exception 'the disk of the records is full'; end $$`
+    await admin`create trigger no_more before insert on admin_audit_events
+      for each row execute function public.no_more()`
+    const unavailable = refusal(500, 'audit_unavailable')
+    expect(await scene.call('PATCH', `/delegations/${edge}/revoke`)).toMatchObject(unavailable)
+    expect(await db.sql`select status from delegation_edges where id = ${edge}`).toEqual([
+      { status: 'revoked' },
+    ])
+    expect(await scene.call('DELETE', `/agents/${s1}`)).toMatchObject(unavailable)
+    expect((await scene.session(s1)).status).toBe('terminated')
+    await admin`drop trigger no_more on admin_audit_events`
+    const s3 = await scene.start()
+    const together = await db.sql`
+      select 1 from agent_sessions s join admin_audit_events a on a.entity_id = s.id and a.xmin = s.xmin
+      where s.id = ${s3} and a.status_code = 201`
+    expect(together, 'a session and its record are of one transaction').toHaveLength(1)
+  })
+
   it('a failure of our own says nothing but its name', async () => {
     await using scene = await openScene()
     await scene.stage.store.admin`alter table agent_services rename to out_of_reach`

@@ -79,10 +79,11 @@ export function delegationRoutes(declare: Declare, context: CoordinatorContext):
       'delegation_exceeds_parent_authority',
       'delegation_cycle_denied',
     ],
-    async handle({ c, caller, requestId, body }) {
+    async handle({ c, caller, requestId, record, body }) {
       const delegated = await createDelegation(context, {
         requestId,
         caller,
+        record,
         sourceSessionId: body.source_session_id ?? body.source_agent_id ?? '',
         targetSessionId: body.target_session_id ?? body.target_agent_id ?? '',
         issuerApplicationId: body.issuer_application_id ?? null,
@@ -223,8 +224,8 @@ export function delegationRoutes(declare: Declare, context: CoordinatorContext):
     methods: ['PATCH'],
     path: `${collection}/{edgeId}/revoke`,
     operationId: 'revokeDelegation',
-    handle: async ({ c, caller, requestId, params }) =>
-      c.json(await revokeDelegation(context, { caller, requestId, edgeId: params.edgeId ?? '' })),
+    handle: async ({ c, caller, requestId, record, params }) =>
+      c.json(await revokeDelegation(context, { caller, requestId, record, edgeId: params.edgeId ?? '' })),
   })
 
   declare({
@@ -232,8 +233,8 @@ export function delegationRoutes(declare: Declare, context: CoordinatorContext):
     methods: ['DELETE'],
     path: `${collection}/{edgeId}`,
     operationId: 'deleteDelegation',
-    handle: async ({ c, caller, requestId, params }) =>
-      c.json(await revokeDelegation(context, { caller, requestId, edgeId: params.edgeId ?? '' })),
+    handle: async ({ c, caller, requestId, record, params }) =>
+      c.json(await revokeDelegation(context, { caller, requestId, record, edgeId: params.edgeId ?? '' })),
   })
 }
 

@@ -52,7 +52,7 @@ export function sessionRoutes(declare: Declare, context: CoordinatorContext): vo
       'inherit_parent_edge_not_active',
       'inherit_parent_edge_ambiguous',
     ],
-    async handle({ c, caller, requestId, body }) {
+    async handle({ c, caller, requestId, record, body }) {
       const subjectSessionId = body.subject_session_id ?? body.session_sid
       if (subjectSessionId === null && caller.authorityRecordId === null)
         throw refuse('subject_session_id_required')
@@ -61,6 +61,7 @@ export function sessionRoutes(declare: Declare, context: CoordinatorContext): vo
       const started = await startSession(context, {
         requestId,
         caller,
+        record,
         applicationId: body.application_id,
         subjectSessionId,
         subjectToken: body.subject_token,
@@ -173,10 +174,11 @@ export function sessionRoutes(declare: Declare, context: CoordinatorContext): vo
       'lease_generation_required',
       'session_lease_fenced',
     ],
-    async handle({ c, caller, requestId, params, query, body }) {
+    async handle({ c, caller, requestId, record, params, query, body }) {
       await terminateSession(context, {
         requestId,
         caller,
+        record,
         sessionId: params.sessionId ?? '',
         reason: query.reason,
         leaseGeneration: body.lease_generation ?? null,
