@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest'
+import { lockSigningKey, readActiveKey } from '../../../src/roles/sts/store/signing-keys.ts'
 import { createWorld, token } from '../../roles/sts/world.ts'
 
 // The world, and with it the test store, starts inside the test.
@@ -15,4 +16,14 @@ test('concurrent first mints on two replicas make one signing key', async () => 
   expect(mints.map((answer) => answer.status)).toEqual([200, 200, 200, 200])
   const rows = await world.db.sql`select 1 from secrets where zone_id = ${world.zone.zoneId}`
   expect(rows).toHaveLength(1)
+})
+
+test('who began before the first key was made, and waited for it, makes no second one', async () => {
+  await using world = await createWorld()
+  await world.db.transaction(async (tx) => {
+    await tx.sql`select now()`
+    expect((await token(world, { scope: 'agent:lifecycle' })).status).toBe(200)
+    await lockSigningKey(tx, world.zone.zoneId)
+    expect(await readActiveKey(tx, world.zone.zoneId)).not.toBeNull()
+  })
 })

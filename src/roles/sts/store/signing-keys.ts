@@ -59,7 +59,10 @@ export async function lockSigningKey(db: Pick<Queryable, 'sql'>, zoneId: string)
   await db.sql`select pg_advisory_xact_lock(hashtext(${`zone_signing_key:${zoneId}`}))`
 }
 
-/** The key that signs now, read under `lockSigningKey`. */
+/**
+ * The key that signs now, read under `lockSigningKey`. By the clock, not by the start of the transaction:
+ * who waited for the lock must see the key that its predecessor made meanwhile.
+ */
 export async function readActiveKey(
   db: Pick<Queryable, 'sql'>,
   zoneId: string,
@@ -71,7 +74,7 @@ export async function readActiveKey(
       and entity_id = ${zoneId}
       and name = 'zone_signing_key'
       and type = 'token'
-      and active_from <= now()
+      and active_from <= clock_timestamp()
     order by version desc
     limit 1`
   return row ?? null
