@@ -76,13 +76,18 @@ async function createActor(server: Addresses, upstreamUrl: string, index: number
   return { identity, agent, lifecycle, session, delegation, mintBody }
 }
 
-/** Answers at once, or with `?stream` ticks until the caller leaves. */
+/** Answers at once, or with `?stream` ticks until the caller leaves, or so many of them with `?stream&ticks=n`. */
 function startUpstream(): Promise<Server> {
   const body = JSON.stringify({ items: [{ sku: 'lynx-1', stock: 7 }] })
   const server = createServer((request, response) => {
     if (request.url?.includes('stream') === true) {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
-      const tick = setInterval(() => response.write('data: tick\n\n'), 100)
+      let left = Number(/[?&]ticks=(\d+)/.exec(request.url)?.[1] ?? Number.POSITIVE_INFINITY)
+      const tick = setInterval(() => {
+        left -= 1
+        if (left >= 0) response.write('data: tick\n\n')
+        else response.end()
+      }, 100)
       response.on('close', () => clearInterval(tick))
       return
     }

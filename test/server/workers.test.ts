@@ -93,8 +93,8 @@ const isAlive = (pid: number): boolean => {
 }
 const at = (role: keyof Ports, path: string): string => `http://127.0.0.1:${ports[role]}${path}`
 
-const mint = async (): Promise<string> => {
-  const told = await ask(at('sts', '/oauth/2/token'), {}, scene.actors[0]?.mintBody ?? '')
+const mint = async (actor = 0): Promise<string> => {
+  const told = await ask(at('sts', '/oauth/2/token'), {}, scene.actors[actor]?.mintBody ?? '')
   expect(told.status, told.body).toBe(200)
   return (JSON.parse(told.body) as { access_token: string }).access_token
 }
@@ -131,7 +131,7 @@ describe('two workers', () => {
           'utf8',
         ),
       },
-      1,
+      2,
     )
   })
   afterAll(async () => {
@@ -170,7 +170,7 @@ describe('two workers', () => {
     const before = log().length
     const granted: string[] = []
     let killed = false
-    const mandates = await Promise.all(Array.from({ length: 40 }, mint))
+    const mandates = await Promise.all(Array.from({ length: 40 }, () => mint()))
     const calling = Promise.all(
       mandates.map(async (mandate, index) => {
         if (index === 10) {
@@ -225,7 +225,7 @@ describe('two workers', () => {
   it('a revocation ends streams and mandates at both', async () => {
     const [actor] = scene.actors
     if (actor === undefined) throw new Error('the scene has no actors')
-    const waiting = await Promise.all(Array.from({ length: 4 }, mint))
+    const waiting = await Promise.all(Array.from({ length: 4 }, () => mint()))
     const streams = await Promise.all(
       Array.from({ length: 4 }, async () => {
         const headers = { authorization: `Bearer ${await mint()}`, 'x-caracal-resource': resource }
@@ -266,10 +266,28 @@ describe('two workers', () => {
     await actor.agent.delegate(actor.lifecycle, session, target, [readScope])
   })
 
-  it('SIGTERM ends what runs, and leaves nothing', async () => {
+  it('sdk-cli-console check 46: SIGTERM lets streams come to their end, and leaves nothing', async () => {
     const pids = [...workers().values()]
     expect(pids.every(isAlive)).toBe(true)
-    expect(await server.end('SIGTERM')).toBe('0')
+    const streams = await Promise.all(
+      Array.from({ length: 2 }, async () => {
+        const headers = { authorization: `Bearer ${await mint(1)}`, 'x-caracal-resource': resource }
+        return fresh(at('gateway', '/items?stream&ticks=20'), headers).answer
+      }),
+    )
+    const whole = streams.map(async (response) => {
+      let text = ''
+      for await (const chunk of response) text += String(chunk)
+      return text
+    })
+    const before = log().length
+    const ended = server.end('SIGTERM')
+    await logged('stopping', before)
+    await eventually(async () => (await ask(at('gateway', '/ready'))).status === 503)
+    const ready = await ask(at('gateway', '/ready'))
+    expect([ready.status, JSON.parse(ready.body)]).toMatchObject([503, { draining: true }])
+    for (const text of await Promise.all(whole)) expect(text).toBe('data: tick\n\n'.repeat(20))
+    expect(await ended).toBe('0')
     expect(pids.some(isAlive)).toBe(false)
     expect(postmastersBelow(cwd)).toEqual([])
     expect(log().at(-1)).toMatchObject({ msg: 'stopped', workers: 2 })
