@@ -39,7 +39,8 @@ const key = Buffer.alloc(32, 5)
 const hmac = { current: key, accepted: [key] }
 const keys = { audit: hmac, streams: hmac, gatewaySts: hmac, idempotency: hmac }
 
-function event(zone: string): AuditEvent {
+/** What an exchange tells, in full. */
+export function auditEvent(zone: string): AuditEvent {
   return {
     id: uuidv7(),
     zone_id: zone,
@@ -114,7 +115,7 @@ async function produce(bus: ReturnType<typeof createPostgresBus>, dataDir: strin
     metrics: createRegistry(),
     metricPrefix: 'caracal_sts',
   })
-  const made = Array.from({ length: events }, () => event('zone-load'))
+  const made = Array.from({ length: events }, () => auditEvent('zone-load'))
   const cpuBefore = process.cpuUsage()
   const startedAt = performance.now()
   let emitMs = 0
@@ -184,7 +185,7 @@ function cpuOfChildren(pid: number): number {
 
 async function bareInserts(db: Database, events: number): Promise<number> {
   const rows = Array.from({ length: 1_000 }, () => {
-    const one = event('zone-bare')
+    const one = auditEvent('zone-bare')
     return { ...one, metadata_json: one.metadata_json, chain_seq: 1, content_sha256: 'a'.repeat(64) }
   })
   const startedAt = performance.now()

@@ -7,7 +7,10 @@
  *   --chart FILE the rates as an SVG
  *   --lists s    of the flat lists, those whose name contains s
  *
- * `--only flat-lists` is a run of its own: it fills a store with a million rows a list, takes
+ * `--only audit-kill` is a run of its own: 5,000 events a second into one zone for half a minute, with a
+ * kill -9 of the ingesting process in the middle; it fails when anything is lost, repeated or out of place.
+ *
+ * `--only flat-lists` is another: it fills a store with a million rows a list, takes
  * minutes, and fails when a page of the large zone takes more than twice that of the small one.
  * `--only policy` starts no server, and fails when a decision takes more than 20 µs.
  */
@@ -15,6 +18,7 @@ import { writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type IngestMeasured, measureIngest } from './audit-ingest.ts'
+import { killUnderIngest } from './audit-kill.ts'
 import { rateChart } from './chart.ts'
 import { closedLoop, type Measured, type Operation } from './closed-loop.ts'
 import { runFlatLists } from './flat-lists.ts'
@@ -50,6 +54,15 @@ const { values } = parseArgs({
 })
 const seconds = values.quick ? 2 : 6
 const only = values.only?.split(',')
+
+if (only?.includes('audit-kill')) {
+  const killed = await killUnderIngest(5_000, values.quick ? 6 : 30)
+  console.log(
+    `audit, killed once: ${killed.events} events at ${killed.perSecond.toFixed(0)}/s · lost ${killed.lost}, repeated ${killed.repeated}, dead letters ${killed.deadLetters}, findings ${killed.findings} · behind for ${Math.round(killed.behindMs)} ms, then p50 ${Math.round(killed.lagP50)} and p99 ${Math.round(killed.lagP99)} ms`,
+  )
+  console.log(JSON.stringify(killed))
+  process.exit(killed.lost + killed.repeated + killed.deadLetters + killed.findings === 0 ? 0 : 1)
+}
 
 if (only?.includes('flat-lists')) {
   const flat = await runFlatLists(values.quick ? 100_000 : 1_000_000, values.lists ?? '')
