@@ -7,6 +7,7 @@ import type { Sql } from '../platform/db/port.ts'
 import { switchDrivers } from '../server/deployment.ts'
 import { openStore } from '../server/store.ts'
 import type { Invocation } from './command.ts'
+import { whileTelling } from './progress.ts'
 import { quietLogger } from './quiet-logger.ts'
 
 /** Applies pending migrations (sdk-cli-console §12.5). Exit 3: `--status` found pending ones. */
@@ -15,7 +16,12 @@ export async function migrate({ arguments: { switches }, env, cwd, out }: Invoca
   const log = quietLogger((message) => out.status('warn', message))
   const json = switches.has('json')
   await using store = await openStore(settings, [], log)
-  await reach(store.owner, settings.MIGRATION_CONNECT_RETRIES, settings.MIGRATION_CONNECT_SLEEP_SECONDS)
+  const { MIGRATION_CONNECT_RETRIES: retries, MIGRATION_CONNECT_SLEEP_SECONDS: pause } = settings
+  await whileTelling(
+    out,
+    () => 'Postgres does not answer yet (MIGRATION_DATABASE_URL or DATABASE_URL)',
+    () => reach(store.owner, retries, pause),
+  )
 
   if (switches.has('status')) {
     const states = await migrationStatus(store.owner, { log, connectAttempts: 1 })
@@ -29,7 +35,11 @@ export async function migrate({ arguments: { switches }, env, cwd, out }: Invoca
     return pending.length === 0 ? 0 : 3
   }
 
-  const applied = await applyMigrations(store.owner, { log, connectAttempts: 1 })
+  const applied = await whileTelling(
+    out,
+    () => 'migrating',
+    () => applyMigrations(store.owner, { log, connectAttempts: 1 }),
+  )
   if (switches.has('switch-bus'))
     await switchBus(store.owner, settings.REDIS_URL === null ? 'postgres' : 'redis')
   if (json) {

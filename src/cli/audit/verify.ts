@@ -7,6 +7,7 @@ import { verifyEverything } from '../../roles/audit/index.ts'
 import { openStore, withStore } from '../../server/store.ts'
 import { UsageError } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
+import { whileTelling } from '../progress.ts'
 import { quietLogger } from '../quiet-logger.ts'
 
 const sentences: Readonly<Record<ChainFinding['kind'], string>> = {
@@ -44,16 +45,19 @@ export async function verify({ arguments: given, env, cwd, out }: Invocation): P
   let total = 0
   const findings: ChainFinding[] = []
   const instant = since === undefined ? undefined : new Date(since).toISOString()
-  for await (const report of verifyEverything(db, keyRing(settings).audit, {
-    zoneId: zone,
-    since: instant,
-  })) {
-    chains += 1
-    checked += report.checked
-    total += report.total
-    if (json) findings.push(...report.findings)
-    else for (const finding of report.findings) out.status('fail', describe(finding))
+  const walk = async (): Promise<void> => {
+    for await (const report of verifyEverything(db, keyRing(settings).audit, {
+      zoneId: zone,
+      since: instant,
+    })) {
+      chains += 1
+      checked += report.checked
+      total += report.total
+      if (json) findings.push(...report.findings)
+      else for (const finding of report.findings) out.status('fail', describe(finding))
+    }
   }
+  await whileTelling(out, () => `${checked} links in ${chains} chains so far`, walk)
   if (json) {
     out.line(
       JSON.stringify({

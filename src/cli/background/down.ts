@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadSettings } from '../../config/load.ts'
 import type { Invocation } from '../command.ts'
+import { whileTelling } from '../progress.ts'
 import { hasDependencies, stopDependencies } from './containers.ts'
 import { backgroundFiles, isAlive, removePid, runningPid } from './process.ts'
 
@@ -31,15 +32,21 @@ export async function stopServer({ env, cwd, out }: Invocation): Promise<number>
   }
   const { SHUTDOWN_GRACE_MS: grace } = loadSettings(env, { roles: [], generateSecrets: false, cwd })
   process.kill(pid, 'SIGTERM')
-  const deadline = performance.now() + grace + slackMs
-  while (isAlive(pid)) {
-    if (performance.now() > deadline) {
-      out.status('fail', `the server (pid ${pid}) did not end within ${grace} ms (SHUTDOWN_GRACE_MS)`)
-      return 1
-    }
-    await sleep(50)
+  const text = (): string => `the server (pid ${pid}) finishes what it has begun`
+  if (!(await whileTelling(out, text, () => isGoneWithin(pid, grace + slackMs)))) {
+    out.status('fail', `the server (pid ${pid}) did not end within ${grace} ms (SHUTDOWN_GRACE_MS)`)
+    return 1
   }
   removePid(files)
   out.status('ok', 'stopped')
   return 0
+}
+
+async function isGoneWithin(pid: number, patienceMs: number): Promise<boolean> {
+  const deadline = performance.now() + patienceMs
+  while (isAlive(pid)) {
+    if (performance.now() > deadline) return false
+    await sleep(50)
+  }
+  return true
 }

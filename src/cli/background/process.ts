@@ -66,10 +66,10 @@ export function removePid(files: BackgroundFiles): void {
   rmSync(files.pid, { force: true })
 }
 
-/** The last `count` lines of the log; empty without one. */
-export function lastLines(files: BackgroundFiles, count: number): string[] {
+/** The last `count` lines of the log after byte `from`; empty without one. */
+export function lastLines(files: BackgroundFiles, count: number, from = 0): string[] {
   try {
-    const lines = readFileSync(files.log, 'utf8').split('\n')
+    const lines = readFileSync(files.log).subarray(from).toString().split('\n')
     if (lines.at(-1) === '') lines.pop()
     return count === 0 ? [] : lines.slice(-count)
   } catch {

@@ -1,6 +1,6 @@
 /** `caracal up`: the server in the background, ready when the command returns (sdk-cli-console §12.2). */
 import { spawn } from 'node:child_process'
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { secretsDirectory } from '../../config/home.ts'
@@ -38,6 +38,7 @@ export async function up(invocation: Invocation): Promise<number> {
     return 1
   }
   const log = openSync(files.log, 'a', 0o600)
+  const { size: began } = fstatSync(log)
   const child = spawn(process.execPath, [program(), 'serve', '--role', 'all'], {
     cwd,
     env: environment,
@@ -49,7 +50,7 @@ export async function up(invocation: Invocation): Promise<number> {
   if (pid === undefined) throw new Error('the server could not be started')
   child.unref()
   writePid(files, pid)
-  const code = await waitUntilReady(pid, env, files, out)
+  const code = await waitUntilReady(pid, env, files, out, began)
   if (code === 0) tellWhereThingsAre(files, environment, out)
   return code
 }
@@ -108,6 +109,8 @@ async function waitUntilReady(
   env: Environment,
   files: BackgroundFiles,
   out: Output,
+  /** Where the log of this server begins. */
+  logFrom = 0,
 ): Promise<number> {
   const began = performance.now()
   let told = ''
@@ -116,7 +119,7 @@ async function waitUntilReady(
     if (!isAlive(pid)) {
       removePid(files)
       out.status('fail', 'the server ended while it started; its last lines:')
-      for (const line of lastLines(files, 5)) out.errorLine(`  ${line}`)
+      for (const line of lastLines(files, 5, logFrom)) out.errorLine(`  ${line}`)
       return 1
     }
     const waiting = await notReady(env)

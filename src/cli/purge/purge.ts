@@ -5,6 +5,7 @@ import { UsageError } from '../arguments.ts'
 import { down } from '../background/down.ts'
 import { backgroundFiles, runningPid } from '../background/process.ts'
 import type { Invocation } from '../command.ts'
+import { whileTelling } from '../progress.ts'
 import { isThere, type Plan, type TargetName, targets } from './targets.ts'
 
 const names = Object.keys(targets) as TargetName[]
@@ -40,7 +41,15 @@ export async function purge(invocation: Invocation): Promise<number> {
   if (stops && (await down(invocation)) !== 0) return 1
   // What may fail goes first, while the secrets that it may need are there: then it can be tried again.
   for (const { plan } of plans)
-    for (const step of plan.steps ?? []) out.status('ok', await step.run(invocation))
+    for (const step of plan.steps ?? [])
+      out.status(
+        'ok',
+        await whileTelling(
+          out,
+          () => step.says,
+          () => step.run(invocation),
+        ),
+      )
   for (const { plan } of plans) {
     for (const path of plan.truncates ?? []) if (existsSync(path)) truncateSync(path)
     for (const path of plan.removes ?? []) rmSync(path, { recursive: true, force: true })
