@@ -214,6 +214,18 @@ describe('gateway with sealed credentials', () => {
   })
 })
 
+test('66: an archived resource is refused, with a mandate that was minted before', async () => {
+  await using scene = await openScene('inproc')
+  const [mandate, later] = [await scene.mint(), await scene.mint()]
+  expect((await scene.call({ mandate })).status).toBe(200)
+  const dials = scene.upstream.seen.length
+  await scene.world.db.sql`
+    update resources set archived_at = now(), updated_at = now() where id = ${scene.zone.resource.id}`
+  const answer = await scene.call({ mandate: later })
+  expect([answer.status, answer.json().error]).toEqual([403, 'access_denied'])
+  expect(scene.upstream.seen).toHaveLength(dials)
+})
+
 test('48a: the mint is limited, the exchange is not', async () => {
   await using scene = await openScene('inproc', { STS_MINT_RATE_LIMIT_PER_MIN: 30 })
   const mandates = await Promise.all(Array.from({ length: 30 }, () => scene.mint()))

@@ -1,4 +1,4 @@
-/** gateway, acceptance checks 67, 71, 72, 76 and 79: what the management API asks upstreams and identity providers. */
+/** gateway, acceptance checks 66, 67, 71, 72, 76 and 79: what the management API asks upstreams and identity providers. */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -36,6 +36,29 @@ afterAll(async () => {
 })
 beforeEach(() => {
   seen = []
+})
+
+test('66: an archived resource leaves the list and its identifier', async () => {
+  const zone = await stage.zone()
+  const path = `/v1/zones/${zone}/resources`
+  const none = await stage.send('POST', `/v1/zones/${zone}/providers`, { name: 'N', kind: 'none' })
+  const create = () =>
+    stage.send('POST', path, {
+      name: 'R',
+      identifier: 'resource://r',
+      upstream_url: upstream.url('api'),
+      scopes: ['r:read'],
+      credential_provider_id: none.body.id,
+    })
+  const ids = async (query = ''): Promise<string[]> =>
+    (await stage.send('GET', `${path}${query}`)).body.items.map(({ id }: { id: string }) => id)
+  const first = (await create()).body.id
+  expect((await create()).status).toBe(409)
+  expect((await stage.send('DELETE', `${path}/${first}`)).status).toBe(204)
+  expect([await ids(), await ids('?status=archived')]).toEqual([[], [first]])
+  const second = await create()
+  expect([second.status, second.body.identifier]).toEqual([201, 'resource://r'])
+  expect(await ids()).toEqual([second.body.id])
 })
 
 test('67: the probe of a resource carries no valid mandate and says what the upstream made of it', async () => {
