@@ -1,6 +1,6 @@
 /** `caracal serve --workers`: several processes behind the same ports are one server (design §7). */
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { readScope, resource } from '../../src/cli/demo/operator.ts'
 import { generatedSecrets } from '../../src/config/secrets.ts'
-import { type Line, postmastersBelow, runCaracal, workingDirectory } from '../cli/process.ts'
+import { type Line, postmastersBelow, runCaracal, startCaracal, workingDirectory } from '../cli/process.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { type Scene, setScene } from '../load/scene.ts'
 import { createServerProcess, type ServerProcess } from '../load/server-process.ts'
@@ -294,6 +294,23 @@ describe('two workers', () => {
     for (const port of Object.values(ports))
       await expect(fetch(`http://127.0.0.1:${port}/health`)).rejects.toThrow()
   })
+})
+
+it('a server whose workers cannot come back ends, and says why', async () => {
+  const directory = workingDirectory()
+  const { env } = await allPorts()
+  const one = startCaracal(['serve', '--workers=2'], { cwd: directory, env })
+  await one.line('ready')
+  const pids = one.lines().flatMap((line) => (line.msg === 'worker ready' ? [Number(line.pid)] : []))
+  writeFileSync(join(directory, '.caracal', 'secrets', generatedSecrets.SECRET_STORE_KEK.file), 'spoiled')
+  for (const pid of pids) process.kill(pid, 'SIGKILL')
+  const { code, stdout } = await one.finished
+  expect(code).toBe(1)
+  expect(stdout).toMatch(/workers keep ending: SECRET_STORE_KEK /)
+  const ends = one.lines().filter((line) => line.msg === 'worker ended')
+  expect(ends.length).toBeGreaterThanOrEqual(5)
+  expect(ends.length).toBeLessThanOrEqual(12)
+  expect(postmastersBelow(directory)).toEqual([])
 })
 
 describe('what cannot start', () => {
