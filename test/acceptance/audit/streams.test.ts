@@ -1,5 +1,6 @@
 /** Export and tail of a zone over HTTP. */
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { seam } from '../../fixtures/seam.ts'
 import { event, openScene, type Replica, type Scene } from './scene.ts'
 
 let scene: Scene
@@ -18,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => scene?.[Symbol.asyncDispose]())
 
-it('exports a zone as NDJSON, every event once and in chain order', async () => {
+seam('ingests by its own hand')('exports a zone as NDJSON, every event once and in chain order', async () => {
   expect((await replica.get('/api/audit/export?zone_id=zone-e', null)).status).toBe(401)
   expect((await replica.get('/api/audit/export')).status).toBe(400)
   expect((await replica.get('/api/audit/export?zone_id=zone-e&format=xml')).status).toBe(400)
@@ -33,7 +34,7 @@ it('exports a zone as NDJSON, every event once and in chain order', async () => 
   expect(lines[0]).toMatchObject({ zone_id: 'zone-e', prev_content_sha256: null })
 })
 
-it('exports CSV no spreadsheet runs', async () => {
+seam('ingests by its own hand')('exports CSV no spreadsheet runs', async () => {
   const answer = await replica.get('/api/audit/export?zone_id=zone-e&format=csv')
   const lines = (await answer.text()).split('\r\n')
   expect(lines).toHaveLength(1203)
@@ -42,7 +43,7 @@ it('exports CSV no spreadsheet runs', async () => {
   expect(lines[1201]).toContain(",'=1+1,")
 })
 
-it('follows a zone and resumes after the last event seen', async () => {
+seam('ingests by its own hand')('follows a zone and resumes after the last event seen', async () => {
   expect((await replica.get('/api/audit/tail?zone_id=zone-t', null)).status).toBe(401)
   await scene.send(...Array.from({ length: 3 }, () => event('zone-t')))
   await scene.waitStored('zone-t', 3)

@@ -29,7 +29,7 @@ beforeAll(async () => {
     coordinatorUrl: stage.urls.coordinator,
     coordinatorToken: stage.coordinatorToken,
   })
-}, 60_000)
+})
 afterAll(async () => stage?.[Symbol.asyncDispose]())
 
 it('5: create, protect, call, find the evidence, remove', async () => {

@@ -22,7 +22,7 @@ beforeAll(async () => {
     coordinatorUrl: stage.urls.coordinator,
     coordinatorToken: stage.coordinatorToken,
   })
-}, 60_000)
+})
 afterAll(async () => stage?.[Symbol.asyncDispose]())
 
 function client(fetchImpl?: typeof fetch) {

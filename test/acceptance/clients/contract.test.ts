@@ -23,7 +23,7 @@ beforeAll(async () => {
         '',
       ].join('\n'),
   })
-}, 60_000)
+})
 afterAll(async () => stage?.[Symbol.asyncDispose]())
 
 interface Answer {

@@ -26,7 +26,7 @@ beforeAll(async () => {
     registration_method: 'managed',
     traits: ['control:invoke', ...scopes.map((scope) => `control:scope:${scope}`)],
   })) as unknown as typeof key
-}, 60_000)
+})
 afterAll(async () => stage?.[Symbol.asyncDispose]())
 
 /** A client whose requests are kept, answers included. */

@@ -66,7 +66,7 @@ beforeAll(async () => {
     })
   expect(honoPort).toBeGreaterThan(0)
   await owned({ 'resource://reports': agent.id })
-}, 60_000)
+})
 afterAll(async () => {
   await close(model)
   await stage?.[Symbol.asyncDispose]()

@@ -40,7 +40,7 @@ beforeAll(async () => {
     async () => coordinator[Symbol.asyncDispose](),
     async () => outbox[Symbol.asyncDispose](),
   )
-}, 60_000)
+})
 afterAll(async () => {
   for (const end of ends) await end()
   await world?.[Symbol.asyncDispose]()

@@ -20,7 +20,7 @@ let zoneId: string
 beforeAll(async () => {
   stage = await openStage()
   zoneId = String((await stage.admin('POST', '/zones', { name: 'Operators' })).id)
-}, 60_000)
+})
 afterAll(async () => stage?.[Symbol.asyncDispose]())
 
 const access = () => ({ CARACAL_API_URL: stage.urls.control, CARACAL_ADMIN_TOKEN: stage.adminToken })

@@ -38,7 +38,7 @@ beforeAll(() => {
   // Of all dependencies a client may only find jose.
   symlinkSync(join(root, 'node_modules', 'jose'), join(project, 'node_modules', 'jose'))
   writeFileSync(join(project, 'package.json'), '{"type":"module"}')
-}, 60_000)
+})
 afterAll(() => rmSync(project, { recursive: true, force: true }))
 
 const bundle = (subpath: string, minify = false) =>

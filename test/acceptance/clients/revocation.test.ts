@@ -68,7 +68,7 @@ beforeAll(async () => {
   const { sts: issuer } = stage.urls
   const options = { issuer, audience: world.resource, zoneId: world.zoneId, revocations: store }
   verifier = createMandateVerifier(options)
-}, 60_000)
+})
 afterAll(async () => {
   stopped.abort()
   await caracal?.close()

@@ -15,7 +15,7 @@ let world: World
 beforeAll(async () => {
   stage = await openStage()
   world = await createWorld(stage)
-}, 60_000)
+})
 afterAll(async () => stage?.[Symbol.asyncDispose]())
 
 /** A client whose requests are written down as `METHOD service path`. */

@@ -1,10 +1,11 @@
 /** sdk-cli-console §1.1 and §16 check 20: every role behind one port, the gateway below /gateway. */
 import { request as httpRequest } from 'node:http'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Authority, Caracal } from '../../../src/sdk/index.ts'
 import { freePorts } from '../../../src/server/free-ports.ts'
 import { createMandateVerifier, InMemoryRevocationStore } from '../../../src/verify/index.ts'
 import { runCaracal } from '../../cli/process.ts'
+import { seam, seams } from '../../fixtures/seam.ts'
 import { createWorld, openStage, type Stage, type World } from './stage.ts'
 
 let stage: Stage
@@ -28,7 +29,7 @@ beforeAll(async () => {
     resources: [world.resource],
     logger: () => undefined,
   })
-}, 60_000)
+})
 afterAll(async () => {
   await caracal?.close()
   await stage?.[Symbol.asyncDispose]()
@@ -54,7 +55,7 @@ function rawStatus(path: string, headers: Record<string, string>): Promise<numbe
   })
 }
 
-describe('20: the gateway', () => {
+seams('is a topology of its own')('20: the gateway', () => {
   it('has every path below its prefix, that of the management API too', async () => {
     expect(stage.urls.gateway).toBe(`${base}/gateway`)
     const { url } = caracal.gatewayRequest(world.resource, '/v1/zones?limit=1')
@@ -94,21 +95,24 @@ function withMandate<T>(work: (mandate: string) => Promise<T>): Promise<T> {
   return caracal.session(() => caracal.session(spend, { labels, authority }), { labels })
 }
 
-it('a mandate that reaches an upstream verifies with the keys that this port publishes', async () => {
-  await governed(caracal.gatewayRequest(world.resource, '/').url)
-  const verifier = createMandateVerifier({
-    issuer: base,
-    audience: world.resource,
-    zoneId: world.zoneId,
-    revocations: new InMemoryRevocationStore(),
-  })
-  const authorization = stage.upstream.seen.at(-1)?.headers.authorization
-  expect(await verifier.authorization(authorization, { requiredScopes: ['x:read'] })).toMatchObject({
-    ok: true,
-  })
-})
+seam('is a topology of its own')(
+  'a mandate that reaches an upstream verifies with the keys that this port publishes',
+  async () => {
+    await governed(caracal.gatewayRequest(world.resource, '/').url)
+    const verifier = createMandateVerifier({
+      issuer: base,
+      audience: world.resource,
+      zoneId: world.zoneId,
+      revocations: new InMemoryRevocationStore(),
+    })
+    const authorization = stage.upstream.seen.at(-1)?.headers.authorization
+    expect(await verifier.authorization(authorization, { requiredScopes: ['x:read'] })).toMatchObject({
+      ok: true,
+    })
+  },
+)
 
-it('the other roles answer for their paths', async () => {
+seam('is a topology of its own')('the other roles answer for their paths', async () => {
   expect((await get('/v1/run/manifest')).status).toBe(405)
   expect((await get('/approvals/01890000-0000-7000-8000-000000000000')).status).toBe(404)
   expect(JSON.parse((await get(`/zones/${world.zoneId}/agents`)).text)).toHaveProperty('error')
@@ -117,7 +121,7 @@ it('the other roles answer for their paths', async () => {
   expect((await get('/openapi.json')).status).toBe(200)
 })
 
-it('health, readiness and metrics are those of all roles', async () => {
+seam('is a topology of its own')('health, readiness and metrics are those of all roles', async () => {
   const health = await get('/health')
   expect([health.status, Object.keys((JSON.parse(health.text) as { roles: object }).roles).sort()]).toEqual([
     200,
@@ -141,7 +145,7 @@ it('health, readiness and metrics are those of all roles', async () => {
   expect(new Set(types).size).toBe(types.length)
 })
 
-it('the commands find it by the same variable', async () => {
+seam('is a topology of its own')('the commands find it by the same variable', async () => {
   const env = { CARACAL_SINGLE_PORT: String(port), CARACAL_ADMIN_TOKEN: stage.adminToken }
   expect((await runCaracal(['status', '--ready'], { env })).code).toBe(0)
   expect((await runCaracal(['healthcheck'], { env })).code).toBe(0)

@@ -1,4 +1,4 @@
-/** A whole server in this process, a zone to use it in, and an upstream that tells what reaches it. */
+/** A whole server in the topology of the run, a zone to use it in, and an upstream that tells what reaches it. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -10,6 +10,8 @@ import { createLogger } from '../../../src/platform/observe/logger.ts'
 import { roleNames } from '../../../src/platform/role.ts'
 import { freePorts } from '../../../src/server/free-ports.ts'
 import { startServer } from '../../../src/server/start.ts'
+import { joinDeployment } from '../../fixtures/shared-deployment.ts'
+import { inOneProcess } from '../../fixtures/topology.ts'
 
 interface Seen {
   readonly method: string
@@ -64,29 +66,15 @@ export interface Stage extends AsyncDisposable {
   admin(method: string, path: string, body?: unknown): Promise<Record<string, unknown>>
 }
 
+/** The whole server in the topology of the run. */
 export async function openStage(env: Readonly<Record<string, string>> = {}): Promise<Stage> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'caracal-clients-'))
-  const listeners = [...roleNames, 'console'] as const
-  const ports = await freePorts(listeners.length)
-  const settings = loadSettings(
-    {
-      CARACAL_DATA_DIR: dataDir,
-      ...Object.fromEntries(listeners.map((name, at) => [`${name.toUpperCase()}_PORT`, String(ports[at])])),
-      ...env,
-    },
-    { roles: roleNames },
-  )
-  const logger = createLogger({ level: 'fatal', env: 'test', version: '', maxFieldBytes: 0, sampleDebug: 1 })
-  const server = await startServer(settings, { logger })
+  const server = await (inOneProcess ? openHere(env) : openDeployed(env))
   const upstream = await startUpstream()
-  const urls = Object.fromEntries(
-    roleNames.map((name) => [name, server.listeners[name]?.url.replace('127.0.0.1', 'localhost') ?? '']),
-  ) as Stage['urls']
-  const adminToken = settings.CARACAL_ADMIN_TOKEN ?? ''
+  const { urls, adminToken, coordinatorToken } = server
   return {
     urls,
     adminToken,
-    coordinatorToken: settings.CARACAL_COORDINATOR_TOKEN ?? '',
+    coordinatorToken,
     upstream,
     async admin(method, path, body) {
       const response = await fetch(`${urls.control}/v1${path}`, {
@@ -103,9 +91,47 @@ export async function openStage(env: Readonly<Record<string, string>> = {}): Pro
     },
     async [Symbol.asyncDispose]() {
       await upstream.close()
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}
+
+type Running = Pick<Stage, 'urls' | 'adminToken' | 'coordinatorToken'> & AsyncDisposable
+
+async function openHere(env: Readonly<Record<string, string>>): Promise<Running> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'caracal-clients-'))
+  const listeners = [...roleNames, 'console'] as const
+  const ports = await freePorts(listeners.length)
+  const settings = loadSettings(
+    {
+      CARACAL_DATA_DIR: dataDir,
+      ...Object.fromEntries(listeners.map((name, at) => [`${name.toUpperCase()}_PORT`, String(ports[at])])),
+      ...env,
+    },
+    { roles: roleNames },
+  )
+  const logger = createLogger({ level: 'fatal', env: 'test', version: '', maxFieldBytes: 0, sampleDebug: 1 })
+  const server = await startServer(settings, { logger })
+  return {
+    urls: Object.fromEntries(
+      roleNames.map((name) => [name, server.listeners[name]?.url.replace('127.0.0.1', 'localhost') ?? '']),
+    ) as Stage['urls'],
+    adminToken: settings.CARACAL_ADMIN_TOKEN ?? '',
+    coordinatorToken: settings.CARACAL_COORDINATOR_TOKEN ?? '',
+    async [Symbol.asyncDispose]() {
       await server.stop()
       await rm(dataDir, { recursive: true, force: true })
     },
+  }
+}
+
+async function openDeployed(env: Readonly<Record<string, string>>): Promise<Running> {
+  const joined = await joinDeployment(env)
+  return {
+    urls: joined.urls,
+    adminToken: joined.env.CARACAL_ADMIN_TOKEN ?? '',
+    coordinatorToken: joined.env.CARACAL_COORDINATOR_TOKEN ?? '',
+    [Symbol.asyncDispose]: () => joined[Symbol.asyncDispose](),
   }
 }
 

@@ -23,7 +23,7 @@ beforeAll(async () => {
   })
   for (const role of ['sts', 'coordinator', 'gateway'] as const)
     proxies[role] = await openUnreliableProxy(stage.urls[role])
-}, 60_000)
+})
 afterAll(async () => {
   for (const proxy of Object.values(proxies)) await proxy[Symbol.asyncDispose]()
   await stage?.[Symbol.asyncDispose]()

@@ -75,7 +75,7 @@ describe('conventions and auth (control-api §16)', () => {
 
   test('6: the sixty-first failed credential of a minute is 429, a valid one still works', async () => {
     const { send } = await stage.replica({ ADMIN_AUTH_FAIL_LIMIT_PER_MIN: 60 })
-    await stage.database.admin`truncate ephemera`
+    await stage.forgetCounters()
     let last = 0
     for (let attempt = 1; attempt <= 61; attempt += 1) {
       last = (await send('GET', '/v1/zones', undefined, { token: `wrong-${attempt}` })).status
@@ -83,7 +83,7 @@ describe('conventions and auth (control-api §16)', () => {
     }
     expect(last).toBe(429)
     expect((await send('GET', '/v1/zones')).status).toBe(200)
-    await stage.database.admin`truncate ephemera`
+    await stage.forgetCounters()
   })
 
   test('path ids outside the pattern are 400', async () => {
@@ -106,13 +106,13 @@ describe('conventions and auth (control-api §16)', () => {
 
   test('the per-address limit answers 429 with Retry-After before the credential is looked at', async () => {
     const { send } = await stage.replica({ API_V1_RATE_LIMIT_PER_MIN: 2 })
-    await stage.database.admin`truncate ephemera`
+    await stage.forgetCounters()
     await send('GET', '/v1/zones', undefined, { token: null })
     await send('GET', '/v1/zones', undefined, { token: null })
     const answer = await send('GET', '/v1/zones', undefined, { token: null })
     expect(answer.status).toBe(429)
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
     expect(Number(answer.headers.get('retry-after'))).toBeLessThanOrEqual(30)
-    await stage.database.admin`truncate ephemera`
+    await stage.forgetCounters()
   })
 })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { seam } from '../../fixtures/seam.ts'
 import { adminToken, createStage, type Send, type Stage } from '../../roles/control/stage.ts'
 
 let stage: Stage
@@ -178,39 +179,42 @@ describe('admin tokens (control-api §16)', () => {
     ])
   })
 
-  test('12: a new environment token ends the old one; stored hashes say how they were made', async () => {
-    const own = await createStage()
-    try {
-      const next = `cat_${'n'.repeat(43)}`
-      const { send } = await own.replica({ CARACAL_ADMIN_TOKEN: next })
-      expect((await send('GET', '/v1/zones', undefined, { token: next })).status).toBe(200)
-      expect((await send('GET', '/v1/zones')).status).toBe(401)
-      const minted = await send('POST', '/v1/admin-tokens', { name: 'm', scope: 'global' }, { token: next })
-      expect(minted.status).toBe(201)
-      const rows = await own.database.admin<{ name: string; token_hash: string }[]>`
+  seam('ends the token of everybody')(
+    '12: a new environment token ends the old one; stored hashes say how they were made',
+    async () => {
+      const own = await createStage()
+      try {
+        const next = `cat_${'n'.repeat(43)}`
+        const { send } = await own.replica({ CARACAL_ADMIN_TOKEN: next })
+        expect((await send('GET', '/v1/zones', undefined, { token: next })).status).toBe(200)
+        expect((await send('GET', '/v1/zones')).status).toBe(401)
+        const minted = await send('POST', '/v1/admin-tokens', { name: 'm', scope: 'global' }, { token: next })
+        expect(minted.status).toBe(201)
+        const rows = await own.database.admin<{ name: string; token_hash: string }[]>`
         select name, token_hash from admin_tokens order by created_at`
-      expect(rows.map((row) => [row.name, row.token_hash.split('$')[0]])).toEqual([
-        ['bootstrap', 'scrypt'],
-        ['bootstrap', 'scrypt'],
-        ['m', 'hmac-sha256'],
-      ])
-      const [stored] = await own.database.admin<{ text: string }[]>`
+        expect(rows.map((row) => [row.name, row.token_hash.split('$')[0]])).toEqual([
+          ['bootstrap', 'scrypt'],
+          ['bootstrap', 'scrypt'],
+          ['m', 'hmac-sha256'],
+        ])
+        const [stored] = await own.database.admin<{ text: string }[]>`
         select string_agg(to_jsonb(t)::text, ' ') as text from admin_tokens t`
-      for (const secret of [adminToken, next, minted.body.token]) {
-        const digest = createHash('sha256').update(secret).digest()
-        for (const form of [
-          secret,
-          digest.toString('hex'),
-          digest.toString('base64'),
-          digest.toString('base64url'),
-        ]) {
-          expect(stored?.text).not.toContain(form)
+        for (const secret of [adminToken, next, minted.body.token]) {
+          const digest = createHash('sha256').update(secret).digest()
+          for (const form of [
+            secret,
+            digest.toString('hex'),
+            digest.toString('base64'),
+            digest.toString('base64url'),
+          ]) {
+            expect(stored?.text).not.toContain(form)
+          }
         }
+      } finally {
+        await own[Symbol.asyncDispose]()
       }
-    } finally {
-      await own[Symbol.asyncDispose]()
-    }
-  })
+    },
+  )
 
   test('attribution headers are believed from the bootstrap token alone', async () => {
     const headers = { 'x-caracal-authorized-by': 'Ada Lovelace', 'x-caracal-created-via': 'operator' }
@@ -332,7 +336,7 @@ describe('workloads and registration (control-api §16)', () => {
     expect((await stage.send('DELETE', path)).status).toBe(204)
   })
 
-  test('24: a failing secret store leaves no row behind', async () => {
+  seam('replaces the secret store')('24: a failing secret store leaves no row behind', async () => {
     const own = await createStage({
       secrets: (real) => ({ ...real, put: () => Promise.reject(new Error('the vault is away')) }),
     })

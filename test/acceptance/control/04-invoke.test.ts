@@ -6,6 +6,7 @@ import { createRedisEphemera } from '../../../src/platform/ephemera/redis.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { controlScopes } from '../../../src/roles/control/invoke/scopes.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { seam } from '../../fixtures/seam.ts'
 import { seedAuthorityRecord, seedSession } from '../../fixtures/zone.ts'
 import { createCuttableProxy } from '../../platform/bus/cuttable-proxy.ts'
 import { openRedisServer } from '../../platform/bus/redis-server.ts'
@@ -143,50 +144,54 @@ describe('Control invoke (control-api §16)', () => {
     expect((await call(second)).status).toBe(200)
   }, 60_000)
 
-  test('46: with Redis away nothing is executed, limited by address or not', async () => {
-    await using redis = await openRedisServer()
-    await using proxy = await createCuttableProxy({ host: redis.host, port: redis.port })
-    const url = `redis://127.0.0.1:${proxy.port}${redis.path}`
-    for (const [limit, status] of [
-      [0, 401],
-      [60, 429],
-    ] as const) {
-      await using own = await createStage({
-        settings: {
-          CARACAL_CONTROL_ENABLED: true,
-          CONTROL_GATE_FILE: gate,
-          CONTROL_INVOKE_IP_RATE_LIMIT_PER_MIN: limit,
-        },
-        ephemera: ({ db, log, settings }) => createRedisEphemera({ url, db, log, settings }),
-      })
-      const ownZone = await own.zone()
-      const ownKey = await controlKey(controlScopes, own, ownZone)
-      const call = async (bearer: string, name: string) =>
-        (
-          await own.send(
-            'POST',
-            '/v1/control/invoke',
-            { command: 'app', subcommand: 'create', flags: { name } },
-            { token: bearer },
-          )
-        ).status
-      const [first, second] = [
-        await token(controlScopes, ownKey, own),
-        await token(controlScopes, ownKey, own),
-      ]
-      expect(await call(first, 'before')).toBe(200)
-      await proxy.cut()
-      expect(await call(second, 'while')).toBe(status)
-      await proxy.restore()
-      await eventually(async () => (await call(await token(controlScopes, ownKey, own), 'after')) === 200, {
-        timeoutMs: 20_000,
-        intervalMs: 300,
-      })
-      const names = await own.database.admin<{ name: string }[]>`
+  seam('Redis is cut off from one process')(
+    '46: with Redis away nothing is executed, limited by address or not',
+    async () => {
+      await using redis = await openRedisServer()
+      await using proxy = await createCuttableProxy({ host: redis.host, port: redis.port })
+      const url = `redis://127.0.0.1:${proxy.port}${redis.path}`
+      for (const [limit, status] of [
+        [0, 401],
+        [60, 429],
+      ] as const) {
+        await using own = await createStage({
+          settings: {
+            CARACAL_CONTROL_ENABLED: true,
+            CONTROL_GATE_FILE: gate,
+            CONTROL_INVOKE_IP_RATE_LIMIT_PER_MIN: limit,
+          },
+          ephemera: ({ db, log, settings }) => createRedisEphemera({ url, db, log, settings }),
+        })
+        const ownZone = await own.zone()
+        const ownKey = await controlKey(controlScopes, own, ownZone)
+        const call = async (bearer: string, name: string) =>
+          (
+            await own.send(
+              'POST',
+              '/v1/control/invoke',
+              { command: 'app', subcommand: 'create', flags: { name } },
+              { token: bearer },
+            )
+          ).status
+        const [first, second] = [
+          await token(controlScopes, ownKey, own),
+          await token(controlScopes, ownKey, own),
+        ]
+        expect(await call(first, 'before')).toBe(200)
+        await proxy.cut()
+        expect(await call(second, 'while')).toBe(status)
+        await proxy.restore()
+        await eventually(async () => (await call(await token(controlScopes, ownKey, own), 'after')) === 200, {
+          timeoutMs: 20_000,
+          intervalMs: 300,
+        })
+        const names = await own.database.admin<{ name: string }[]>`
         select name from applications where zone_id = ${ownZone} and name in ('before', 'while', 'after') order by name`
-      expect(names.map((row) => row.name)).toEqual(['after', 'before'])
-    }
-  }, 60_000)
+        expect(names.map((row) => row.name)).toEqual(['after', 'before'])
+      }
+    },
+    60_000,
+  )
 
   test('47: scopes, unknown commands, missing flags and conflicts', async () => {
     const read = ['control:app:read']

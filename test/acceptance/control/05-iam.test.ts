@@ -37,7 +37,7 @@ async function person(
     const bound = await stage.send('POST', '/v1/role-bindings', body)
     if (bound.status !== 201) throw new Error(bound.text)
   }
-  await stage.database.admin`truncate ephemera`
+  await stage.forgetCounters()
   const token = (await logIn(name, password)).body.access_token
   return {
     id: made.body.id,
@@ -108,16 +108,16 @@ describe('RBAC, keys, row-level security (control-api §16)', () => {
       roles: [{ role: 'platform-admin', zone_id: null }],
     })
     expect((await stage.send('POST', '/v1/zones', { name: 'made by root' }, { token })).status).toBe(201)
-    await stage.database.admin`truncate ephemera`
+    await stage.forgetCounters()
     for (let attempt = 1; attempt <= 5; attempt += 1) {
       expect(await outcome(logIn('root', 'wrong password'))).toEqual([401, 'invalid_credentials'])
     }
     expect((await logIn('root', 'correct horse battery')).status).toBe(429)
-    await stage.database.admin`truncate ephemera`
+    await stage.forgetCounters()
     expect(await outcome(logIn('nobody', 'wrong password'))).toEqual([401, 'invalid_credentials'])
     const off = await person(null, null)
     await stage.send('PATCH', `/v1/service-accounts/${off.id}`, { status: 'inactive' })
-    await stage.database.admin`truncate ephemera`
+    await stage.forgetCounters()
     expect(await outcome(logIn(off.name, `password-${sequence}-long`))).toEqual([401, 'invalid_credentials'])
     const mandate = `${token.split('.')[0]}.${Buffer.from('{"aud":"x"}').toString('base64url')}.${token.split('.')[2]}`
     expect(await outcome(stage.send('GET', '/v1/zones', undefined, { token: mandate }))).toEqual([

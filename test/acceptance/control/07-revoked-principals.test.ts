@@ -22,7 +22,7 @@ async function account(): Promise<{ id: string; key: string; keyId: string; toke
   const subject = { kind: 'service_account', id }
   await stage.send('POST', '/v1/role-bindings', { role_name: 'viewer', subject })
   const made = (await stage.send('POST', '/v1/api-keys', { name: 'k', service_account_id: id })).body
-  await stage.database.admin`truncate ephemera`
+  await stage.forgetCounters()
   const login = await stage.send('POST', '/v1/auth/login', { username, password }, { token: null })
   return { id, key: made.key, keyId: made.id, token: login.body.access_token }
 }

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => stage[Symbol.asyncDispose]())
 
 async function logIn(): Promise<string> {
-  await stage.database.admin`truncate ephemera`
+  await stage.forgetCounters()
   const answer = await stage.send('POST', '/v1/auth/login', { username: 'root', password }, { token: null })
   return answer.body.access_token
 }

@@ -106,7 +106,7 @@ describe('control alone (storage-and-operations §21)', () => {
   })
 
   test('29: a dead message makes control unready with its count, until it is gone', async () => {
-    await stage.database.admin`truncate ephemera`
+    await stage.forgetCounters()
     await stage.database.admin`
       insert into caracal_outbox (id, producer, topic, dedupe_key, payload_json, status, attempts)
       select gen_random_uuid()::text, 'control', 'caracal.policy.invalidate', n::text, '{}', 'dead', 10

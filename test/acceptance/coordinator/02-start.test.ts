@@ -183,13 +183,14 @@ describe('start (coordinator §18 S)', () => {
   })
 
   it('S11 sixty at once in an empty zone: fifty start', async () => {
-    await using empty = await openScene()
+    await using empty = await openScene({ MAX_AGENTS_PER_ZONE: 50 })
     const replies = await Promise.all(
       Array.from({ length: 60 }, () => empty.call('POST', '/agents', { json: { application_id: empty.a } })),
     )
     expect(replies.filter((reply) => reply.status === 201)).toHaveLength(50)
     expect(replies.filter((reply) => reply.body.error === 'session_zone_limit_exceeded')).toHaveLength(10)
-    const [row] = await empty.stage.store.db.sql`select count(*)::int as n from agent_sessions`
+    const [row] = await empty.stage.store.db
+      .sql`select count(*)::int as n from agent_sessions where zone_id = ${empty.stage.zone.zoneId}`
     expect(row?.n).toBe(50)
   })
 

@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { getRequestListener } from '@hono/node-server'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { keyDigest, lockHex, requestDigest } from '../../../src/roles/coordinator/idempotency.ts'
+import { seam } from '../../fixtures/seam.ts'
 import { testKeys } from '../../fixtures/settings.ts'
 import { openScene, refusal, type Scene } from './scene.ts'
 
@@ -169,22 +170,25 @@ describe('idempotency (coordinator §18 I)', () => {
     expect(again.body).toEqual(first.body)
   })
 
-  it('a scope full of receipts: idempotency_receipt_limit_exceeded; an expired one makes room', async () => {
-    await using small = await openScene({ IDEMPOTENCY_MAX_RECEIPTS_PER_SCOPE: 1 })
-    const one = (key: string) =>
-      small.call('POST', '/agents', {
-        json: { application_id: small.a },
-        headers: { 'idempotency-key': key },
-      })
-    const first = await one('a')
-    expect(await one('b')).toMatchObject(refusal(429, 'idempotency_receipt_limit_exceeded'))
-    await small.stage.store.db.sql`
+  seam('a limit below what a server accepts')(
+    'a scope full of receipts: idempotency_receipt_limit_exceeded; an expired one makes room',
+    async () => {
+      await using small = await openScene({ IDEMPOTENCY_MAX_RECEIPTS_PER_SCOPE: 1 })
+      const one = (key: string) =>
+        small.call('POST', '/agents', {
+          json: { application_id: small.a },
+          headers: { 'idempotency-key': key },
+        })
+      const first = await one('a')
+      expect(await one('b')).toMatchObject(refusal(429, 'idempotency_receipt_limit_exceeded'))
+      await small.stage.store.db.sql`
       update coordinator_idempotency_receipts
       set created_at = now() - interval '2 days', expires_at = now() - interval '1 day'`
-    const again = await one('a')
-    expect(again.status).toBe(201)
-    expect(again.body.id).not.toBe(first.body.id)
-  })
+      const again = await one('a')
+      expect(again.status).toBe(201)
+      expect(again.body.id).not.toBe(first.body.id)
+    },
+  )
 
   it('an answer too large to keep is refused, and nothing of it remains', async () => {
     const [s1, s2] = [await z.start(), await z.start()]

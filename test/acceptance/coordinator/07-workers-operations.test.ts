@@ -8,6 +8,7 @@ import { routeInventory } from '../../../src/platform/http/operation.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { seam } from '../../fixtures/seam.ts'
 import { testKeys } from '../../fixtures/settings.ts'
 import { openScene, refusal, type Scene } from './scene.ts'
 
@@ -39,67 +40,74 @@ const rowsOf = async (scene: Scene): Promise<Row[]> => [
 ]
 
 describe('outbox (coordinator §18 W)', () => {
-  it('W1 W3 while the bus is away nothing is counted and nothing dies; then it arrives', async () => {
-    await using scene = await openScene({}, { dispatched: true })
-    const away = publishing(scene.stage.bus, async (entries) =>
-      entries.map((): Published => ({ ok: false, reason: 'unavailable', message: 'away' })),
-    )
-    const gone = publishing(scene.stage.bus, away.publish, async () => {
-      throw new Error('no answer')
-    })
-    const id = await scene.start()
-    for (const bus of [away, gone]) {
-      await using outbox = outboxOver(scene, bus)
-      for (let tick = 0; tick < 12; tick += 1) await outbox.dispatcher.tick(never)
-    }
-    const waiting = await rowsOf(scene)
-    expect(waiting.length).toBeGreaterThan(0)
-    for (const row of waiting) expect(row).toMatchObject({ status: 'pending', attempts: 0 })
-    await scene.stage.outbox.dispatcher.tick(never)
-    const [entry] = await scene.stage.bus.range('caracal.agents.lifecycle', '-', 10)
-    expect(entry?.fields).toMatchObject({ event: 'spawn', agent_session_id: id })
-    expect(waiting.map((row) => row.id)).toContain(entry?.fields.outbox_id)
-  })
+  seam('replaces the bus under one process')(
+    'W1 W3 while the bus is away nothing is counted and nothing dies; then it arrives',
+    async () => {
+      await using scene = await openScene({}, { dispatched: true })
+      const away = publishing(scene.stage.bus, async (entries) =>
+        entries.map((): Published => ({ ok: false, reason: 'unavailable', message: 'away' })),
+      )
+      const gone = publishing(scene.stage.bus, away.publish, async () => {
+        throw new Error('no answer')
+      })
+      const id = await scene.start()
+      for (const bus of [away, gone]) {
+        await using outbox = outboxOver(scene, bus)
+        for (let tick = 0; tick < 12; tick += 1) await outbox.dispatcher.tick(never)
+      }
+      const waiting = await rowsOf(scene)
+      expect(waiting.length).toBeGreaterThan(0)
+      for (const row of waiting) expect(row).toMatchObject({ status: 'pending', attempts: 0 })
+      await scene.stage.outbox.dispatcher.tick(never)
+      const [entry] = await scene.stage.bus.range('caracal.agents.lifecycle', '-', 10)
+      expect(entry?.fields).toMatchObject({ event: 'spawn', agent_session_id: id })
+      expect(waiting.map((row) => row.id)).toContain(entry?.fields.outbox_id)
+    },
+  )
 
-  it('W2 W3 an event refused ten times is dead, is reported, and can be published again', async () => {
-    await using scene = await openScene({}, { dispatched: true })
-    const { db } = scene.stage.store
-    await scene.start()
-    const refusing = publishing(scene.stage.bus, async (entries) =>
-      entries.map((): Published => ({ ok: false, reason: 'rejected', message: 'no' })),
-    )
-    await using outbox = outboxOver(scene, refusing)
-    const delays: number[] = []
-    for (let attempt = 1; attempt <= 10; attempt += 1) {
-      await outbox.dispatcher.tick(never)
-      const [row] = await db.sql<{ delay: number }[]>`
+  seam('replaces the bus under one process')(
+    'W2 W3 an event refused ten times is dead, is reported, and can be published again',
+    async () => {
+      await using scene = await openScene({}, { dispatched: true })
+      const { db } = scene.stage.store
+      await scene.start()
+      const refusing = publishing(scene.stage.bus, async (entries) =>
+        entries.map((): Published => ({ ok: false, reason: 'rejected', message: 'no' })),
+      )
+      await using outbox = outboxOver(scene, refusing)
+      const delays: number[] = []
+      for (let attempt = 1; attempt <= 10; attempt += 1) {
+        await outbox.dispatcher.tick(never)
+        const [row] = await db.sql<{ delay: number }[]>`
         select max(extract(epoch from available_at - now()))::float8 as delay from caracal_outbox`
-      delays.push(row?.delay ?? 0)
-      await db.sql`update caracal_outbox set available_at = now()`
-    }
-    for (const [at, delay] of delays.slice(0, 9).entries()) {
-      const base = Math.min(60, 2 ** (at + 1))
-      expect(delay).toBeGreaterThan(base - 2)
-      expect(delay).toBeLessThan(base * 1.3 + 1)
-    }
-    const rows = await rowsOf(scene)
-    for (const row of rows) expect(row).toMatchObject({ status: 'dead', attempts: 10 })
-    expect(await scene.stage.call('GET', '/ready')).toMatchObject({
-      status: 503,
-      body: { ok: false, error: 'outbox_dead', dependency: 'outbox' },
-    })
-    const requeue = (id: string, bearer = scene.op) => scene.call('POST', `/outbox/${id}/requeue`, { bearer })
-    const [first] = rows as [Row]
-    expect(await requeue(first.id, scene.ta)).toMatchObject(refusal(403, 'coordinator_admin_required'))
-    expect(await requeue('not-a-uuid')).toMatchObject(refusal(400, 'invalid_body'))
-    for (const { id } of rows) {
-      expect(await requeue(id)).toMatchObject({ status: 200, body: { id, status: 'pending' } })
-    }
-    expect(await requeue(first.id)).toMatchObject(refusal(404, 'dead_outbox_not_found'))
-    await scene.stage.outbox.dispatcher.tick(never)
-    for (const row of await rowsOf(scene)) expect(row.status).toBe('published')
-    expect((await scene.stage.call('GET', '/ready')).status).toBe(200)
-  })
+        delays.push(row?.delay ?? 0)
+        await db.sql`update caracal_outbox set available_at = now()`
+      }
+      for (const [at, delay] of delays.slice(0, 9).entries()) {
+        const base = Math.min(60, 2 ** (at + 1))
+        expect(delay).toBeGreaterThan(base - 2)
+        expect(delay).toBeLessThan(base * 1.3 + 1)
+      }
+      const rows = await rowsOf(scene)
+      for (const row of rows) expect(row).toMatchObject({ status: 'dead', attempts: 10 })
+      expect(await scene.stage.call('GET', '/ready')).toMatchObject({
+        status: 503,
+        body: { ok: false, error: 'outbox_dead', dependency: 'outbox' },
+      })
+      const requeue = (id: string, bearer = scene.op) =>
+        scene.call('POST', `/outbox/${id}/requeue`, { bearer })
+      const [first] = rows as [Row]
+      expect(await requeue(first.id, scene.ta)).toMatchObject(refusal(403, 'coordinator_admin_required'))
+      expect(await requeue('not-a-uuid')).toMatchObject(refusal(400, 'invalid_body'))
+      for (const { id } of rows) {
+        expect(await requeue(id)).toMatchObject({ status: 200, body: { id, status: 'pending' } })
+      }
+      expect(await requeue(first.id)).toMatchObject(refusal(404, 'dead_outbox_not_found'))
+      await scene.stage.outbox.dispatcher.tick(never)
+      for (const row of await rowsOf(scene)) expect(row.status).toBe('published')
+      expect((await scene.stage.call('GET', '/ready')).status).toBe(200)
+    },
+  )
 
   it('W4 entries are signed as §9 says', async () => {
     const key = Buffer.from('0123456789abcdef'.repeat(4), 'hex')
@@ -115,7 +123,7 @@ describe('outbox (coordinator §18 W)', () => {
     expect(verifyEntry(keys.streams, 'caracal.sessions.revoke', entry?.fields ?? {})).toBe(false)
   })
 
-  it('W5 two replicas publish every row once', async () => {
+  seam('counts what a chosen process publishes')('W5 two replicas publish every row once', async () => {
     await using scene = await openScene({}, { dispatched: true })
     for (let each = 0; each < 20; each += 1) await scene.start()
     const { settings } = scene.stage
@@ -126,73 +134,82 @@ describe('outbox (coordinator §18 W)', () => {
     expect(new Set(entries.map((entry) => entry.fields.outbox_id)).size).toBe(20)
   })
 
-  it('a process that dies after publishing publishes again; who dedupes sees each event once', async () => {
-    await using scene = await openScene({}, { dispatched: true })
-    const ids = [await scene.start(), await scene.start()]
-    await scene.call('DELETE', `/agents/${ids[0]}`)
-    // Publishes for real, and is gone before it can write down that it did.
-    const dying = publishing(scene.stage.bus, async (entries) => {
-      await scene.stage.bus.publish(entries)
-      throw new Error('killed')
-    })
-    {
-      await using outbox = outboxOver(scene, dying)
-      await expect(outbox.dispatcher.tick(never)).rejects.toThrow('killed')
-    }
-    for (const row of await rowsOf(scene)) expect(row.status).toBe('pending')
-    await scene.stage.store.db.sql`update caracal_outbox set locked_until = now() - interval '1 second'`
-    await scene.stage.outbox.dispatcher.tick(never)
-    const entries = await scene.stage.bus.range('caracal.agents.lifecycle', '-', 100)
-    expect(entries).toHaveLength(6)
-    const seen = new Map(entries.map((entry) => [entry.fields.outbox_id, entry.fields]))
-    expect([...seen.values()].map((fields) => `${fields.event} ${fields.agent_session_id}`).sort()).toEqual(
-      [`spawn ${ids[0]}`, `spawn ${ids[1]}`, `terminate ${ids[0]}`].sort(),
-    )
-  })
+  seam('ends one process between two steps')(
+    'a process that dies after publishing publishes again; who dedupes sees each event once',
+    async () => {
+      await using scene = await openScene({}, { dispatched: true })
+      const ids = [await scene.start(), await scene.start()]
+      await scene.call('DELETE', `/agents/${ids[0]}`)
+      // Publishes for real, and is gone before it can write down that it did.
+      const dying = publishing(scene.stage.bus, async (entries) => {
+        await scene.stage.bus.publish(entries)
+        throw new Error('killed')
+      })
+      {
+        await using outbox = outboxOver(scene, dying)
+        await expect(outbox.dispatcher.tick(never)).rejects.toThrow('killed')
+      }
+      for (const row of await rowsOf(scene)) expect(row.status).toBe('pending')
+      await scene.stage.store.db.sql`update caracal_outbox set locked_until = now() - interval '1 second'`
+      await scene.stage.outbox.dispatcher.tick(never)
+      const entries = await scene.stage.bus.range('caracal.agents.lifecycle', '-', 100)
+      expect(entries).toHaveLength(6)
+      const seen = new Map(entries.map((entry) => [entry.fields.outbox_id, entry.fields]))
+      expect([...seen.values()].map((fields) => `${fields.event} ${fields.agent_session_id}`).sort()).toEqual(
+        [`spawn ${ids[0]}`, `spawn ${ids[1]}`, `terminate ${ids[0]}`].sort(),
+      )
+    },
+  )
 })
 
 describe('workers and operations (coordinator §18 W)', () => {
-  it('W6 retention deletes what is old and over, and nothing that waits', async () => {
-    await using scene = await openScene()
-    const db = scene.stage.store.db
-    const [s1, s2] = [await scene.start(), await scene.start()]
-    const [old, kept] = [await scene.delegate(s1, s2), await scene.delegate(s1, s2)]
-    await db.sql`
-      update delegation_edges set status = 'revoked', revoked_at = now() - interval '91 days' where id = ${old.id}`
-    const parent = await scene.start()
-    const child = await scene.start({ parent_id: parent })
-    const service = await scene.service()
-    const invocation = await scene.enqueue(service, { source_session_id: child })
-    await scene.call('DELETE', `/agents/${parent}`)
-    await db.sql`update agent_sessions set terminated_at = now() - interval '91 days' where terminated_at is not null`
-    await db.sql`delete from caracal_outbox`
-    for (const status of ['published', 'dead', 'pending']) {
+  seam('reads the counters of the worker it ran')(
+    'W6 retention deletes what is old and over, and nothing that waits',
+    async () => {
+      await using scene = await openScene()
+      const db = scene.stage.store.db
+      const [s1, s2] = [await scene.start(), await scene.start()]
+      const [old, kept] = [await scene.delegate(s1, s2), await scene.delegate(s1, s2)]
       await db.sql`
+      update delegation_edges set status = 'revoked', revoked_at = now() - interval '91 days' where id = ${old.id}`
+      const parent = await scene.start()
+      const child = await scene.start({ parent_id: parent })
+      const service = await scene.service()
+      const invocation = await scene.enqueue(service, { source_session_id: child })
+      await scene.call('DELETE', `/agents/${parent}`)
+      await db.sql`update agent_sessions set terminated_at = now() - interval '91 days' where terminated_at is not null`
+      await db.sql`delete from caracal_outbox`
+      for (const status of ['published', 'dead', 'pending']) {
+        await db.sql`
         insert into caracal_outbox (id, producer, topic, dedupe_key, payload_json, status, updated_at, created_at)
         values (${uuidv7()}, 'coordinator', 't', ${status}, '{}', ${status}, now() - interval '8 days',
                 now() - interval '8 days')`
-    }
-    await scene.start({}, { headers: { 'idempotency-key': 'old' } })
-    await db.sql`
+      }
+      await scene.start({}, { headers: { 'idempotency-key': 'old' } })
+      await db.sql`
       update coordinator_idempotency_receipts
       set created_at = now() - interval '8 days', expires_at = now() - interval '1 day'`
-    await scene.stage.run('retention_cleaner')
-    await scene.stage.run('retention_cleaner')
-    const ids = async (rows: PromiseLike<readonly { id?: string }[]>) => (await rows).map((row) => row.id)
-    expect(await ids(db.sql`select id from delegation_edges`)).toEqual([kept.id])
-    const left = await ids(db.sql`select id from agent_sessions`)
-    expect(left).not.toContain(parent)
-    expect(left).not.toContain(child)
-    expect(left).toContain(s1)
-    expect((await scene.call('GET', `/invocations/${invocation.body.id}`)).body.source_session_id).toBeNull()
-    const statuses = await db.sql`select dedupe_key from caracal_outbox where topic = 't' order by dedupe_key`
-    expect(statuses.map((row) => row.dedupe_key)).toEqual(['dead', 'pending'])
-    expect(await db.sql`select 1 from coordinator_idempotency_receipts`).toHaveLength(0)
-    const stats = await scene.stage.call('GET', '/stats', { bearer: scene.op })
-    expect(stats.body.retention_cleaner).toMatchObject({ runs: 2, failures: 0, deleted_sessions: 2 })
-  })
+      await scene.stage.run('retention_cleaner')
+      await scene.stage.run('retention_cleaner')
+      const ids = async (rows: PromiseLike<readonly { id?: string }[]>) => (await rows).map((row) => row.id)
+      expect(await ids(db.sql`select id from delegation_edges`)).toEqual([kept.id])
+      const left = await ids(db.sql`select id from agent_sessions`)
+      expect(left).not.toContain(parent)
+      expect(left).not.toContain(child)
+      expect(left).toContain(s1)
+      expect(
+        (await scene.call('GET', `/invocations/${invocation.body.id}`)).body.source_session_id,
+      ).toBeNull()
+      const statuses =
+        await db.sql`select dedupe_key from caracal_outbox where topic = 't' order by dedupe_key`
+      expect(statuses.map((row) => row.dedupe_key)).toEqual(['dead', 'pending'])
+      expect(await db.sql`select 1 from coordinator_idempotency_receipts`).toHaveLength(0)
+      const stats = await scene.stage.call('GET', '/stats', { bearer: scene.op })
+      expect(stats.body.retention_cleaner).toMatchObject({ runs: 2, failures: 0, deleted_sessions: 2 })
+    },
+  )
 
-  it('one replica sweeps at a time', async () => {
+  seam('holds the lock of a worker that others run')('one replica sweeps at a time', async () => {
     await using scene = await openScene()
     const id = await scene.start({ ttl_seconds: 1 })
     const db = scene.stage.store.db
@@ -217,7 +234,7 @@ describe('workers and operations (coordinator §18 W)', () => {
     expect(load({ OUTBOX_BATCH_SIZE: 'abc' })).toThrow(/OUTBOX_BATCH_SIZE/)
   })
 
-  it('W8 draining answers 503 at /ready and goes on working', async () => {
+  seam('drains one process')('W8 draining answers 503 at /ready and goes on working', async () => {
     await using scene = await openScene()
     scene.stage.role.drain()
     expect(await scene.stage.call('GET', '/ready')).toMatchObject({
@@ -227,59 +244,65 @@ describe('workers and operations (coordinator §18 W)', () => {
     expect((await scene.call('GET', '/agents')).status).toBe(200)
   })
 
-  it('W9 without Postgres: healthy, not ready; without Redis: not ready either', async () => {
-    const peer = await z.stage.peer()
-    await peer.db[Symbol.asyncDispose]()
-    expect(await peer.call('GET', '/health')).toMatchObject({ status: 200, body: { ok: true } })
-    expect(await peer.call('GET', '/ready')).toMatchObject({
-      status: 503,
-      body: { error: 'postgres_unreachable', dependency: 'postgres' },
-    })
-    expect((await peer.call('GET', '/metrics', { bearer: z.op })).status).toBe(200)
-    await using redis = createRedisEphemera({
-      url: 'redis://127.0.0.1:1',
-      db: z.stage.store.db,
-      log: z.stage.log,
-      settings: z.stage.settings,
-    })
-    const limits = { COORDINATOR_RATE_LIMIT_PER_MIN: 600, READY_RATE_LIMIT_PER_MIN: 120 }
-    const split = await z.stage.peer({ ephemera: redis, settings: { ...z.stage.settings, ...limits } })
-    expect(await split.call('GET', '/ready')).toMatchObject({
-      status: 503,
-      body: { error: 'redis_unreachable', dependency: 'redis' },
-    })
-    // Neither the limits nor the short spawn lock stand in the way.
-    const json = { application_id: z.a }
-    expect((await split.call('POST', z.stage.at('/agents'), { bearer: z.ta, json })).status).toBe(201)
-  })
+  seam('takes the stores from one process')(
+    'W9 without Postgres: healthy, not ready; without Redis: not ready either',
+    async () => {
+      const peer = await z.stage.peer()
+      await peer.db[Symbol.asyncDispose]()
+      expect(await peer.call('GET', '/health')).toMatchObject({ status: 200, body: { ok: true } })
+      expect(await peer.call('GET', '/ready')).toMatchObject({
+        status: 503,
+        body: { error: 'postgres_unreachable', dependency: 'postgres' },
+      })
+      expect((await peer.call('GET', '/metrics', { bearer: z.op })).status).toBe(200)
+      await using redis = createRedisEphemera({
+        url: 'redis://127.0.0.1:1',
+        db: z.stage.store.db,
+        log: z.stage.log,
+        settings: z.stage.settings,
+      })
+      const limits = { COORDINATOR_RATE_LIMIT_PER_MIN: 600, READY_RATE_LIMIT_PER_MIN: 120 }
+      const split = await z.stage.peer({ ephemera: redis, settings: { ...z.stage.settings, ...limits } })
+      expect(await split.call('GET', '/ready')).toMatchObject({
+        status: 503,
+        body: { error: 'redis_unreachable', dependency: 'redis' },
+      })
+      // Neither the limits nor the short spawn lock stand in the way.
+      const json = { application_id: z.a }
+      expect((await split.call('POST', z.stage.at('/agents'), { bearer: z.ta, json })).status).toBe(201)
+    },
+  )
 
-  it('W10 metrics for the operator or the scraper, and nobody else', async () => {
-    await z.start({}, { headers: { 'idempotency-key': 'metrics' } })
-    for (const bearer of [z.op, 'scrape']) {
-      const reply = await z.stage.call('GET', '/metrics', { bearer })
-      expect(reply.status).toBe(200)
-      expect(reply.headers.get('content-type')).toContain('version=0.0.4')
-      for (const line of [
-        /caracal_outbox_total\{status="pending"\} [1-9]/,
-        /caracal_idempotency_requests_total\{outcome="created"\} 1/,
-        /caracal_idempotency_receipts \d/,
-        /caracal_ttl_sweeper_runs_total 0/,
-      ]) {
-        expect(reply.body.text).toMatch(line)
+  seam('reads the counters of one process')(
+    'W10 metrics for the operator or the scraper, and nobody else',
+    async () => {
+      await z.start({}, { headers: { 'idempotency-key': 'metrics' } })
+      for (const bearer of [z.op, 'scrape']) {
+        const reply = await z.stage.call('GET', '/metrics', { bearer })
+        expect(reply.status).toBe(200)
+        expect(reply.headers.get('content-type')).toContain('version=0.0.4')
+        for (const line of [
+          /caracal_outbox_total\{status="pending"\} [1-9]/,
+          /caracal_idempotency_requests_total\{outcome="created"\} 1/,
+          /caracal_idempotency_receipts \d/,
+          /caracal_ttl_sweeper_runs_total 0/,
+        ]) {
+          expect(reply.body.text).toMatch(line)
+        }
       }
-    }
-    const stable = await z.stage.peer({
-      settings: { ...z.stage.settings, CARACAL_MODE: 'stable', METRICS_BEARER: null },
-    })
-    expect(await stable.call('GET', '/metrics')).toMatchObject(refusal(401, 'unauthorized'))
-    const stats = await z.stage.call('GET', '/stats', { bearer: z.op })
-    expect(stats.body).toMatchObject({
-      invocations: { running: 0 },
-      outbox: { dead: 0, pending: expect.any(Number) },
-      idempotency: { rows: 1, outcomes: { created: 1, replayed: 0 } },
-      log: { emitted: 0 },
-    })
-  })
+      const stable = await z.stage.peer({
+        settings: { ...z.stage.settings, CARACAL_MODE: 'stable', METRICS_BEARER: null },
+      })
+      expect(await stable.call('GET', '/metrics')).toMatchObject(refusal(401, 'unauthorized'))
+      const stats = await z.stage.call('GET', '/stats', { bearer: z.op })
+      expect(stats.body).toMatchObject({
+        invocations: { running: 0 },
+        outbox: { dead: 0, pending: expect.any(Number) },
+        idempotency: { rows: 1, outcomes: { created: 1, replayed: 0 } },
+        log: { emitted: 0 },
+      })
+    },
+  )
 
   it('W11 verify says what a mandate holds, or that it does not', async () => {
     const verify = (json: unknown) => z.stage.call('POST', '/v1/verify', { json })
@@ -342,7 +365,7 @@ describe('workers and operations (coordinator §18 W)', () => {
     expect((await ask('GET', '/health')).status).toBe(200)
   })
 
-  it('W12 what cannot be recorded is not answered as done', async () => {
+  seam('takes a table from everybody')('W12 what cannot be recorded is not answered as done', async () => {
     await using scene = await openScene()
     const id = await scene.start()
     await scene.stage.store.admin`alter table admin_audit_events rename to out_of_reach`
@@ -376,7 +399,7 @@ describe('workers and operations (coordinator §18 W)', () => {
     expect(together, 'a session and its record are of one transaction').toHaveLength(1)
   })
 
-  it('a failure of our own says nothing but its name', async () => {
+  seam('takes a table from everybody')('a failure of our own says nothing but its name', async () => {
     await using scene = await openScene()
     await scene.stage.store.admin`alter table agent_services rename to out_of_reach`
     const reply = await scene.call('GET', '/agent-services')
@@ -389,25 +412,28 @@ describe('workers and operations (coordinator §18 W)', () => {
     })
   })
 
-  it('a retired key stops verifying as soon as its change is published', async () => {
-    await using scene = await openScene()
-    await scene.stage.role.prepare(never)
-    expect((await scene.call('GET', '/agents')).status).toBe(200)
-    const { db } = scene.stage.store
-    await db.transaction((tx) =>
-      scene.stage.outbox.enqueue(tx, 'sts', [
-        { topic: 'caracal.keys.invalidate', payload: { zone_id: scene.stage.zone.zoneId, kid: 'x' } },
-      ]),
-    )
-    const asked = scene.stage.keyReads()
-    await scene.stage.outbox.dispatcher.tick(never)
-    await eventually(async () => {
-      await scene.call('GET', '/agents')
-      return scene.stage.keyReads() > asked
-    })
-  })
+  seam('counts how often one process reads the keys')(
+    'a retired key stops verifying as soon as its change is published',
+    async () => {
+      await using scene = await openScene()
+      await scene.stage.role.prepare(never)
+      expect((await scene.call('GET', '/agents')).status).toBe(200)
+      const { db } = scene.stage.store
+      await db.transaction((tx) =>
+        scene.stage.outbox.enqueue(tx, 'sts', [
+          { topic: 'caracal.keys.invalidate', payload: { zone_id: scene.stage.zone.zoneId, kid: 'x' } },
+        ]),
+      )
+      const asked = scene.stage.keyReads()
+      await scene.stage.outbox.dispatcher.tick(never)
+      await eventually(async () => {
+        await scene.call('GET', '/agents')
+        return scene.stage.keyReads() > asked
+      })
+    },
+  )
 
-  it('every operation is in the document', async () => {
+  seam('reads the routes of an app in the hand')('every operation is in the document', async () => {
     const reply = await z.stage.call('GET', '/openapi.json')
     expect(reply.body.openapi).toBe('3.1.0')
     const entries = Object.entries(reply.body.paths as Record<string, Record<string, unknown>>).flatMap(

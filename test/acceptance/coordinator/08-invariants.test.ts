@@ -11,7 +11,7 @@ afterAll(() => z[Symbol.asyncDispose]())
 
 describe('limits and keys hold over processes', () => {
   it('two hundred starts over two processes against a limit of fifty: fifty', async () => {
-    await using scene = await openScene()
+    await using scene = await openScene({ MAX_AGENTS_PER_ZONE: 50 })
     const peer = await scene.stage.peer()
     const path = scene.stage.at('/agents')
     const json = { application_id: scene.a }
@@ -23,7 +23,7 @@ describe('limits and keys hold over processes', () => {
     expect(replies.filter((reply) => reply.status === 201)).toHaveLength(50)
     expect(replies.filter((reply) => reply.body.error === 'session_zone_limit_exceeded')).toHaveLength(150)
     const [row] = await scene.stage.store.db.sql<{ n: number }[]>`
-      select count(*)::int as n from agent_sessions where status = 'active'`
+      select count(*)::int as n from agent_sessions where status = 'active' and zone_id = ${scene.stage.zone.zoneId}`
     expect(row?.n).toBe(50)
   })
 

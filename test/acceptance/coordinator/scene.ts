@@ -123,6 +123,7 @@ export async function openScene(
       const rows = await store.db.sql<{ payload_json: Record<string, unknown> }[]>`
         select payload_json from caracal_outbox
         where topic = ${topic} and starts_with(dedupe_key, ${dedupe})
+          and coalesce(payload_json->>'zone_id', ${zoneId}) = ${zoneId}
         order by created_at, id`
       return rows.map((each) => each.payload_json)
     },

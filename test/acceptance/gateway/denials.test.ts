@@ -2,6 +2,8 @@
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parseCompact } from '../../../src/platform/jose/compact.ts'
+import { seam } from '../../fixtures/seam.ts'
+import { inOneProcess } from '../../fixtures/topology.ts'
 import type { Answer, CallOptions } from '../../roles/gateway/stage.ts'
 import { makeKey } from '../../roles/gateway/zone-sts.ts'
 import { openScene, type Scene } from './scene.ts'
@@ -12,7 +14,7 @@ beforeAll(async () => {
   scene = await openScene(
     'inproc',
     { MAX_REQUEST_BYTES: 16, METRICS_BEARER: 'scrape' },
-    { clock: () => performance.now() + ahead },
+    inOneProcess ? { clock: () => performance.now() + ahead } : {},
   )
 })
 afterAll(() => scene[Symbol.asyncDispose]())
@@ -154,7 +156,7 @@ describe('gateway: pipeline denials', () => {
     }
   })
 
-  test('18: a stale picture of revocations denies everything', async () => {
+  seam('turns the clock of one gateway')('18: a stale picture of revocations denies everything', async () => {
     ahead = 71_000
     await denied({}, 503, 'sts_unavailable', 'revocation state unavailable')
     const ready = await fetch(`${scene.stage.url}/ready`)
@@ -188,7 +190,7 @@ describe('gateway: pipeline denials', () => {
     await denied(chunked, 413, 'payload_too_large', 'request body too large')
   })
 
-  test('16: replay memory away', async () => {
+  seam('takes a table from everybody')('16: replay memory away', async () => {
     const mandate = await scene.mint()
     await scene.world.database.admin`alter table ephemera rename to ephemera_away`
     const answer = await scene.call({ mandate, headers: { 'x-request-id': 'memory-away' } })
@@ -198,16 +200,19 @@ describe('gateway: pipeline denials', () => {
     expect(events).toEqual([])
   })
 
-  test('16a: a lost replay memory costs a retry, never a replay', async () => {
-    const used = await scene.mint()
-    const unused = await scene.mint()
-    expect((await scene.call({ mandate: used })).status).toBe(200)
-    scene.upstream.seen.length = 0
-    await scene.world.database.admin`truncate ephemera`
-    for (const mandate of [used, unused]) {
-      await denied({ mandate }, 401, 'invalid_token', 'mandate predates replay memory')
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1100))
-    expect((await scene.call()).status).toBe(200)
-  })
+  seam('empties the memory of a store that others use')(
+    '16a: a lost replay memory costs a retry, never a replay',
+    async () => {
+      const used = await scene.mint()
+      const unused = await scene.mint()
+      expect((await scene.call({ mandate: used })).status).toBe(200)
+      scene.upstream.seen.length = 0
+      await scene.world.database.admin`truncate ephemera`
+      for (const mandate of [used, unused]) {
+        await denied({ mandate }, 401, 'invalid_token', 'mandate predates replay memory')
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1100))
+      expect((await scene.call()).status).toBe(200)
+    },
+  )
 })

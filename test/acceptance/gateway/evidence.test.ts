@@ -8,6 +8,7 @@ import { createRedisBus } from '../../../src/platform/bus/redis.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
 import { createTestDatabase } from '../../fixtures/database.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { seam } from '../../fixtures/seam.ts'
 import { createRedisStore, redisSettings } from '../../platform/bus/redis-store.ts'
 import { openStage, startUpstream, type Upstream } from '../../roles/gateway/stage.ts'
 import { openScene, type Scene } from './scene.ts'
@@ -19,19 +20,22 @@ beforeAll(async () => {
 afterAll(() => upstream[Symbol.asyncDispose]())
 
 describe('gateway: revocation plumbing', () => {
-  test('54: a message without an anchor does not stop the others', async () => {
-    const stage = await openStage()
-    stage.route(upstream.url)
-    const stream = 'caracal.sessions.revoke'
-    await stage.publish(stream, { zone_id: 'zone-1', reason: 'nothing named' })
-    await stage.publish(stream, { zone_id: 'zone-1', agent_session_id: 'later', reason: 'x' })
-    await eventually(async () => (await stage.metric('caracal_gateway_revocation_messages_total')) === 1)
-    const refused = await stage.call({ mandate: stage.sts.mint({ agent_session_id: 'later' }) })
-    expect(refused.json().error_description).toBe('session revoked')
-    await stage[Symbol.asyncDispose]()
-  })
+  seam('counts the messages of one gateway')(
+    '54: a message without an anchor does not stop the others',
+    async () => {
+      const stage = await openStage()
+      stage.route(upstream.url)
+      const stream = 'caracal.sessions.revoke'
+      await stage.publish(stream, { zone_id: 'zone-1', reason: 'nothing named' })
+      await stage.publish(stream, { zone_id: 'zone-1', agent_session_id: 'later', reason: 'x' })
+      await eventually(async () => (await stage.metric('caracal_gateway_revocation_messages_total')) === 1)
+      const refused = await stage.call({ mandate: stage.sts.mint({ agent_session_id: 'later' }) })
+      expect(refused.json().error_description).toBe('session revoked')
+      await stage[Symbol.asyncDispose]()
+    },
+  )
 
-  test('53: what nobody signed changes nothing', async () => {
+  seam('counts the messages of one gateway')('53: what nobody signed changes nothing', async () => {
     const stage = await openStage()
     stage.route(upstream.url)
     const fields = { zone_id: 'zone-1', agent_session_id: 'session-1', reason: 'x', _sig: '0'.repeat(64) }
@@ -43,20 +47,23 @@ describe('gateway: revocation plumbing', () => {
     await stage[Symbol.asyncDispose]()
   })
 
-  test('55: what was revoked while the gateway was away is refused by its first answer', async () => {
-    const scene = await openScene()
-    const delegation = await scene.delegate()
-    const mandate = await scene.mint({ delegation })
-    await scene.world.db.sql`
+  seam('starts a gateway later than the rest')(
+    '55: what was revoked while the gateway was away is refused by its first answer',
+    async () => {
+      const scene = await openScene()
+      const delegation = await scene.delegate()
+      const mandate = await scene.mint({ delegation })
+      await scene.world.db.sql`
       update agent_sessions
       set status = 'terminated', terminated_at = now(), updated_at = now()
       where id = ${delegation.childSessionId}`
-    const late = await openStage({ platform: scene.world, deps: { sts: scene.world.sts } })
-    const answer = await late.call({ mandate, resource: scene.zone.resource.identifier })
-    expect([answer.status, answer.json().error_description]).toEqual([401, 'session revoked'])
-    await late[Symbol.asyncDispose]()
-    await scene[Symbol.asyncDispose]()
-  })
+      const late = await openStage({ platform: scene.world, deps: { sts: scene.world.sts } })
+      const answer = await late.call({ mandate, resource: scene.zone.resource.identifier })
+      expect([answer.status, answer.json().error_description]).toEqual([401, 'session revoked'])
+      await late[Symbol.asyncDispose]()
+      await scene[Symbol.asyncDispose]()
+    },
+  )
 })
 
 describe('gateway: evidence', () => {
@@ -107,45 +114,51 @@ describe('gateway: evidence', () => {
     for (const secret of [mandate, 'private', 'hidden', 'payload']) expect(data).not.toContain(secret)
   })
 
-  test('61: a journal that cannot be written is said by readiness', async () => {
-    rmSync(scene.stage.journal, { recursive: true })
-    writeFileSync(scene.stage.journal, 'in the way')
-    const response = await fetch(`${scene.stage.url}/ready`)
-    expect([response.status, await response.json()]).toEqual([
-      503,
-      { ok: false, ready: false, reason: 'audit_replay_unavailable' },
-    ])
-  })
+  seam('breaks the journal of one gateway')(
+    '61: a journal that cannot be written is said by readiness',
+    async () => {
+      rmSync(scene.stage.journal, { recursive: true })
+      writeFileSync(scene.stage.journal, 'in the way')
+      const response = await fetch(`${scene.stage.url}/ready`)
+      expect([response.status, await response.json()]).toEqual([
+        503,
+        { ok: false, ready: false, reason: 'audit_replay_unavailable' },
+      ])
+    },
+  )
 })
 
-test('60, 62: events wait on disk while the bus is away, and follow without loss or doubles', async () => {
-  const store = await createRedisStore()
-  const database = await createTestDatabase()
-  const log = pino({ level: 'silent' })
-  const bus = createRedisBus({ url: store.url, log, settings: redisSettings })
-  const ephemera = createPostgresEphemera({ db: database.db, log })
-  await eventually(() => bus.ping().then(() => true), { timeoutMs: 20_000 })
-  const stage = await openStage({ platform: { database, bus, ephemera } })
-  stage.route(upstream.url)
-  await store.cut()
-  const ids = Array.from({ length: 5 }, (_, index) => `away-${index}`)
-  for (const id of ids) expect((await stage.call({ headers: { 'x-request-id': id } })).status).toBe(200)
-  const pending = (): string[] => readdirSync(stage.journal).filter((name) => name.endsWith('.ndjson'))
-  await eventually(() => pending().length > 0)
-  for (const name of pending()) {
-    expect(name).toMatch(/^pending-/)
-    expect(statSync(join(stage.journal, name)).mode & 0o777).toBe(0o600)
-  }
-  const ready = await fetch(`${stage.url}/ready`)
-  expect(await ready.json()).toEqual({ ok: false, ready: false, reason: 'redis_unreachable' })
-  await store.restore()
-  await eventually(() => pending().length === 0, { timeoutMs: 30_000 })
-  const events = (await stage.allEvidence()).filter((event) => ids.includes(event.request_id))
-  expect(events.map((event) => event.request_id).sort()).toEqual(ids)
-  expect(new Set(events.map((event) => event.id)).size).toBe(ids.length)
-  await stage[Symbol.asyncDispose]()
-  await ephemera[Symbol.asyncDispose]()
-  await bus[Symbol.asyncDispose]()
-  await database[Symbol.asyncDispose]()
-  await store[Symbol.asyncDispose]()
-}, 60_000)
+seam('the bus is cut off from one gateway')(
+  '60, 62: events wait on disk while the bus is away, and follow without loss or doubles',
+  async () => {
+    const store = await createRedisStore()
+    const database = await createTestDatabase()
+    const log = pino({ level: 'silent' })
+    const bus = createRedisBus({ url: store.url, log, settings: redisSettings })
+    const ephemera = createPostgresEphemera({ db: database.db, log })
+    await eventually(() => bus.ping().then(() => true), { timeoutMs: 20_000 })
+    const stage = await openStage({ platform: { database, bus, ephemera } })
+    stage.route(upstream.url)
+    await store.cut()
+    const ids = Array.from({ length: 5 }, (_, index) => `away-${index}`)
+    for (const id of ids) expect((await stage.call({ headers: { 'x-request-id': id } })).status).toBe(200)
+    const pending = (): string[] => readdirSync(stage.journal).filter((name) => name.endsWith('.ndjson'))
+    await eventually(() => pending().length > 0)
+    for (const name of pending()) {
+      expect(name).toMatch(/^pending-/)
+      expect(statSync(join(stage.journal, name)).mode & 0o777).toBe(0o600)
+    }
+    const ready = await fetch(`${stage.url}/ready`)
+    expect(await ready.json()).toEqual({ ok: false, ready: false, reason: 'redis_unreachable' })
+    await store.restore()
+    await eventually(() => pending().length === 0, { timeoutMs: 30_000 })
+    const events = (await stage.allEvidence()).filter((event) => ids.includes(event.request_id))
+    expect(events.map((event) => event.request_id).sort()).toEqual(ids)
+    expect(new Set(events.map((event) => event.id)).size).toBe(ids.length)
+    await stage[Symbol.asyncDispose]()
+    await ephemera[Symbol.asyncDispose]()
+    await bus[Symbol.asyncDispose]()
+    await database[Symbol.asyncDispose]()
+    await store[Symbol.asyncDispose]()
+  },
+)

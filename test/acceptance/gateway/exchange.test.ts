@@ -3,12 +3,14 @@ import type { IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseCompact } from '../../../src/platform/jose/compact.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { inOneProcess } from '../../fixtures/topology.ts'
 import { sealProviderSecrets, seedProvider, seedResource } from '../../fixtures/zone.ts'
 import { startUpstream } from '../../roles/gateway/stage.ts'
 import { token } from '../../roles/sts/world.ts'
 import { demo, openScene, type Scene, type Transport } from './scene.ts'
 
-const transports: readonly Transport[] = ['inproc', 'http']
+/** Between processes there is one way only. */
+const transports: readonly Transport[] = inOneProcess ? ['inproc', 'http'] : ['http']
 
 describe.each(transports)('gateway over %s', (transport) => {
   let scene: Scene

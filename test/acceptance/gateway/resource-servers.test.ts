@@ -63,7 +63,7 @@ beforeAll(async () => {
   })
   await consumer.ensureGroup()
   void consumer.run(stopped.signal)
-}, 60_000)
+})
 afterAll(async () => {
   stopped.abort()
   await new Promise((resolve) => setTimeout(resolve, 100))

@@ -21,6 +21,7 @@ import {
   type Answer,
   type CallOptions,
   openStage,
+  remoteStage,
   type Stage,
   startUpstream,
   type Upstream,
@@ -65,12 +66,18 @@ export async function openScene(
     operations: [],
     operationEnforcement: 'transport_uniform',
   })
-  const remote = transport === 'http' ? await serveSts(world) : null
-  const stage = await openStage({
-    settings: { ...settings },
-    platform: world,
-    deps: { sts: remote?.sts ?? world.sts, ...deps },
-  })
+  if (world.deployed !== null && Object.keys(deps).length > 0) {
+    throw new Error('a part of the gateway is replaced: the test is of a seam')
+  }
+  const remote = transport === 'http' && world.deployed === null ? await serveSts(world) : null
+  const stage =
+    world.deployed === null
+      ? await openStage({
+          settings: { ...settings },
+          platform: world,
+          deps: { sts: remote?.sts ?? world.sts, ...deps },
+        })
+      : remoteStage(world.deployed, world)
   const delegate = (): Promise<SeededDelegation> => seedDelegation(world.db, zone, { scopes })
   const delegation = await delegate()
 

@@ -2,6 +2,8 @@
 import type { IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventually } from '../../fixtures/eventually.ts'
+import { seam } from '../../fixtures/seam.ts'
+import { inOneProcess } from '../../fixtures/topology.ts'
 import { sealProviderSecrets, seedProvider } from '../../fixtures/zone.ts'
 import { readAnswer, startUpstream, type Upstream } from '../../roles/gateway/stage.ts'
 import { demo, openScene, type Scene } from './scene.ts'
@@ -16,12 +18,14 @@ beforeAll(async () => {
   scene = await openScene(
     'inproc',
     { TRUST_PROXY: true, STREAM_IDLE_TIMEOUT: 2000 },
-    {
-      resolve: async () => {
-        const turn = (addresses.length > 1 ? addresses.shift() : addresses[0]) ?? []
-        return turn.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
-      },
-    },
+    inOneProcess
+      ? {
+          resolve: async () => {
+            const turn = (addresses.length > 1 ? addresses.shift() : addresses[0]) ?? []
+            return turn.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+          },
+        }
+      : {},
   )
 })
 afterAll(async () => {
@@ -72,12 +76,15 @@ describe('gateway: upstream safety', () => {
     expect(scene.upstream.connections()).toBe(0)
   })
 
-  test('28: a name that turns to metadata between check and dial', async () => {
-    addresses = [['93.184.216.34'], ['169.254.169.254']]
-    await scene.route(`http://rebind.test:${scene.upstream.port}/`)
-    expect((await failure('rebind')).slice(0, 3)).toEqual([502, 'internal_error', 'upstream unreachable'])
-    expect(scene.upstream.connections()).toBe(0)
-  })
+  seam('answers the name lookups of one gateway')(
+    '28: a name that turns to metadata between check and dial',
+    async () => {
+      addresses = [['93.184.216.34'], ['169.254.169.254']]
+      await scene.route(`http://rebind.test:${scene.upstream.port}/`)
+      expect((await failure('rebind')).slice(0, 3)).toEqual([502, 'internal_error', 'upstream unreachable'])
+      expect(scene.upstream.connections()).toBe(0)
+    },
+  )
 
   test('31: a credential for another host', async () => {
     const { db, cipher } = scene.world

@@ -23,7 +23,7 @@ beforeAll(async () => {
   stage = await openStage({ CARACAL_CONTROL_ENABLED: 'true', CONTROL_GATE_FILE: gate })
   world = await createWorld(stage)
   admin = new AdminClient({ apiUrl: stage.urls.control, adminToken: stage.adminToken })
-}, 60_000)
+})
 afterAll(async () => stage?.[Symbol.asyncDispose]())
 
 /** A client of `of`, whose requests are written down as `METHOD service`. */

@@ -1,8 +1,9 @@
 /** Fail closed (sts §13.4, check 58): what cannot be known denies, in one clear way, and evidence is never lost silently. */
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { eventually } from '../../fixtures/eventually.ts'
+import { seams } from '../../fixtures/seam.ts'
 import {
   createWorld,
   delegatedFields,
@@ -25,7 +26,7 @@ async function ready(world: World) {
   return [response.status, await response.json()]
 }
 
-describe('sts §18 outages', () => {
+seams('a store is taken away from the one process that uses it')('sts §18 outages', () => {
   test('58: counters and registers away', async () => {
     await using world = await separate()
     const { mandate, delegation } = await mintGatewayMandate(world)

@@ -1,6 +1,7 @@
 /** The STS on the Redis drivers: the same answers, and a clear one while Redis is away (check 58). */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { eventually } from '../../fixtures/eventually.ts'
+import { seams } from '../../fixtures/seam.ts'
 import { seedApplication } from '../../fixtures/zone.ts'
 import { type CuttableProxy, createCuttableProxy } from '../../platform/bus/cuttable-proxy.ts'
 import { openRedisServer, type RedisServer } from '../../platform/bus/redis-server.ts'
@@ -35,7 +36,7 @@ const ready = async () => {
   return { status: response.status, body: await response.json() }
 }
 
-describe('on Redis', () => {
+seams('Redis is cut off from one process')('on Redis', () => {
   test('20, 27, 28: mint, exchange, one use of a nonce', async () => {
     const { mandate } = await mintGatewayMandate(world)
     const nonce = 'cd'.repeat(32)

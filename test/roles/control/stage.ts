@@ -7,9 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino, { type Logger } from 'pino'
 import { Registry } from 'prom-client'
+import { createClient } from 'redis'
 import type { Settings } from '../../../src/config/env.ts'
-import type { PostgresBus } from '../../../src/platform/bus/postgres.ts'
+import type { Bus } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
+import { createRedisBus } from '../../../src/platform/bus/redis.ts'
 import { createCredentialHasher, loadCredentialKey } from '../../../src/platform/crypto/credentials.ts'
 import { createEnvelopeCipher, parseKek } from '../../../src/platform/crypto/envelope.ts'
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
@@ -19,6 +21,7 @@ import type { Database } from '../../../src/platform/db/port.ts'
 import type { EgressGuard } from '../../../src/platform/egress/guarded-fetch.ts'
 import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
+import { createRedisEphemera } from '../../../src/platform/ephemera/redis.ts'
 import { createJobRunner } from '../../../src/platform/jobs/runner.ts'
 import type { KeyRing } from '../../../src/platform/keys.ts'
 import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
@@ -29,6 +32,9 @@ import { createCoordinator } from '../../../src/roles/coordinator/index.ts'
 import { createSts, type StsRole } from '../../../src/roles/sts/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 import { testKeys, testSettings } from '../../fixtures/settings.ts'
+import { joinDeployment, remoteRole, variablesOf } from '../../fixtures/shared-deployment.ts'
+import { inOneProcess } from '../../fixtures/topology.ts'
+import { remoteSts } from '../sts/remote-sts.ts'
 
 export const adminToken = testKeys.CARACAL_ADMIN_TOKEN
 
@@ -52,7 +58,7 @@ export type Send = (method: string, path: string, body?: unknown, options?: Send
 export interface Stage extends AsyncDisposable {
   readonly database: TestDatabase
   readonly settings: Settings
-  readonly bus: PostgresBus
+  readonly bus: Bus
   readonly ephemera: Ephemera
   readonly hasher: CredentialHasher
   readonly control: ControlRole
@@ -64,6 +70,8 @@ export interface Stage extends AsyncDisposable {
   exchange(form: Readonly<Record<string, string>>): Promise<Answer>
   /** Another control on the same store, as a restart or a replica would be. */
   replica(overrides?: Partial<Settings>): Promise<{ readonly control: ControlRole; readonly send: Send }>
+  /** Failures and requests that were counted are forgotten. */
+  forgetCounters(): Promise<void>
   /** A zone of its own for a test. */
   zone(name?: string): Promise<string>
 }
@@ -101,7 +109,85 @@ function clientOf(role: Pick<ControlRole, 'app'>): Send {
   }
 }
 
-export async function createStage(options: StageOptions = {}): Promise<Stage> {
+export function createStage(options: StageOptions = {}): Promise<Stage> {
+  return inOneProcess ? createHere(options) : joinStage(options)
+}
+
+/** The same over a deployment: each request goes to whichever replica is next. */
+async function joinStage(options: StageOptions): Promise<Stage> {
+  if (options.egress ?? options.secrets ?? options.ephemera) {
+    throw new Error('a part of the product is replaced: the test is of a seam')
+  }
+  const joined = await joinDeployment(variablesOf(options.settings ?? {}))
+  const { database } = joined
+  const { db } = database
+  const settings = testSettings({ ISSUER_URL: joined.env.ISSUER_URL ?? '', ...options.settings })
+  const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const cipher = createEnvelopeCipher({ kek: parseKek(testKeys.SECRET_STORE_KEK) })
+  const hasher = createCredentialHasher({
+    credentialKey: await loadCredentialKey(db, cipher),
+    concurrency: 2,
+  })
+  const bus = createRedisBus({ url: joined.redisUrl, log, settings })
+  const ephemera = createRedisEphemera({ url: joined.redisUrl, db, log, settings })
+  const control = remoteRole<ControlRole>(joined.urls.control)
+  const send = clientOf(control)
+  const sts = remoteSts(joined.urls.sts)
+  return {
+    database,
+    settings,
+    bus,
+    ephemera,
+    hasher,
+    control,
+    sts,
+    send,
+    async replica(overrides) {
+      // Without settings of its own it is one of those that answer anyway.
+      if (overrides === undefined) return { control, send }
+      const role = remoteRole<ControlRole>(await joined.process('control', variablesOf(overrides)))
+      return { control: role, send: clientOf(role) }
+    },
+    coordinator: remoteRole<Role>(joined.urls.coordinator),
+    keys: keyRing(settings),
+    exchange: (form) => exchange(sts, form),
+    forgetCounters: () => forgetCounters(joined.redisUrl),
+    zone: (name) => createZone(send, name),
+    async [Symbol.asyncDispose]() {
+      await sts[Symbol.asyncDispose]()
+      await ephemera[Symbol.asyncDispose]()
+      await bus[Symbol.asyncDispose]()
+      await joined[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function forgetCounters(url: string): Promise<void> {
+  const client = await createClient({ url }).connect()
+  try {
+    const keys = await client.keys('*rl:*')
+    if (keys.length > 0) await client.del(keys)
+  } finally {
+    client.destroy()
+  }
+}
+
+async function exchange(sts: Pick<StsRole, 'app'>, form: Readonly<Record<string, string>>): Promise<Answer> {
+  const body = new URLSearchParams({
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    ...form,
+  }).toString()
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  return readAnswer(await sts.app.request('/oauth/2/token', { method: 'POST', headers, body }))
+}
+
+async function createZone(send: Send, name = 'Test zone'): Promise<string> {
+  const answer = await send('POST', '/v1/zones', { name })
+  if (answer.status !== 201) throw new Error(`no zone: ${answer.text}`)
+  return answer.body.id
+}
+
+async function createHere(options: StageOptions): Promise<Stage> {
   const database = await createTestDatabase()
   const { db } = database
   const settings = testSettings({
@@ -163,23 +249,15 @@ export async function createStage(options: StageOptions = {}): Promise<Stage> {
     coordinator,
     keys,
     send,
-    async exchange(form) {
-      const body = new URLSearchParams({
-        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-        ...form,
-      }).toString()
-      const headers = { 'content-type': 'application/x-www-form-urlencoded' }
-      return readAnswer(await sts.app.request('/oauth/2/token', { method: 'POST', headers, body }))
-    },
+    exchange: (form) => exchange(sts, form),
     async replica(overrides = {}) {
       const role = await start({ ...settings, ...overrides })
       return { control: role, send: clientOf(role) }
     },
-    async zone(name = 'Test zone') {
-      const answer = await send('POST', '/v1/zones', { name })
-      if (answer.status !== 201) throw new Error(`no zone: ${answer.text}`)
-      return answer.body.id
+    async forgetCounters() {
+      await database.admin`truncate ephemera`
     },
+    zone: (name) => createZone(send, name),
     async [Symbol.asyncDispose]() {
       await jobs.stop()
       for (const role of roles) await role[Symbol.asyncDispose]()

@@ -3,11 +3,15 @@ import { type Logger, pino } from 'pino'
 import type { Settings } from '../../../src/config/env.ts'
 import type { Bus } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
-import { createCredentialHasher } from '../../../src/platform/crypto/credentials.ts'
+import { createRedisBus } from '../../../src/platform/bus/redis.ts'
+import { createCredentialHasher, loadCredentialKey } from '../../../src/platform/crypto/credentials.ts'
+import { createEnvelopeCipher, parseKek } from '../../../src/platform/crypto/envelope.ts'
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
+import { columnAad } from '../../../src/platform/crypto/secret-store.ts'
 import type { Database } from '../../../src/platform/db/port.ts'
 import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
+import { createRedisEphemera } from '../../../src/platform/ephemera/redis.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { createSigner } from '../../../src/platform/jose/compact.ts'
 import { generateSigningKeyPem, openSigningKey, publicJwk } from '../../../src/platform/jose/zone-key.ts'
@@ -15,8 +19,11 @@ import { createRegistry } from '../../../src/platform/observe/metrics.ts'
 import { createOutbox, type RunningOutbox } from '../../../src/platform/outbox/outbox.ts'
 import type { Role } from '../../../src/platform/role.ts'
 import { createCoordinator } from '../../../src/roles/coordinator/index.ts'
+import { insertKey } from '../../../src/roles/sts/store/signing-keys.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
-import { testSettings } from '../../fixtures/settings.ts'
+import { testKeys, testSettings } from '../../fixtures/settings.ts'
+import { joinDeployment, remoteRole, variablesOf } from '../../fixtures/shared-deployment.ts'
+import { inOneProcess } from '../../fixtures/topology.ts'
 import {
   type SeededApplication,
   type SeededZone,
@@ -96,20 +103,38 @@ export async function createStage(
   overrides: Partial<Settings> = {},
   { dispatched = false }: StageOptions = {},
 ): Promise<Stage> {
-  const store = await createTestDatabase()
-  const settings = testSettings({ ...unlimited, ...overrides })
+  const joined = inOneProcess ? null : await joinDeployment(variablesOf({ ...unlimited, ...overrides }))
+  const store = joined?.database ?? (await createTestDatabase())
+  const settings = testSettings({
+    ...unlimited,
+    ...(joined === null ? {} : { ISSUER_URL: joined.env.ISSUER_URL ?? '' }),
+    ...overrides,
+  })
   const log = pino({ level: 'silent' })
-  const owned: AsyncDisposable[] = [store]
-  const { store: together, ...apart } = createPostgresBus({ db: store.db, log })
+  const owned: AsyncDisposable[] = [joined ?? store]
+  const { store: together, ...apart } =
+    joined === null
+      ? createPostgresBus({ db: store.db, log })
+      : createRedisBus({ url: joined.redisUrl, log, settings })
   const bus: Bus = dispatched || together === undefined ? apart : { ...apart, store: together }
-  const hasher = createCredentialHasher({ credentialKey: Buffer.alloc(32, 5), concurrency: 1 })
+  const cipher = createEnvelopeCipher({ kek: parseKek(testKeys.SECRET_STORE_KEK) })
+  const hasher = createCredentialHasher({
+    credentialKey: await loadCredentialKey(store.db, cipher),
+    concurrency: 1,
+  })
   const zone = await seedZone(store.db, hasher, {
     scopes: ['nucleus:pay', 'nucleus:read'],
     operations: [],
     operationEnforcement: 'transport_uniform',
   })
-  const key = openSigningKey(generateSigningKeyPem())
+  const pem = generateSigningKeyPem()
+  const key = openSigningKey(pem)
   const kid = uuidv7()
+  if (joined !== null) {
+    // The replicas ask the STS for the zone's keys.
+    const envelope = cipher.seal(Buffer.from(pem, 'utf8'), columnAad.zoneSigningKey)
+    await insertKey(store.db, { id: kid, zoneId: zone.zoneId, envelope, aheadMs: 0 })
+  }
   const signer = createSigner(kid, key)
   const issuer = settings.ISSUER_URL ?? ''
   let keyReads = 0
@@ -145,9 +170,14 @@ export async function createStage(
     }
   }
 
-  const ephemera = createPostgresEphemera({ db: store.db, log })
+  const ephemera =
+    joined === null
+      ? createPostgresEphemera({ db: store.db, log })
+      : createRedisEphemera({ url: joined.redisUrl, db: store.db, log, settings })
   owned.push(bus, ephemera)
-  const instance = await open(store.db, { settings, bus, ephemera })
+  const here = await open(store.db, { settings, bus, ephemera })
+  /** Requests go to whichever replica is next; this process is one more, for a worker's turn at a test's word. */
+  const instance = joined === null ? here : { ...here, ...answering(joined.urls.coordinator) }
 
   async function mandateOf(applicationId: string, claims: Record<string, unknown> = {}): Promise<string> {
     const sid = await seedAuthorityRecord(store.db, zone.zoneId, {
@@ -187,7 +217,8 @@ export async function createStage(
     sign: (claims) => signer.sign(claims),
     keyReads: () => keyReads,
     application: (options) => seedApplication(store.db, hasher, zone.zoneId, options),
-    async peer(replaced = {}) {
+    async peer(replaced) {
+      if (joined !== null && replaced === undefined) return instance
       const db = await store.open()
       owned.push(db)
       return open(db, { settings, bus, ephemera, ...replaced })
@@ -196,6 +227,11 @@ export async function createStage(
       for (const one of owned.reverse()) await one[Symbol.asyncDispose]()
     },
   }
+}
+
+function answering(url: string): Pick<Instance, 'role' | 'call'> {
+  const role = remoteRole<Role>(url)
+  return { role, call: (method, path, options = {}) => call(role, method, path, options) }
 }
 
 async function call(role: Role, method: string, path: string, options: CallOptions): Promise<Reply> {

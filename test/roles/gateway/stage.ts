@@ -29,6 +29,7 @@ import { createGateway, type Gateway, type GatewayDeps } from '../../../src/role
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { testSettings } from '../../fixtures/settings.ts'
+import type { Joined } from '../../fixtures/shared-deployment.ts'
 import { createZoneSts, type ZoneSts } from './zone-sts.ts'
 
 export const resource = 'resource://demo'
@@ -186,9 +187,50 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const { port } = server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
 
-  const open: Stage['open'] = (call = {}) =>
+  const open = openerAt(port, () => sts.mint())
+
+  const allEvidence = (): Promise<AuditEvent[]> => eventsOf(bus, '-')
+
+  return {
+    url,
+    port,
+    gateway,
+    sts,
+    database,
+    bus,
+    ephemera,
+    settings,
+    journal: directory,
+    open,
+    async call(call) {
+      return readAnswer(await open(call))
+    },
+    route(upstream, directive = {}, identifier = resource) {
+      sts.directives.set(identifier, { url: upstream, auth_mode: 'none', ...directive })
+    },
+    publish: (stream, fields) => publishOn(bus, settings, stream, fields),
+    allEvidence,
+    evidence: (requestId, type) => evidenceAmong(allEvidence, requestId, type),
+    async metric(name) {
+      return metricIn(await metrics.metrics(), name)
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      stopping.abort()
+      await Promise.all(jobs)
+      await gateway[Symbol.asyncDispose]()
+      await audit[Symbol.asyncDispose]()
+      if (options.platform === undefined) await closePlatform(platform)
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+function openerAt(port: number, mint: () => string): Stage['open'] {
+  return (call = {}) =>
     new Promise((resolve, reject) => {
-      const mandate = call.mandate === undefined ? sts.mint() : call.mandate
+      const mandate = call.mandate === undefined ? mint() : call.mandate
       const named = call.resource === undefined ? resource : call.resource
       const request = httpRequest(
         {
@@ -209,57 +251,75 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
       request.on('error', reject)
       request.end(call.body)
     })
+}
 
-  const allEvidence = async (): Promise<AuditEvent[]> => {
-    const entries = await bus.range('caracal.audit.events', '-', 10_000)
-    return entries.map((entry) => JSON.parse(entry.fields.data ?? '{}') as AuditEvent)
-  }
-
-  return {
+/** The gateways of a deployment; what only a gateway in this process has is out of reach. */
+export function remoteStage(
+  { urls, replicas }: Pick<Joined, 'urls' | 'replicas'>,
+  platform: StandingPlatform & { readonly settings: Settings; readonly since: string },
+): Stage {
+  const { database, bus, ephemera, settings, since } = platform
+  const url = urls.gateway
+  const port = Number(new URL(url).port)
+  const open = openerAt(port, () => {
+    throw new Error('a mandate of the zone is needed')
+  })
+  const allEvidence = (): Promise<AuditEvent[]> => eventsOf(bus, since)
+  const reachable = {
     url,
     port,
-    gateway,
-    sts,
     database,
     bus,
     ephemera,
     settings,
-    journal: directory,
     open,
-    async call(call) {
-      return readAnswer(await open(call))
-    },
-    route(upstream, directive = {}, identifier = resource) {
-      sts.directives.set(identifier, { url: upstream, auth_mode: 'none', ...directive })
-    },
-    async publish(stream, fields) {
-      const [published] = await bus.publish([{ stream, fields: signEntry(keys.streams, stream, fields) }])
-      if (published?.ok !== true) throw new Error('not published')
-    },
+    call: async (options?: CallOptions) => readAnswer(await open(options)),
+    publish: (stream: string, fields: Fields) => publishOn(bus, settings, stream, fields),
     allEvidence,
-    evidence: (requestId, type) =>
-      eventually(async () => {
-        const events = (await allEvidence()).filter(
-          (event) => event.request_id === requestId && (type === undefined || event.event_type === type),
-        )
-        return events.length > 0 ? events : null
-      }),
-    async metric(name) {
-      const text = await metrics.metrics()
-      const line = text.split('\n').find((one) => one.startsWith(`${name} `))
-      return Number(line?.split(' ')[1] ?? Number.NaN)
+    evidence: (requestId: string, type?: string) => evidenceAmong(allEvidence, requestId, type),
+    /** Of the replica that has the least. */
+    async metric(name: string) {
+      const headers = { authorization: 'Bearer scrape' }
+      const texts = replicas.gateway.map(async (one) => (await fetch(`${one}/metrics`, { headers })).text())
+      return Math.min(...(await Promise.all(texts)).map((text) => metricIn(text, name)))
     },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-      stopping.abort()
-      await Promise.all(jobs)
-      await gateway[Symbol.asyncDispose]()
-      await audit[Symbol.asyncDispose]()
-      if (options.platform === undefined) await closePlatform(platform)
-      rmSync(directory, { recursive: true, force: true })
-    },
+    [Symbol.asyncDispose]: async () => undefined,
   }
+  return new Proxy(reachable as unknown as Stage, {
+    get(target, name) {
+      if (name in target || name === 'then') return Reflect.get(target, name)
+      throw new Error(`${String(name)} of a gateway is out of reach here: the test is of a seam`)
+    },
+  })
+}
+
+function metricIn(text: string, name: string): number {
+  const line = text.split('\n').find((one) => one.startsWith(`${name} `) || one.startsWith(`${name}{`))
+  return Number(line?.split(' ').at(-1) ?? Number.NaN)
+}
+
+async function eventsOf(bus: Bus, since: string): Promise<AuditEvent[]> {
+  const entries = await bus.range('caracal.audit.events', since, 10_000)
+  return entries.map((entry) => JSON.parse(entry.fields.data ?? '{}') as AuditEvent)
+}
+
+function evidenceAmong(
+  all: () => Promise<AuditEvent[]>,
+  requestId: string,
+  type: string | undefined,
+): Promise<AuditEvent[]> {
+  return eventually(async () => {
+    const events = (await all()).filter(
+      (event) => event.request_id === requestId && (type === undefined || event.event_type === type),
+    )
+    return events.length > 0 ? events : null
+  })
+}
+
+async function publishOn(bus: Bus, settings: Settings, stream: string, fields: Fields): Promise<void> {
+  const entry = { stream, fields: signEntry(keyRing(settings).streams, stream, fields) }
+  const [published] = await bus.publish([entry])
+  if (published?.ok !== true) throw new Error('not published')
 }
 
 export type StandingPlatform = Pick<Stage, 'database' | 'bus' | 'ephemera'>

@@ -29,9 +29,12 @@ import { createSts, type StsRole } from '../../../src/roles/sts/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { testKeys, testSettings } from '../../fixtures/settings.ts'
+import { type Joined, joinDeployment, sharedIssuer, variablesOf } from '../../fixtures/shared-deployment.ts'
+import { inOneProcess } from '../../fixtures/topology.ts'
 import { type SeededDelegation, type SeededZone, seedDelegation, seedZone } from '../../fixtures/zone.ts'
+import { remoteSts } from './remote-sts.ts'
 
-export const issuer = 'http://localhost:8080'
+export const issuer = inOneProcess ? 'http://localhost:8080' : await sharedIssuer()
 const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
 
@@ -39,11 +42,17 @@ export interface World extends AsyncDisposable {
   readonly database: TestDatabase
   readonly db: Database
   readonly bus: Bus
+  /** `null` in one process. */
+  readonly deployed: Pick<Joined, 'urls' | 'replicas'> | null
+  /** Where the streams were when this world began. */
+  readonly since: string
   readonly ephemera: Ephemera
   readonly settings: Settings
   readonly hasher: CredentialHasher
   readonly cipher: EnvelopeCipher
   readonly sts: StsRole
+  /** Every replica that `sts` may be, each by itself. */
+  readonly each: readonly StsRole[]
   readonly zone: SeededZone
   /** The pools under bus and ephemera; the store's own unless `separateStores`. */
   readonly busDb: Database
@@ -65,6 +74,14 @@ export async function createWorld(
   overrides: Partial<Settings> = {},
   egress?: EgressGuard,
   options: WorldOptions = {},
+): Promise<World> {
+  return inOneProcess ? createHere(overrides, egress, options) : joinWorld(overrides)
+}
+
+async function createHere(
+  overrides: Partial<Settings>,
+  egress: EgressGuard | undefined,
+  options: WorldOptions,
 ): Promise<World> {
   const database = await createTestDatabase()
   const { db } = database
@@ -126,11 +143,14 @@ export async function createWorld(
     database,
     db,
     bus,
+    deployed: null,
+    since: '-',
     ephemera,
     settings,
     hasher,
     cipher,
     sts,
+    each: [sts],
     zone,
     busDb,
     ephemeraDb,
@@ -145,6 +165,56 @@ export async function createWorld(
       await ephemeraDb[Symbol.asyncDispose]()
       await database[Symbol.asyncDispose]()
       await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The same over a deployment: its STS is whichever replica answers, its Redis carries bus and ephemera. */
+async function joinWorld(overrides: Partial<Settings>): Promise<World> {
+  const env = variablesOf(overrides)
+  const joined = await joinDeployment(Object.keys(env).length === 0 ? {} : { ISSUER_URL: issuer, ...env })
+  const { database, redisUrl: url } = joined
+  const { db } = database
+  const settings = testSettings({ ISSUER_URL: issuer, ...overrides })
+  const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const cipher = createEnvelopeCipher({ kek: parseKek(testKeys.SECRET_STORE_KEK) })
+  const hasher = createCredentialHasher({
+    credentialKey: await loadCredentialKey(db, cipher),
+    concurrency: 2,
+  })
+  const bus = createRedisBus({ url, log, settings })
+  const ephemera = createRedisEphemera({ url, db, log, settings })
+  const sts = remoteSts(joined.urls.sts)
+  const each = joined.replicas.sts.map(remoteSts)
+  const clients: AsyncDisposable[] = [sts, ...each]
+  return {
+    database,
+    db,
+    bus,
+    deployed: joined,
+    since: `${Date.now()}-0`,
+    ephemera,
+    settings,
+    hasher,
+    cipher,
+    sts,
+    each,
+    zone: await seedZone(db, hasher),
+    busDb: db,
+    ephemeraDb: db,
+    journalDirectory: '',
+    async replica(own) {
+      // Without settings of its own it is one of those that answer anyway.
+      const url = own === undefined ? joined.urls.sts : await joined.process('sts', variablesOf(own))
+      const replica = remoteSts(url)
+      clients.push(replica)
+      return replica
+    },
+    async [Symbol.asyncDispose]() {
+      for (const client of clients) await client[Symbol.asyncDispose]()
+      await ephemera[Symbol.asyncDispose]()
+      await bus[Symbol.asyncDispose]()
+      await joined[Symbol.asyncDispose]()
     },
   }
 }
@@ -214,6 +284,7 @@ export function claimsOf(accessToken: string): Record<string, unknown> {
 }
 
 export interface AuditEntry {
+  readonly zone_id: string
   readonly event_type: string
   readonly request_id: string
   readonly decision: string
@@ -225,7 +296,7 @@ export interface AuditEntry {
 
 /** The first event of a request with this evaluation status; denials reach the bus after their answer. */
 export function auditEvent(
-  world: Pick<World, 'bus'>,
+  world: Pick<World, 'bus' | 'since'>,
   requestId: string,
   status: string,
 ): Promise<AuditEntry> {
@@ -236,8 +307,11 @@ export function auditEvent(
 }
 
 /** Audit events on the bus, oldest first, of one request when its id is given. */
-export async function auditEvents(world: Pick<World, 'bus'>, requestId?: string): Promise<AuditEntry[]> {
-  const entries = await world.bus.range('caracal.audit.events', '-', 1000)
+export async function auditEvents(
+  world: Pick<World, 'bus' | 'since'>,
+  requestId?: string,
+): Promise<AuditEntry[]> {
+  const entries = await world.bus.range('caracal.audit.events', world.since, 10_000)
   const events = entries.map((entry) => JSON.parse(entry.fields.data ?? '{}') as AuditEntry)
   return requestId === undefined ? events : events.filter((event) => event.request_id === requestId)
 }
