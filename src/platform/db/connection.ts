@@ -8,6 +8,7 @@ import { arrayTypeOf, arrayTypes } from './array-types.ts'
 import { createLeasePool } from './lease.ts'
 import { createLines } from './lines.ts'
 import { createOutage } from './outage.ts'
+import { sendByTurns } from './packets.ts'
 import { createPool, type Pool } from './pool.ts'
 
 /** A URL, or the parameters of a server; a `host` that begins with `/` is the directory of its socket. */
@@ -120,6 +121,7 @@ export function connect(target: ConnectionTarget, session: SessionParameters, po
         })) as unknown as postgres.Sql
     const { shared } = client.options as unknown as { shared: { typeArrayMap: Record<number, number> } }
     Object.assign(shared.typeArrayMap, arrayTypeOf)
+    sendByTurns(client)
     return client
   }
 
