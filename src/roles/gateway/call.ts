@@ -42,7 +42,7 @@ export interface Call {
   watch: Watch | null
   revoked: boolean
   /** Step 15. */
-  accessToken: string
+  accessToken: () => string
   directive: UpstreamDirective | null
   stsLatencyMs: number
   /** Step 16. */

@@ -17,7 +17,7 @@ export function readExchangeAnswer(answer: StsAnswer): GatewayExchangeResult {
   }
   return {
     ok: true,
-    accessToken: token,
+    accessToken: () => token,
     expiresIn: typeof document.expires_in === 'number' ? document.expires_in : 0,
     ...(typeof document.scope === 'string' ? { scope: document.scope } : {}),
     targetResources: texts(document.target_resources) ?? [],

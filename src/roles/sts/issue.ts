@@ -19,7 +19,8 @@ import { mandateTtl } from './ttl.ts'
 import { assertInserted, writeBesideRecord, writeIssue } from './write-issue.ts'
 
 export interface IssuedMandate {
-  readonly accessToken: string
+  /** Signed when it is asked for: most upstreams get another credential, and the mandate for them is never seen. */
+  readonly accessToken: () => string
   readonly expiresIn: number
   /** `''` when the mandate carries none. */
   readonly scope: string
@@ -46,27 +47,29 @@ export async function issueMandate(x: Exchange, deps: ExchangeDeps): Promise<Iss
   const signer = await deps.keys.signer(x.zoneId, x.snapshot)
   const scope = x.request.scope !== '' || x.request.gateway === null ? x.request.scope : presentedScope(x)
   const target = x.granted.map(({ resource }) => resource.identifier)
-  const accessToken = signer.sign(
-    mandateClaims({
-      issuer: deps.issuer,
-      use,
-      sub: record.subjectId,
-      subType: subjectType(x),
-      audience: use === 'resource' ? target : [deps.issuer],
-      issuedAt,
-      expiresAt: issuedAt + ttl,
-      jti,
-      zoneId: x.zoneId,
-      clientId: x.application.id,
-      scope,
-      sid: record.id,
-      rootSid: x.presented?.rootSid ?? x.presented?.sid ?? record.id,
-      target,
-      agentSessionId: x.delegation === null ? null : x.agentSessionId,
-      delegation: x.delegation,
-    }),
-  )
-  if (use === 'gateway') deps.onGatewayMandate(accessToken)
+  const claims = mandateClaims({
+    issuer: deps.issuer,
+    use,
+    sub: record.subjectId,
+    subType: subjectType(x),
+    audience: use === 'resource' ? target : [deps.issuer],
+    issuedAt,
+    expiresAt: issuedAt + ttl,
+    jti,
+    zoneId: x.zoneId,
+    clientId: x.application.id,
+    scope,
+    sid: record.id,
+    rootSid: x.presented?.rootSid ?? x.presented?.sid ?? record.id,
+    target,
+    agentSessionId: x.delegation === null ? null : x.agentSessionId,
+    delegation: x.delegation,
+  })
+  const accessToken = (): string => {
+    const mandate = signer.sign(claims)
+    if (use === 'gateway') deps.onGatewayMandate(mandate)
+    return mandate
+  }
   const upstreams = x.request.gateway === null ? null : await directives(x, deps)
   return { accessToken, expiresIn: ttl, scope, targetResources: target, upstreams }
 }

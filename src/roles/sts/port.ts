@@ -44,8 +44,8 @@ export interface UpstreamDirective {
 export type GatewayExchangeResult =
   | {
       readonly ok: true
-      /** The `use=resource` mandate. */
-      readonly accessToken: string
+      /** The `use=resource` mandate; never empty. Signed when it is asked for. */
+      readonly accessToken: () => string
       readonly expiresIn: number
       readonly scope?: string
       readonly targetResources: readonly string[]

@@ -102,7 +102,7 @@ export function createZoneSts(zoneId = 'zone-1'): ZoneSts {
       })
       return {
         ok: true,
-        accessToken,
+        accessToken: () => accessToken,
         expiresIn: 900,
         scope: String(jws.claims.scope),
         targetResources: [request.resource],

@@ -68,7 +68,7 @@ describe('the worked example of sts §15', () => {
       upstreams: { 'resource://nucleus': { url: 'https://nucleus.example', auth_mode: 'none' } },
     })
     if (!result.ok) return
-    expect(claimsOf(result.accessToken)).toMatchObject({
+    expect(claimsOf(result.accessToken())).toMatchObject({
       use: 'resource',
       aud: ['resource://nucleus'],
       root_sid: claims.root_sid,

@@ -117,7 +117,6 @@ function judge(call: Call, answer: Answer): Verdict {
         : { headers: { 'Retry-After': String(answer.retryAfterSeconds) } }),
     }
   }
-  if (answer.accessToken === '') return denials.stsInvalidAnswer
   const directive = Object.hasOwn(answer.upstreams, call.resource)
     ? answer.upstreams[call.resource]
     : undefined

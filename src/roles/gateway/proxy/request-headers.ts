@@ -19,7 +19,7 @@ export interface RequestHeadersInput {
   readonly host: string
   readonly directive: UpstreamDirective
   /** The resource mandate. */
-  readonly accessToken: string
+  readonly accessToken: () => string
   /** Of our own span while spans are exported; `null` passes on what the caller sent. */
   readonly traceparent: string | null
 }
@@ -121,7 +121,7 @@ const passedOn = (presented: string | string[] | undefined): string =>
   typeof presented === 'string' && isTraceparent(presented) ? presented : newTraceparent()
 
 /** Name, value pairs of the credential; empty for `none`; `null` when it must not be sent. */
-function credentialHeader(directive: UpstreamDirective, accessToken: string): string[] | null {
+function credentialHeader(directive: UpstreamDirective, accessToken: () => string): string[] | null {
   const place = (scheme: string, secret: string): string[] | null => {
     const name = directive.auth_header || 'Authorization'
     if (!isCredentialName(name) || secret === '') return null
@@ -131,12 +131,12 @@ function credentialHeader(directive: UpstreamDirective, accessToken: string): st
   const withIdentity = (pairs: string[] | null): string[] | null =>
     pairs === null || directive.forward_caracal_identity !== true
       ? pairs
-      : [...pairs, 'X-Caracal-Identity', accessToken]
+      : [...pairs, 'X-Caracal-Identity', accessToken()]
   switch (directive.auth_mode) {
     case 'none':
       return []
     case 'caracal_jwt':
-      return place(directive.auth_scheme || 'Bearer', accessToken)
+      return place(directive.auth_scheme || 'Bearer', accessToken())
     case 'provider_oauth':
       return withIdentity(place(directive.auth_scheme ?? '', directive.provider_token ?? ''))
     case 'provider_apikey':

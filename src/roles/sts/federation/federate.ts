@@ -70,7 +70,7 @@ export async function federate(x: Exchange, deps: ExchangeDeps): Promise<IssuedM
       delegation: null,
     }),
   )
-  return { accessToken, expiresIn: ttl, scope: '', targetResources: [], upstreams: null }
+  return { accessToken: () => accessToken, expiresIn: ttl, scope: '', targetResources: [], upstreams: null }
 }
 
 function asksForAuthority(request: ExchangeRequest): boolean {

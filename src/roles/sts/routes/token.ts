@@ -69,7 +69,7 @@ export function pathOf(c: Context): string {
 /** sts §3.3. */
 function tokenResponse(issued: IssuedMandate) {
   return {
-    access_token: issued.accessToken,
+    access_token: issued.accessToken(),
     token_type: 'Bearer',
     expires_in: issued.expiresIn,
     ...(issued.scope === '' ? {} : { scope: issued.scope }),
