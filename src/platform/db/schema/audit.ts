@@ -37,13 +37,6 @@ export const auditEvents = pgTable(
     index('audit_events_zone_id_chain_seq_idx').on(t.zoneId, t.chainSeq.desc()),
     index('audit_events_zone_id_occurred_at_idx').on(t.zoneId, t.occurredAt.desc()),
     index('audit_events_request_id_idx').on(t.requestId).where(sql`${t.requestId} is not null`),
-    index('audit_events_agent_session_id_idx')
-      .on(sql`(${t.metadataJson} ->> 'agent_session_id')`)
-      .where(sql`${t.metadataJson} ? 'agent_session_id'`),
-    index('audit_events_session_id_idx')
-      .on(sql`(${t.metadataJson} ->> 'session_id')`)
-      .where(sql`${t.metadataJson} ? 'session_id'`),
-    index('audit_events_agent_labels_idx').using('gin', sql`(${t.metadataJson} -> 'agent_labels')`),
     // What is searched for by name is what is not the bulk of the ledger.
     index('audit_events_denied_idx').on(t.zoneId, t.occurredAt.desc()).where(sql`${t.decision} <> 'allow'`),
     index('audit_events_uncommon_type_idx')
