@@ -153,7 +153,7 @@ async function watchLag(
   killedAt: number,
 ): Promise<Pick<KillMeasured, 'behindMs' | 'lagP50' | 'lagP99'>> {
   let over = false
-  emitting.finally(() => {
+  void emitting.finally(() => {
     over = true
   })
   const seen: { readonly at: number; readonly lag: number }[] = []
