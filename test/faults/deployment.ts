@@ -33,10 +33,11 @@ export interface Governed extends AsyncDisposable {
   recovered(limitMs: number): Promise<number>
 }
 
-export async function deployGoverned(): Promise<Governed> {
+export async function deployGoverned(options: { readonly redis?: boolean } = {}): Promise<Governed> {
   const deployment = await deploy.split({
+    ...options,
     replicas: 1,
-    env: { METRICS_BEARER: metricsBearer, OUTBOX_LOCK_SEC: '5' },
+    env: { METRICS_BEARER: metricsBearer, OUTBOX_LOCK_SEC: '5', OUTBOX_MAX_ATTEMPTS: '2' },
   })
   const scene = await setScene(deployment, 1).catch(async (error: unknown) => {
     await deployment[Symbol.asyncDispose]()

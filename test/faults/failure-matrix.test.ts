@@ -19,7 +19,7 @@ import {
   withoutRedis,
 } from './deployment.ts'
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 180_000 })
 
 let world: Governed
 let mandates: string[] = []

@@ -5,6 +5,8 @@ import { type Answer, type AnsweringRole, isDocumented } from './documented-refu
 export interface Books {
   /** Request ids that were answered 2xx by the STS or the gateway. */
   readonly granted: string[]
+  /** Request ids of gateway calls that nothing may let through. */
+  readonly forbidden: string[]
   /** Refusals that nothing explains, with how often each was seen. */
   readonly unexplained: Readonly<Record<string, number>>
   /** Refusals while something was broken, as documented. */
@@ -28,6 +30,7 @@ export function openBooks(disturbances: Disturbances): Books {
   return {
     refusals: () => judged,
     granted: [],
+    forbidden: [],
     unexplained,
     explained,
     broken: [],
@@ -39,9 +42,13 @@ export function openBooks(disturbances: Disturbances): Books {
         .replace(/"(requestId|request_id)":"[^"]*",?/g, '')
         .replace(/eyJ[\w.-]+/g, '***')
         .slice(0, 200)
-      if (cause !== null && isDocumented(role, answer))
+      if (cause !== null && isDocumented(role, answer, cause.cuts))
         count(explained, `${role} ${answer.status || 'no answer'}`)
-      else count(unexplained, `${what}: ${role} ${answer.status} ${said} (${cause ?? 'nothing was broken'})`)
+      else
+        count(
+          unexplained,
+          `${what}: ${role} ${answer.status} ${said} (${cause?.what ?? 'nothing was broken'})`,
+        )
     },
   }
 }

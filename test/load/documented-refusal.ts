@@ -7,9 +7,10 @@ export interface Answer {
   readonly body: string
 }
 
-/** Whether a client may see this answer while something is broken. */
-export function isDocumented(role: AnsweringRole, { status, body }: Answer): boolean {
-  if (status === 0) return true
+/** Whether a client may see this answer while something is broken; `cuts`: one of our processes. */
+export function isDocumented(role: AnsweringRole, { status, body }: Answer, cuts: boolean): boolean {
+  // Whatever a store does, a process that lives answers.
+  if (status === 0) return cuts
   const code = codeOf(body)
   // A process that is being replaced finishes what it has and says so to the rest.
   if (status === 503 && code === 'draining') return true

@@ -8,6 +8,8 @@ import type { Deployment, StoreInHand } from './topology.ts'
 
 export interface Fault {
   readonly name: string
+  /** Connections to our own processes break with it. */
+  readonly cuts: boolean
   /** Breaks it for a while; resolves at the moment the cause is gone. */
   strike(): Promise<void>
 }
@@ -33,6 +35,7 @@ function processFaults(one: ServerProcess, { directory }: Deployment, chance: Se
   return [
     {
       name: `${one.name} killed`,
+      cuts: true,
       async strike() {
         await one.end('SIGKILL')
         await sleep(chance.between(0, 1500))
@@ -41,6 +44,7 @@ function processFaults(one: ServerProcess, { directory }: Deployment, chance: Se
     },
     {
       name: `${one.name} stands still`,
+      cuts: false,
       async strike() {
         process.kill(one.pid, 'SIGSTOP')
         await sleep(chance.between(200, 3000))
@@ -49,6 +53,7 @@ function processFaults(one: ServerProcess, { directory }: Deployment, chance: Se
     },
     {
       name: `${one.name} restarted with its clock 30 s off`,
+      cuts: true,
       async strike() {
         await one.end('SIGTERM')
         one.start(clockSkew(directory, chance.next() < 0.5 ? skewMs : -skewMs))
@@ -60,9 +65,10 @@ function processFaults(one: ServerProcess, { directory }: Deployment, chance: Se
 function storeFaults(store: StoreInHand, chance: Seeded): Fault[] {
   const { name, stop } = store
   const faults: Fault[] = [
-    { name: `${name} killed`, strike: () => store.kill() },
+    { name: `${name} killed`, cuts: false, strike: () => store.kill() },
     {
       name: `${name} stands still`,
+      cuts: false,
       async strike() {
         const pid = store.pid()
         signalTree(pid, 'SIGSTOP')
@@ -74,6 +80,7 @@ function storeFaults(store: StoreInHand, chance: Seeded): Fault[] {
   if (stop !== null)
     faults.push({
       name: `${name} stopped`,
+      cuts: false,
       async strike() {
         await stop()
         await sleep(chance.between(0, 5000))
@@ -87,6 +94,7 @@ function storeFaults(store: StoreInHand, chance: Seeded): Fault[] {
 function fullJournal({ journals }: Deployment, path: string, index: number, chance: Seeded): Fault {
   return {
     name: `journal ${index + 1} full`,
+    cuts: false,
     async strike() {
       const journal = journals.find((one) => one.path === path)
       journal?.fill()
@@ -100,6 +108,7 @@ function fullJournal({ journals }: Deployment, path: string, index: number, chan
 function journalAndStore({ journals, processes }: Deployment, store: StoreInHand, chance: Seeded): Fault {
   return {
     name: `${store.name} stopped and every journal full`,
+    cuts: true,
     async strike() {
       for (const journal of journals) journal.fill()
       await store.stop?.()

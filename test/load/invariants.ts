@@ -24,21 +24,33 @@ export interface Stores {
 
 const log = pino({ level: 'silent' })
 
+/** What was seen from outside, by request id. */
+export interface Seen {
+  /** Answered 2xx by the STS or the gateway. */
+  readonly granted: readonly string[]
+  /** How often each call reached the upstream, whatever became of its answer. */
+  readonly arrivals: ReadonlyMap<string, number>
+  /** Calls that nothing may let through. */
+  readonly forbidden: readonly string[]
+}
+
 /** Evidence, outbox and streams, waited for together; then the chain. */
-export async function judgeStores(
-  stores: Stores,
-  granted: readonly string[],
-  drainMs: number,
-): Promise<Invariant[]> {
+export async function judgeStores(stores: Stores, seen: Seen, drainMs: number): Promise<Invariant[]> {
+  const { granted, arrivals, forbidden } = seen
+  const proven = [...new Set([...granted, ...arrivals.keys()])]
+  const twice = [...arrivals].filter(([, count]) => count > 1)
+  const leaked = forbidden.filter((id) => arrivals.has(id))
   const sql = postgres(stores.database())
   const closing: AsyncDisposable[] = []
   try {
     const bus = await openBus(stores, closing)
     const began = performance.now()
-    let left = await whatIsLeft(sql, bus, granted)
+    let left = await whatIsLeft(sql, bus, proven)
+    const last: Record<string, number> = {}
     while (!left.nothing && performance.now() - began < drainMs) {
+      for (const what of left.waiting) last[what] = Math.round(performance.now() - began)
       await sleep(100)
-      left = await whatIsLeft(sql, bus, granted)
+      left = await whatIsLeft(sql, bus, proven)
     }
     const ms = Math.round(performance.now() - began)
     const chain = await verifyChains(stores)
@@ -46,13 +58,18 @@ export async function judgeStores(
       invariant(
         'evidence',
         left.unproven.length === 0,
-        `${granted.length} requests answered 2xx, ${left.unproven.length} without evidence ${left.unproven.slice(0, 3).join(' ')}`,
+        `${granted.length} requests answered 2xx, ${arrivals.size} calls at the upstream, ${left.unproven.length} without evidence ${left.unproven.slice(0, 3).join(' ')}`,
+      ),
+      invariant(
+        'upstream',
+        arrivals.size > 0 && twice.length === 0 && leaked.length === 0,
+        `${twice.length} calls reached it twice ${JSON.stringify(twice.slice(0, 3))}; of ${forbidden.length} that must not, ${leaked.length} did ${leaked.slice(0, 3).join(' ')}`,
       ),
       invariant('chain', chain.ok, chain.said),
       invariant(
         'drained',
         left.outbox === 0 && left.dead === 0 && left.unread.length === 0 && left.deadLetters === 0,
-        `${left.outbox} outbox rows pending, ${left.dead} dead; unread streams [${left.unread.join('; ')}], ${left.deadLetters} dead letters; after ${ms} ms`,
+        `${left.outbox} outbox rows pending, ${left.dead} dead; unread streams [${left.unread.join('; ')}], ${left.deadLetters} dead letters; after ${ms} ms ${JSON.stringify(last)}`,
       ),
     ]
   } finally {
@@ -61,13 +78,13 @@ export async function judgeStores(
   }
 }
 
-async function whatIsLeft(sql: postgres.Sql, bus: Bus, granted: readonly string[]) {
+async function whatIsLeft(sql: postgres.Sql, bus: Bus, proven: readonly string[]) {
   const [outbox] = await sql<{ pending: number; dead: number }[]>`
     select count(*) filter (where status = 'pending')::int as pending,
            count(*) filter (where status = 'dead')::int as dead
     from caracal_outbox`
   const unproven = await sql<{ id: string }[]>`
-    select asked.id from unnest(${granted}::text[]) as asked(id)
+    select asked.id from unnest(${proven}::text[]) as asked(id)
     where not exists (select from audit_events where request_id = asked.id)`
   const unread: string[] = []
   const revoke = 'caracal.sessions.revoke'
@@ -90,10 +107,19 @@ async function whatIsLeft(sql: postgres.Sql, bus: Bus, granted: readonly string[
     deadLetters,
     unproven: unproven.map(({ id }) => id),
   }
-  return { ...left, nothing: left.outbox === 0 && left.unread.length === 0 && left.unproven.length === 0 }
+  const waiting = [
+    ...(left.outbox > 0 ? ['outbox'] : []),
+    ...left.unread.map((line) => line.split(':')[0] ?? ''),
+    ...(left.unproven.length > 0 ? ['evidence'] : []),
+  ]
+  return { ...left, waiting, nothing: waiting.length === 0 }
 }
 
-async function openBus(stores: Stores, closing: AsyncDisposable[]): Promise<Bus> {
+/** The bus of a deployment as one of its processes would open it; `closing` gets what has to be closed. */
+export async function openBus(
+  stores: Pick<Stores, 'redisUrl' | 'database'>,
+  closing: AsyncDisposable[],
+): Promise<Bus> {
   let bus: Bus
   if (stores.redisUrl !== null) {
     const settings = { REDIS_DIAL_TIMEOUT: 5000, REDIS_READ_TIMEOUT: 3000 }

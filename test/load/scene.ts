@@ -28,9 +28,16 @@ export interface Scene extends AsyncDisposable {
 /** What a scene needs to know of a deployment. */
 export type Addresses = Pick<ServerUnderLoad, 'urls' | 'adminToken'>
 
+/** Told the request id of every call that reached the upstream. */
+export type OnArrival = (requestId: string) => void
+
 /** `count` zones with one application each, so that per-zone locks and limits are spread as in real use. */
-export async function setScene(server: Addresses, count: number): Promise<Scene> {
-  const upstream = await startUpstream()
+export async function setScene(
+  server: Addresses,
+  count: number,
+  onArrival: OnArrival = () => undefined,
+): Promise<Scene> {
+  const upstream = await startUpstream(onArrival)
   const upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
   const actors: Actor[] = []
   for (let index = 0; index < count; index += 1) actors.push(await createActor(server, upstreamUrl, index))
@@ -77,9 +84,10 @@ async function createActor(server: Addresses, upstreamUrl: string, index: number
 }
 
 /** Answers at once, or with `?stream` ticks until the caller leaves, or so many of them with `?stream&ticks=n`. */
-function startUpstream(): Promise<Server> {
+function startUpstream(onArrival: OnArrival): Promise<Server> {
   const body = JSON.stringify({ items: [{ sku: 'lynx-1', stock: 7 }] })
   const server = createServer((request, response) => {
+    onArrival(String(request.headers['x-request-id']))
     if (request.url?.includes('stream') === true) {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       let left = Number(/[?&]ticks=(\d+)/.exec(request.url)?.[1] ?? Number.POSITIVE_INFINITY)

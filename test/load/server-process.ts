@@ -1,8 +1,9 @@
 /** One `caracal serve` that can be killed, frozen and started again at the same address. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createWriteStream, type WriteStream } from 'node:fs'
+import { createWriteStream, readFileSync, type WriteStream } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { LiveHeap } from './live-heap.ts'
 
 /** The built binary, seen from here and from where the load programs are compiled to. */
 const up = import.meta.url.includes('/.bench/') ? '../../../' : '../../'
@@ -19,6 +20,12 @@ export interface ServerProcess {
   end(signal: NodeJS.Signals): Promise<string>
   /** Every listener answers `/ready` with 200; else what the first one said that does not. */
   ready(): Promise<'ready' | string>
+  /** How long it waited for a processor since it was started, in milliseconds; what a busy machine adds. */
+  queuedMs(): number
+  /** Resident memory in bytes. */
+  residentBytes(): number
+  /** What it held after full collections, when it is watched. */
+  liveHeap(): ReturnType<LiveHeap['samples']>
   /** Ends of the process that nobody asked for. */
   readonly deaths: readonly string[]
 }
@@ -30,6 +37,7 @@ export function createServerProcess(options: {
   readonly cwd: string
   readonly env: Readonly<Record<string, string>>
   readonly logFile: string
+  readonly liveHeap?: LiveHeap | undefined
 }): ServerProcess {
   const log: WriteStream = createWriteStream(options.logFile, { flags: 'a' })
   const deaths: string[] = []
@@ -46,14 +54,16 @@ export function createServerProcess(options: {
       asked = false
       const started = spawn(process.execPath, [main, 'serve', ...options.args], {
         cwd: options.cwd,
-        env: { PATH: process.env.PATH, HOME: options.cwd, ...options.env, ...env },
+        env: { PATH: process.env.PATH, HOME: options.cwd, ...options.liveHeap?.env, ...options.env, ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
       })
       child = started
       started.stdout.pipe(log, { end: false })
       started.stderr.pipe(log, { end: false })
       started.once('exit', (code, signal) => {
-        if (!asked && child === started) deaths.push(`${options.name} ended with ${signal ?? code}`)
+        if (asked || child !== started) return
+        const lastWords = readFileSync(options.logFile, 'utf8').trim().split('\n').at(-1) ?? ''
+        deaths.push(`${options.name} ended with ${signal ?? code}: ${lastWords.slice(0, 600)}`)
       })
     },
     async end(signal) {
@@ -67,6 +77,9 @@ export function createServerProcess(options: {
       }
       return String(ending.signalCode ?? ending.exitCode)
     },
+    queuedMs: () => queuedMsOf(child?.pid ?? 0),
+    residentBytes: () => residentBytesOf(child?.pid ?? 0),
+    liveHeap: () => options.liveHeap?.samples() ?? [],
     async ready() {
       for (const url of options.urls) {
         try {
@@ -83,7 +96,21 @@ export function createServerProcess(options: {
   return one
 }
 
-export async function untilReady(one: ServerProcess, patienceMs = 45_000): Promise<void> {
+/** Linux counts it for the main thread, on which everything that matters runs; elsewhere 0. */
+function queuedMsOf(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6
+  } catch {
+    return 0
+  }
+}
+
+export function residentBytesOf(pid: number): number {
+  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return Number(line?.[1] ?? 0) * 1024
+}
+
+export async function untilReady(one: ServerProcess, patienceMs = 120_000): Promise<void> {
   const deadline = Date.now() + patienceMs
   let said = 'nothing'
   while (Date.now() < deadline) {

@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { main } from './server-process.ts'
+import { main, residentBytesOf } from './server-process.ts'
 
 export interface ServerUnderLoad extends AsyncDisposable {
   readonly urls: Readonly<Record<'control' | 'coordinator' | 'sts' | 'gateway' | 'audit', string>>
@@ -109,9 +109,4 @@ async function freePorts(count: number): Promise<number[]> {
 function cpuSecondsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
-}
-
-function residentBytesOf(pid: number): number {
-  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(line?.[1] ?? 0) * 1024
 }

@@ -11,6 +11,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/platform
 import { freePorts } from '../../src/server/free-ports.ts'
 import { type Balancer, openBalancer } from './balancer.ts'
 import { createFillableDirectory, type FillableDirectory } from './full-disk.ts'
+import { createLiveHeap } from './live-heap.ts'
 import { createOwnRedis } from './own-redis.ts'
 import { runCaracal } from './run-caracal.ts'
 import type { Addresses } from './scene.ts'
@@ -57,17 +58,23 @@ const raisedLimits = {
   MAX_AGENTS_PER_APP: '100000',
 }
 
-export interface SplitOptions {
+export interface DeployOptions {
+  /** Every process tells what its heap holds after full collections. */
+  readonly watchHeap?: boolean
+}
+
+interface SplitOptions extends DeployOptions {
   /** Of each role; default 2. */
   readonly replicas?: number
+  /** `false`: Postgres carries the events too. Default true. */
+  readonly redis?: boolean
   /** For every process. */
   readonly env?: Readonly<Record<string, string>>
 }
 
 export const deploy = {
-  all: () => cleanly(deployAll),
-  split: (options: SplitOptions = {}) =>
-    cleanly((undo, directory) => deploySplit(undo, directory, options.replicas ?? 2, options.env ?? {})),
+  all: (options: DeployOptions = {}) => cleanly((undo, directory) => deployAll(undo, directory, options)),
+  split: (options: SplitOptions = {}) => cleanly((undo, directory) => deploySplit(undo, directory, options)),
 }
 
 type Undo = () => unknown
@@ -94,7 +101,7 @@ async function cleanly(
 }
 
 /** One process with every role on the embedded store. */
-async function deployAll(undo: (step: Undo) => void, directory: string) {
+async function deployAll(undo: (step: Undo) => void, directory: string, { watchHeap }: DeployOptions) {
   const dataDir = join(directory, 'data')
   const ports = await freePorts(roles.length + 1)
   const urls = urlsOf((_, index) => `http://127.0.0.1:${ports[index]}`)
@@ -114,6 +121,7 @@ async function deployAll(undo: (step: Undo) => void, directory: string) {
     cwd: directory,
     env,
     logFile: join(directory, 'all.log'),
+    liveHeap: watchHeap ? createLiveHeap(directory, 'all') : undefined,
   })
   server.start()
   undo(() => server.end('SIGTERM'))
@@ -161,15 +169,12 @@ function postmasterFile(dataDir: string): string[] {
 async function deploySplit(
   undo: (step: Undo) => void,
   directory: string,
-  replicas: number,
-  more: Readonly<Record<string, string>>,
+  { replicas = 2, env: more = {}, redis: withRedis = true, watchHeap }: SplitOptions,
 ) {
   const [postgresPort = 0, redisPort = 0, ...ports] = await freePorts(2 + replicas * roles.length)
   const store = await openPostgres(join(directory, 'postgres'), postgresPort)
   undo(() => store.inHand.stop?.())
-  mkdirSync(join(directory, 'redis'))
-  const redis = await createOwnRedis(join(directory, 'redis'), redisPort)
-  undo(() => redis[Symbol.asyncDispose]())
+  const redis = withRedis ? await openRedis(undo, join(directory, 'redis'), redisPort) : null
   const portOf = (role: Role, replica: number): number => ports[roles.indexOf(role) * replicas + replica] ?? 0
   const balancers = new Map<Role, Balancer>()
   for (const role of roles) {
@@ -188,7 +193,7 @@ async function deploySplit(
     CARACAL_DB_ALLOW_BYPASSRLS: 'true',
     HOST: '127.0.0.1',
     DATABASE_URL: store.url,
-    REDIS_URL: redis.url,
+    ...(redis === null ? {} : { REDIS_URL: redis.url }),
     SECRET_STORE_KEK: secret(),
     AUDIT_HMAC_KEY: secret(),
     STREAMS_HMAC_KEY: secret(),
@@ -228,6 +233,7 @@ async function deploySplit(
           ...(keeps ? { AUDIT_REPLAY_DIR: join(directory, `journal-${name}`) } : {}),
         },
         logFile: join(directory, `${name}.log`),
+        liveHeap: watchHeap ? createLiveHeap(directory, name) : undefined,
       })
       server.start()
       processes.push(server)
@@ -242,24 +248,29 @@ async function deploySplit(
     urls,
     adminToken,
     processes,
-    stores: [
-      store.inHand,
-      {
-        name: 'redis' as const,
-        pid: () => redis.pid,
-        stop: () => redis.end('SIGTERM'),
-        start: () => redis.start(),
-        async kill() {
-          await redis.end('SIGKILL')
-          await redis.start()
-        },
-      },
-    ],
+    stores: [store.inHand, ...(redis === null ? [] : [redis.inHand])],
     journals,
-    redisUrl: redis.url,
+    redisUrl: redis?.url ?? null,
     database: () => ({ ...store.login, max: 1 }),
     commandEnv: env,
   }
+}
+
+async function openRedis(undo: (step: Undo) => void, directory: string, port: number) {
+  mkdirSync(directory)
+  const redis = await createOwnRedis(directory, port)
+  undo(() => redis[Symbol.asyncDispose]())
+  const inHand: StoreInHand = {
+    name: 'redis',
+    pid: () => redis.pid,
+    stop: () => redis.end('SIGTERM'),
+    start: () => redis.start(),
+    async kill() {
+      await redis.end('SIGKILL')
+      await redis.start()
+    },
+  }
+  return { url: redis.url, inHand }
 }
 
 /** The binaries of the embedded store, reachable over TCP as a configured Postgres is. */

@@ -62,6 +62,7 @@ export function createTraffic(scene: Scene, books: Books, adminToken: string): T
   /** An answer that is 2xx breaks an invariant; one that is no refusal of its own is judged. */
   async function mustNot(role: AnsweringRole, what: string, request: Outgoing): Promise<void> {
     const answer = await send(pools[role], request)
+    if (role === 'gateway') books.forbidden.push(answer.requestId)
     if (answer.ok) {
       books.granted.push(answer.requestId)
       books.broken.push(`${what}: ${answer.status}, request ${answer.requestId}`)
