@@ -1,7 +1,7 @@
 /**
  * kill -9 of the coordinator between a commit and its publication, and between a publication and its
  * mark (storage-and-operations §17 and §21, check 32): every committed event is published at least
- * once, also twice under one `outbox_id`, and what reads it applies it once.
+ * once, perhaps again under the same `outbox_id`, and what reads it applies it once.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,9 +16,6 @@ import { deployGoverned, type Governed, withoutRedis } from './deployment.ts'
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
 
 const patient = { timeoutMs: 90_000, intervalMs: 200 }
-/** The advisory lock that stands between a publication and its mark. */
-const markLock = 4242
-
 let world: Governed
 let sql: postgres.Sql
 
@@ -118,10 +115,6 @@ async function expectAppliedOnce(revoked: readonly Edge[]): Promise<void> {
     expect((await world.actor.agent.mint(target, id, readScope)).status).toBeGreaterThanOrEqual(400)
 }
 
-/** Ends what still waits for a lock: the statements of a process that was killed. */
-const endBlocked = () =>
-  sql`select pg_terminate_backend(pid) from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0`
-
 interface Hold extends AsyncDisposable {
   release(): Promise<void>
 }
@@ -137,38 +130,23 @@ function hold(end: () => Promise<unknown>): Hold {
 }
 
 /** Nothing is published until it is released; commits go on. */
-async function holdPublishing(driver: 'redis' | 'postgres'): Promise<Hold> {
-  if (driver === 'redis') {
-    await world.store('redis').stop?.()
-    return hold(() => world.store('redis').start())
-  }
-  const holder = await sql.reserve()
-  await holder`begin`
-  await holder`lock table bus_event in share mode`
-  return hold(async () => {
-    await endBlocked()
-    await holder`rollback`
-    holder.release()
-  })
+async function holdPublishing(): Promise<Hold> {
+  await world.store('redis').stop?.()
+  return hold(() => world.store('redis').start())
 }
 
-/** Nothing that was published is marked so until it is released. */
+/** Nothing that was published can be marked so until it is released. */
 async function holdMarks(): Promise<Hold> {
-  const holder = await sql.reserve()
-  await holder`select pg_advisory_lock(${markLock})`
-  await holder.unsafe(`
-    create function hold_mark() returns trigger language plpgsql as $$
+  await sql.unsafe(`
+    create function no_mark() returns trigger language plpgsql as $$
     begin
-      if new.status = 'published' then perform pg_advisory_xact_lock(${markLock}); end if;
+      if new.status = 'published' then raise exception 'no mark for now'; end if;
       return new;
     end $$;
-    create trigger hold_mark before update on caracal_outbox for each row execute function hold_mark()`)
+    create trigger no_mark before update on caracal_outbox for each row execute function no_mark()`)
   return hold(async () => {
-    await endBlocked()
-    await holder`drop trigger hold_mark on caracal_outbox`
-    await holder`drop function hold_mark`
-    await holder`select pg_advisory_unlock(${markLock})`
-    holder.release()
+    await sql`drop trigger no_mark on caracal_outbox`
+    await sql`drop function no_mark`
   })
 }
 
@@ -179,6 +157,8 @@ const restartCoordinator = async (): Promise<void> => {
 
 describe.each(['redis', 'postgres'] as const)('coordinator killed, events on %s', (driver) => {
   const missing = driver === 'redis' ? withoutRedis : null
+  /** Where the bus is the store the commit publishes: there is no moment between the two, and no bus that is away. */
+  const atOnce = driver === 'postgres'
   describe.skipIf(missing !== null)(missing ?? 'kill -9', () => {
     beforeAll(async () => {
       world = await deployGoverned({ redis: driver === 'redis' })
@@ -191,10 +171,10 @@ describe.each(['redis', 'postgres'] as const)('coordinator killed, events on %s'
       await world?.[Symbol.asyncDispose]()
     })
 
-    it('check 32: between commit and publication: every event is published', async () => {
+    it.skipIf(atOnce)('check 32: between commit and publication: every event is published', async () => {
       const doomed = await edges(5)
       const known = await settled()
-      await using held = await holdPublishing(driver)
+      await using held = await holdPublishing()
       for (const one of doomed) expect(await one.revoke()).toBe(200)
       const committed = await rowsSince(known)
       expect(committed.map(({ status }) => status)).toEqual(committed.map(() => 'pending'))
@@ -210,26 +190,43 @@ describe.each(['redis', 'postgres'] as const)('coordinator killed, events on %s'
       await expectAppliedOnce(doomed)
     })
 
-    it('check 32: between publication and mark: published again under one outbox_id, applied once', async () => {
+    it.skipIf(atOnce)(
+      'check 32: between publication and mark: published again under one outbox_id, applied once',
+      async () => {
+        const doomed = await edges(5)
+        const known = await settled()
+        await using held = await holdMarks()
+        for (const one of doomed) expect(await one.revoke()).toBe(200)
+        const committed = await rowsSince(known)
+        const early = await eventually(async () => {
+          const times = await timesPublished(committed)
+          const published = committed.filter((_, index) => (times[index] ?? 0) > 0)
+          return published.length > 0 && published
+        }, patient)
+        await world.process('coordinator').end('SIGKILL')
+        await held.release()
+        expect((await rowsSince(known)).map(({ status }) => status)).toEqual(committed.map(() => 'pending'))
+
+        await restartCoordinator()
+        await settled()
+        for (const times of await timesPublished(committed)) expect(times).toBeGreaterThanOrEqual(1)
+        for (const times of await timesPublished(early)) expect(times).toBeGreaterThanOrEqual(2)
+        await expectAppliedOnce(doomed)
+      },
+    )
+
+    it.skipIf(!atOnce)('check 32: right after the commit: it has published, and once', async () => {
       const doomed = await edges(5)
       const known = await settled()
-      await using held = await holdMarks()
-      for (const one of doomed) expect(await one.revoke()).toBe(200)
-      const committed = await rowsSince(known)
-      // The publisher waits for its first mark; what was committed meanwhile is published after it.
-      const early = await eventually(async () => {
-        const times = await timesPublished(committed)
-        const published = committed.filter((_, index) => (times[index] ?? 0) > 0)
-        return published.length > 0 && published
-      }, patient)
+      expect(await Promise.all(doomed.map((one) => one.revoke()))).toEqual(doomed.map(() => 200))
       await world.process('coordinator').end('SIGKILL')
-      await held.release()
-      expect((await rowsSince(known)).map(({ status }) => status)).toEqual(committed.map(() => 'pending'))
+      const committed = await rowsSince(known)
+      expect(committed.length).toBeGreaterThanOrEqual(doomed.length)
+      expect(await timesPublished(committed)).toEqual(committed.map(() => 1))
 
       await restartCoordinator()
       await settled()
-      for (const times of await timesPublished(committed)) expect(times).toBeGreaterThanOrEqual(1)
-      for (const times of await timesPublished(early)) expect(times).toBeGreaterThanOrEqual(2)
+      expect(await timesPublished(committed)).toEqual(committed.map(() => 1))
       await expectAppliedOnce(doomed)
     })
 
@@ -256,52 +253,55 @@ describe.each(['redis', 'postgres'] as const)('coordinator killed, events on %s'
       for (const times of await timesPublished(rows)) expect(times).toBeGreaterThanOrEqual(1)
     })
 
-    it('the bus away for much longer than all attempts take: no row and no invocation dies', async () => {
-      const { identity, lifecycle } = world.actor
-      const { coordinator } = world.deployment.urls
-      const zone = `${coordinator}/zones/${identity.zoneId}`
-      const asked = async (method: string, path: string, json?: unknown) => {
-        const answer = await fetch(`${zone}${path}`, {
-          method,
-          headers: {
-            authorization: `Bearer ${lifecycle}`,
-            ...(json === undefined ? {} : { 'content-type': 'application/json' }),
-          },
-          body: json === undefined ? null : JSON.stringify(json),
+    it.skipIf(atOnce)(
+      'the bus away for much longer than all attempts take: no row and no invocation dies',
+      async () => {
+        const { identity, lifecycle } = world.actor
+        const { coordinator } = world.deployment.urls
+        const zone = `${coordinator}/zones/${identity.zoneId}`
+        const asked = async (method: string, path: string, json?: unknown) => {
+          const answer = await fetch(`${zone}${path}`, {
+            method,
+            headers: {
+              authorization: `Bearer ${lifecycle}`,
+              ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+            },
+            body: json === undefined ? null : JSON.stringify(json),
+          })
+          const body = await answer.text()
+          if (!answer.ok) throw new Error(`${method} ${path} answered ${answer.status} ${body}`)
+          return JSON.parse(body) as { id: string; status: string }
+        }
+        const service = await asked('POST', '/agent-services', {
+          application_id: identity.applicationId,
+          endpoint_url: 'https://worker.example',
         })
-        const body = await answer.text()
-        if (!answer.ok) throw new Error(`${method} ${path} answered ${answer.status} ${body}`)
-        return JSON.parse(body) as { id: string; status: string }
-      }
-      const service = await asked('POST', '/agent-services', {
-        application_id: identity.applicationId,
-        endpoint_url: 'https://worker.example',
-      })
-      const enqueue = () =>
-        asked('POST', '/invocations', {
-          service_id: service.id,
-          method: 'restock',
-          params: { sku: 'lynx-1' },
-          idempotency_key: randomUUID(),
-        })
-      const before = await enqueue()
-      const known = await settled()
-      await using held = await holdPublishing(driver)
-      const invocations = [before, await enqueue(), await enqueue()]
-      for (const { id } of invocations) await asked('PATCH', `/invocations/${id}/start`)
-      await asked('PATCH', `/invocations/${before.id}/complete`, { status: 'succeeded' })
-      // Two attempts of the dispatcher would have made a row dead; a dozen rounds go by.
-      await sleep(12_000)
-      const waiting = await rowsSince(known)
-      expect(waiting.length).toBeGreaterThanOrEqual(6)
-      for (const { status, attempts } of waiting) expect([status, attempts]).toEqual(['pending', 0])
-      await held.release()
-      await settled()
-      expect(new Set(await timesPublished(waiting))).not.toContain(0)
-      const states = []
-      for (const { id } of invocations) states.push((await asked('GET', `/invocations/${id}`)).status)
-      expect(states).not.toContain('dead')
-      expect(states[0]).toBe('succeeded')
-    })
+        const enqueue = () =>
+          asked('POST', '/invocations', {
+            service_id: service.id,
+            method: 'restock',
+            params: { sku: 'lynx-1' },
+            idempotency_key: randomUUID(),
+          })
+        const before = await enqueue()
+        const known = await settled()
+        await using held = await holdPublishing()
+        const invocations = [before, await enqueue(), await enqueue()]
+        for (const { id } of invocations) await asked('PATCH', `/invocations/${id}/start`)
+        await asked('PATCH', `/invocations/${before.id}/complete`, { status: 'succeeded' })
+        // Two attempts of the dispatcher would have made a row dead; a dozen rounds go by.
+        await sleep(12_000)
+        const waiting = await rowsSince(known)
+        expect(waiting.length).toBeGreaterThanOrEqual(6)
+        for (const { status, attempts } of waiting) expect([status, attempts]).toEqual(['pending', 0])
+        await held.release()
+        await settled()
+        expect(new Set(await timesPublished(waiting))).not.toContain(0)
+        const states = []
+        for (const { id } of invocations) states.push((await asked('GET', `/invocations/${id}`)).status)
+        expect(states).not.toContain('dead')
+        expect(states[0]).toBe('succeeded')
+      },
+    )
   })
 })
