@@ -399,9 +399,10 @@ export const caracalOutbox = pgTable(
   (t) => [
     unique('caracal_outbox_producer_topic_dedupe_key_key').on(t.producer, t.topic, t.dedupeKey),
     index('caracal_outbox_status_available_at_idx').on(t.status, t.availableAt),
-    index('caracal_outbox_topic_status_idx').on(t.topic, t.status),
     index('caracal_outbox_pending_idx').on(t.createdAt, t.id).where(sql`${t.status} = 'pending'`),
-    index('caracal_outbox_published_at_idx').on(t.publishedAt).where(sql`${t.status} = 'published'`),
+    index('caracal_outbox_told_revocations_idx')
+      .on(t.updatedAt)
+      .where(sql`${t.topic} = 'caracal.sessions.revoke' and ${t.status} = 'published'`),
     check(
       'caracal_outbox_producer_check',
       sql`${t.producer} in ('control', 'coordinator', 'sts', 'gateway', 'audit', 'execution')`,

@@ -10,7 +10,7 @@ export interface ToldRevocation {
   readonly reason: string | null
 }
 
-/** Rows of the last 24 h that name an authority record. Index `(topic, status)`. */
+/** Rows of the last 24 h that name an authority record. A partial index by `updated_at`. */
 export function readToldRevocations(db: Pick<Queryable, 'sql'>) {
   return db.sql<ToldRevocation[]>`
     select payload_json->>'zone_id' as zone_id,
