@@ -49,6 +49,7 @@ export function createKeySet(options: KeySetOptions): KeySet {
   const cooldownMs = options.cooldownMs ?? 30_000
   const clock = options.clock ?? (() => performance.now())
   const zones = new LRUCache<string, ZoneKeys>({ max: options.maxZones ?? 10_000 })
+  const missedAt = new LRUCache<string, number>({ max: options.maxZones ?? 10_000 })
   const fetching = new Map<string, Promise<ZoneKeys | null>>()
   /** Bumped by `flush`: a fetch that began before it must not repopulate the cache. */
   let generation = 0
@@ -97,7 +98,9 @@ export function createKeySet(options: KeySetOptions): KeySet {
       const cached = fresh(zoneId)
       const known = cached?.keys.get(kid)
       if (known) return known
-      if (cached && clock() - cached.fetchedAt < cooldownMs) return null
+      // Of refetches for an unknown kid only: a set that was just read for another reason may miss a new key.
+      if (cached && clock() - (missedAt.get(zoneId) ?? Number.NEGATIVE_INFINITY) < cooldownMs) return null
+      if (cached) missedAt.set(zoneId, clock())
       return (await fetchZone(zoneId))?.keys.get(kid) ?? null
     },
 
@@ -105,9 +108,11 @@ export function createKeySet(options: KeySetOptions): KeySet {
       generation += 1
       if (zoneId === undefined) {
         zones.clear()
+        missedAt.clear()
         fetching.clear()
       } else {
         zones.delete(zoneId)
+        missedAt.delete(zoneId)
         fetching.delete(zoneId)
       }
     },

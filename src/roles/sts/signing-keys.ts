@@ -66,10 +66,12 @@ export function createSigningKeys(deps: SigningKeyDeps): SigningKeys {
   const { db, cipher, log } = deps
   const opened = new LRUCache<string, OpenedKey>({ max: 4096, ttl: openedForMs })
   const held = new LRUCache<string, string>({ max: 10_000 })
-  const verification = new LRUCache<string, { kids: ReadonlySet<string>; readAt: number }>({
-    max: 4096,
-    ttl: openedForMs,
-  })
+  /** Published `kid`s by zone. */
+  const verification = new LRUCache<string, ReadonlySet<string>>({ max: 4096, ttl: openedForMs })
+  /** Zones whose set was read again for an unknown `kid`; what was read for another reason may miss a new key. */
+  const missed = new LRUCache<string, true>({ max: 4096, ttl: unknownKidCooldownMs })
+  /** Bumped by `forget`: a read that began before it must not be kept. */
+  let generation = 0
   const reading = new Map<string, Promise<readonly OpenedKey[]>>()
   const creating = new Map<string, Promise<Signer>>()
 
@@ -151,26 +153,34 @@ export function createSigningKeys(deps: SigningKeyDeps): SigningKeys {
       if (existing !== null) return existing
       return addZoneKey(deps, tx, zoneId, 0)
     })
-    verification.delete(zoneId)
+    forgetSet(zoneId)
     return hold(row)
+  }
+
+  /** What is read from now on is kept; what is being read is answered and forgotten. */
+  function forgetSet(zoneId: string): void {
+    generation += 1
+    verification.delete(zoneId)
+    missed.delete(zoneId)
+    reading.delete(zoneId)
   }
 
   /** Reads and opens the published set; concurrent callers share one read. */
   function readKeys(zoneId: string): Promise<readonly OpenedKey[]> {
     const running = reading.get(zoneId)
     if (running !== undefined) return running
+    const startedIn = generation
     const started = readPublishedKeys(db, zoneId)
       .then((rows) => {
         const keys = openUsable(rows)
         if (rows.length > 0 && keys.length === 0)
           throw internalError('no signing key of the zone can be opened')
-        verification.set(zoneId, {
-          kids: new Set(keys.map((key) => key.signer.kid)),
-          readAt: performance.now(),
-        })
+        if (startedIn === generation) verification.set(zoneId, new Set(keys.map((key) => key.signer.kid)))
         return keys
       })
-      .finally(() => reading.delete(zoneId))
+      .finally(() => {
+        if (reading.get(zoneId) === started) reading.delete(zoneId)
+      })
     reading.set(zoneId, started)
     return started
   }
@@ -187,12 +197,13 @@ export function createSigningKeys(deps: SigningKeyDeps): SigningKeys {
     signer,
 
     async verificationKey(zoneId, kid) {
-      const set = verification.get(zoneId)
-      if (set?.kids.has(kid)) {
+      const kids = verification.get(zoneId)
+      if (kids?.has(kid)) {
         const key = opened.get(kid)
         if (key !== undefined) return key.publicKey
-      } else if (set !== undefined && performance.now() - set.readAt < unknownKidCooldownMs) {
-        return null
+      } else if (kids !== undefined) {
+        if (missed.has(zoneId)) return null
+        missed.set(zoneId, true)
       }
       const keys = await readKeys(zoneId).catch((error: unknown) => {
         if (error instanceof Error && error.name === 'CaracalError') throw error
@@ -220,19 +231,22 @@ export function createSigningKeys(deps: SigningKeyDeps): SigningKeys {
         return (await addZoneKey(deps, tx, zoneId, first ? 0 : aheadMs)).id
       })
       held.delete(zoneId)
-      verification.delete(zoneId)
+      forgetSet(zoneId)
       return kid
     },
 
     forget(zoneId) {
       if (zoneId === undefined) {
+        generation += 1
         held.clear()
         verification.clear()
+        missed.clear()
+        reading.clear()
         opened.clear()
         return
       }
       held.delete(zoneId)
-      verification.delete(zoneId)
+      forgetSet(zoneId)
     },
   }
 }

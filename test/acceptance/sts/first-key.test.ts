@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { lockSigningKey, readActiveKey } from '../../../src/roles/sts/store/signing-keys.ts'
-import { createWorld, token } from '../../roles/sts/world.ts'
+import { createWorld, postForm, token } from '../../roles/sts/world.ts'
 
 // The world, and with it the test store, starts inside the test.
 vi.setConfig({ testTimeout: 60_000 })
@@ -26,4 +26,19 @@ test('who began before the first key was made, and waited for it, makes no secon
     await lockSigningKey(tx, world.zone.zoneId)
     expect(await readActiveKey(tx, world.zone.zoneId)).not.toBeNull()
   })
+})
+
+test('a replica that just found the zone without keys knows the first one another replica makes', async () => {
+  await using world = await createWorld()
+  const replica = await world.replica()
+  const { zone } = world
+  expect(await replica.zoneKeys(zone.zoneId)).toBeNull()
+  const minted = await token(world, { scope: 'agent:lifecycle' })
+  const introspected = await postForm(replica, '/oauth/2/introspect', {
+    zone_id: zone.zoneId,
+    application_id: zone.application.id,
+    client_secret: zone.application.secret,
+    token: String(minted.body.access_token),
+  })
+  expect(introspected.body).toMatchObject({ active: true })
 })
