@@ -23,7 +23,7 @@ export function isDocumented(role: AnsweringRole, { status, body }: Answer, cuts
       return status === 401 && body.includes('mandate predates replay memory')
     case 'coordinator':
       // Its 503 names the dependency; a key it never saw cannot be fetched while the STS is away.
-      return isDown(status, code) || (status === 401 && code === 'token_invalid')
+      return isDown(status, code) || (status === 401 && code === 'invalid_token')
     case 'control':
       return isDown(status, code)
   }

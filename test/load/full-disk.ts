@@ -1,6 +1,6 @@
 /**
  * A journal directory that can run full. Where this account may mount one it is a file system of a
- * few pages; elsewhere its permission to write is taken, which is the failure of a read-only disk.
+ * few megabytes; elsewhere its permission to write is taken, which is the failure of a read-only disk.
  */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,7 +13,8 @@ export interface FillableDirectory extends Disposable {
   free(): void
 }
 
-const pages = 16
+/** Room for the evidence of some seconds without a bus, so that it is full when it is filled and not before. */
+const pages = 4096
 const pageBytes = 4096
 
 /** Makes `path`, and leaves room for `pages` small files in it. */
