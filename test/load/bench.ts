@@ -89,7 +89,7 @@ async function section(name: string, workerCounts: readonly number[], prepare: P
   if (only !== undefined && !only.includes(name)) return
   for (const workers of workerCounts) {
     const operation = await prepare(scene, workers)
-    report({ section: name, ...(await closedLoop({ workers, seconds }, operation, server.cpuSeconds)) })
+    report({ section: name, ...(await closedLoop({ workers, seconds }, operation, server)) })
   }
 }
 
@@ -98,7 +98,7 @@ async function halfLoad(): Promise<void> {
   const best = Math.max(0, ...rows.filter((row) => row.section === 'governed').map((row) => row.perSecond))
   if (best === 0) return
   const arrivals = { perSecond: best / 2, seconds: seconds * 2, callers: 64 }
-  const measured = await openLoop(arrivals, governed(scene), server.cpuSeconds)
+  const measured = await openLoop(arrivals, governed(scene), server)
   report({ section: 'governed, half load', ...measured })
 }
 

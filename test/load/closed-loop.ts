@@ -20,22 +20,28 @@ export interface Measured {
   readonly cpuMs: number
 }
 
+/** What is under load. */
+export interface Burdened {
+  /** CPU time so far. */
+  cpuSeconds(): number
+  /** Resolves once it does no more than an idle one. */
+  rest(): Promise<void>
+}
+
 /** One operation; answers null, or what went wrong in a few words. */
 export type Operation = (worker: number, round: number) => Promise<string | null>
 
 /**
  * Runs `operation` for the time given, after a warm-up of a fifth of it, and measures only what
- * began after the warm-up. `cpuSeconds` reads the server's CPU time so far.
+ * began after the warm-up. CPU time is taken until the server has come to rest, so that evidence
+ * stored afterwards is counted where it was caused, and does not slow the round after it.
  */
-export async function closedLoop(
-  load: Load,
-  operation: Operation,
-  cpuSeconds: () => number,
-): Promise<Measured> {
+export async function closedLoop(load: Load, operation: Operation, server: Burdened): Promise<Measured> {
   await run({ ...load, seconds: load.seconds / 5 }, operation)
-  const cpuBefore = cpuSeconds()
+  const cpuBefore = server.cpuSeconds()
   const { times, errors, elapsed } = await run(load, operation)
-  const cpu = cpuSeconds() - cpuBefore
+  await server.rest()
+  const cpu = server.cpuSeconds() - cpuBefore
   times.sort((a, b) => a - b)
   return {
     workers: load.workers,

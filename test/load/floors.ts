@@ -43,7 +43,7 @@ export async function bareProxyHop(upstreamUrl: string, workers: number, seconds
       await body.dump()
       return statusCode === 200 ? null : String(statusCode)
     },
-    own,
+    { cpuSeconds: own, rest: async () => undefined },
   )
   await pool.close()
   proxy.closeAllConnections()

@@ -4,7 +4,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Measured, type Operation, quantile } from './closed-loop.ts'
+import { type Burdened, type Measured, type Operation, quantile } from './closed-loop.ts'
 
 export interface Arrivals {
   readonly perSecond: number
@@ -17,14 +17,14 @@ export interface Arrivals {
 export async function openLoop(
   { perSecond, seconds, callers }: Arrivals,
   operation: Operation,
-  cpuSeconds: () => number,
+  server: Burdened,
 ): Promise<Measured> {
   const total = Math.max(1, Math.round(perSecond * seconds))
   const times: number[] = []
   const errors: Record<string, number> = {}
   const underWay = new Set<Promise<void>>()
   let most = 0
-  const cpuBefore = cpuSeconds()
+  const cpuBefore = server.cpuSeconds()
   const started = performance.now()
 
   const one = async (n: number, due: number): Promise<void> => {
@@ -45,7 +45,8 @@ export async function openLoop(
   }
   await Promise.all(underWay)
   const elapsed = (performance.now() - started) / 1000
-  const cpu = cpuSeconds() - cpuBefore
+  await server.rest()
+  const cpu = server.cpuSeconds() - cpuBefore
   times.sort((a, b) => a - b)
   return {
     workers: most,

@@ -15,6 +15,8 @@ export interface ServerUnderLoad extends AsyncDisposable {
   /** Milliseconds from spawn to ready. */
   readonly startMs: number
   cpuSeconds(): number
+  /** Resolves once the server does no more than an idle one, after ten seconds at the latest. */
+  rest(): Promise<void>
   residentBytes(): number
   /** Ends it and starts it again on the same data; answers milliseconds from spawn to ready. */
   restart(): Promise<number>
@@ -67,6 +69,13 @@ export async function startServerUnderLoad(
     dataDir,
     adminToken: (await readFile(tokenFile, 'utf8')).trim(),
     cpuSeconds: () => cpuSecondsOf(child.pid ?? 0),
+    async rest() {
+      for (let look = 0; look < 50; look += 1) {
+        const before = cpuSecondsOf(child.pid ?? 0)
+        await sleep(200)
+        if (cpuSecondsOf(child.pid ?? 0) - before <= 0.01) return
+      }
+    },
     residentBytes: () => residentBytesOf(child.pid ?? 0),
     async restart() {
       await end(child)
