@@ -1,7 +1,7 @@
 /**
  * Grows a zone's tree over the links its chain gained and signs the new head. Each link is verified
  * before it becomes a leaf: what was tampered with is never vouched for. One transaction under the
- * tree's lock; at most `maxLinks` a time, so a long backlog comes in steps.
+ * tree's lock; so many links at most a time, so a long backlog comes in steps.
  */
 import type { Tx } from '../../../platform/db/port.ts'
 import type { Signer } from '../../../platform/jose/compact.ts'
@@ -16,12 +16,15 @@ import {
   type TreeHeadRow,
   writeBlock,
 } from '../store/tree.ts'
-import { readHead, walkChain } from '../store/walk-chain.ts'
+import { hurried, readHead, unhurried, walkChain } from '../store/walk-chain.ts'
 import { hmacHolds } from '../verify/verify-chain.ts'
 import { hashBytes, leafHash, rootOf } from './merkle.ts'
 import { leafData, type TreeHead } from './receipt-format.ts'
 
-const maxLinks = 50 * blockLeaves
+/** Of one step for somebody who waits for it. */
+export const longStep = 50 * blockLeaves
+/** Of one step in the background. */
+export const shortStep = blockLeaves
 
 /** A link that does not verify, or is not there: the tree ends before it. */
 export class ChainNotSound extends Error {
@@ -34,12 +37,15 @@ export async function growTree(
   key: HmacKey,
   signer: Signer,
   zoneId: string,
+  maxLinks: number,
 ): Promise<TreeHeadRow | null> {
   const grown = await newestHead(tx, zoneId)
   const from = grown?.treeSize ?? 0
   const to = Math.min((await readHead(tx, zoneId))?.chainSeq ?? 0, from + maxLinks)
   if (to <= from) return grown
 
+  // It rests between steps if at all: within one it holds a transaction.
+  const pace = { ...(maxLinks > shortStep ? hurried : unhurried), rest: 0 }
   let block = Math.floor(from / blockLeaves)
   const roots = await readBlockRoots(tx, zoneId, block)
   let leaves = splitLeaves(
@@ -52,7 +58,7 @@ export async function growTree(
     await writeBlock(tx, zoneId, block, Buffer.concat(leaves), root)
     roots.push(root)
   }
-  for await (const link of walkChain(tx, zoneId, from + 1, to)) {
+  for await (const link of walkChain(tx, zoneId, from + 1, to, pace)) {
     seq += 1
     const sound =
       link.chainSeq === seq &&

@@ -3,7 +3,9 @@
  * Works where the KEK is, so that a zone's audit key can be opened; the role that serves the routes
  * hosts it and runs its job.
  */
+
 import { createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { JWK } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
@@ -25,8 +27,8 @@ import {
   type TreeHeadRow,
   zonesBehind,
 } from '../store/tree.ts'
-import { type StoredLink, walkChain } from '../store/walk-chain.ts'
-import { ChainNotSound, growTree, splitLeaves } from './grow-tree.ts'
+import { type StoredLink, unhurried, walkChain } from '../store/walk-chain.ts'
+import { ChainNotSound, growTree, longStep, shortStep, splitLeaves } from './grow-tree.ts'
 import { keyThumbprint } from './key-thumbprint.ts'
 import { hashBytes, pathOf, rootOf } from './merkle.ts'
 import { headType, type Receipt, receiptEvent, receiptFormat, signedText } from './receipt-format.ts'
@@ -101,12 +103,25 @@ export function createAuditReceipts({ db, cipher, key, log }: ReceiptDeps): Audi
   }
 
   /** One step of growth; a backlog takes several. */
-  function grow(zoneId: string): Promise<TreeHeadRow | null> {
+  function grow(zoneId: string, maxLinks: number): Promise<TreeHeadRow | null> {
     return db.transaction(async (tx) => {
       await lockTree(tx, zoneId)
       const { signer } = await currentKey(tx, zoneId)
-      return await growTree(tx, key, signer, zoneId)
+      return await growTree(tx, key, signer, zoneId, maxLinks)
     })
+  }
+
+  /** Short steps with long rests: whoever is served by this process does not notice. */
+  async function catchUp(zoneId: string, signal: AbortSignal): Promise<void> {
+    let size = 0
+    let grown = shortStep
+    while (grown >= shortStep && !signal.aborted) {
+      const began = performance.now()
+      const head = await grow(zoneId, shortStep)
+      grown = (head?.treeSize ?? 0) - size
+      size = head?.treeSize ?? 0
+      await sleep((performance.now() - began) * unhurried.rest, undefined, { signal }).catch(() => undefined)
+    }
   }
 
   /** A head that covers `seq`, signed by the key that signs now. */
@@ -114,7 +129,7 @@ export function createAuditReceipts({ db, cipher, key, log }: ReceiptDeps): Audi
     let head = await newestHead(db, zoneId)
     while (head === null || head.treeSize < seq) {
       const before = head?.treeSize ?? 0
-      head = await grow(zoneId)
+      head = await grow(zoneId, longStep)
       if (head === null || head.treeSize <= before) throw new ChainNotSound(`the tree does not reach ${seq}`)
     }
     return head
@@ -194,7 +209,7 @@ export function createAuditReceipts({ db, cipher, key, log }: ReceiptDeps): Audi
       async run({ signal }) {
         for (const zoneId of await zonesBehind(db, zonesPerRound)) {
           if (signal.aborted) return
-          await grow(zoneId).catch((error: unknown) => {
+          await catchUp(zoneId, signal).catch((error: unknown) => {
             if (!(error instanceof ChainNotSound)) throw error
             log.error({ err: error, zone_id: zoneId }, 'audit_tree_refused')
           })

@@ -3,11 +3,23 @@
  * transaction: links never change, so a walk up to a head read beforehand is consistent, and a
  * long walk holds back nobody. Index (zone_id, chain_seq desc).
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
 import type { StoredForm } from '../canonical.ts'
 import type { ChainHead } from './chain.ts'
 
-const pageSize = 2_000
+/** How a walk treats whoever shares the process with it. */
+export interface Pace {
+  /** Links read, and worked on without a pause, at a time. */
+  readonly pageSize: number
+  /** After each page it rests this many times as long as the page took. */
+  readonly rest: number
+}
+
+/** For somebody who waits for the end. */
+export const hurried: Pace = { pageSize: 2_000, rest: 0 }
+/** For work in the background: a quarter of one core at most, in pieces of a few milliseconds. */
+export const unhurried: Pace = { pageSize: 250, rest: 3 }
 
 export interface StoredLink {
   readonly form: StoredForm
@@ -55,14 +67,17 @@ export async function* walkChain(
   zoneId: string,
   fromSeq: number,
   toSeq: number,
+  pace: Pace = hurried,
 ): AsyncGenerator<StoredLink> {
   let after = { seq: fromSeq - 1, id: '\u{10FFFF}' }
   for (;;) {
-    const rows = await readLinks(db, zoneId, after, toSeq)
+    const began = performance.now()
+    const rows = await readLinks(db, zoneId, after, toSeq, pace.pageSize)
     for (const row of rows) yield storedLink(row)
     const last = rows.at(-1)
-    if (last === undefined || rows.length < pageSize) return
+    if (last === undefined || rows.length < pace.pageSize) return
     after = { seq: Number(last.chain_seq), id: last.id }
+    if (pace.rest > 0) await sleep((performance.now() - began) * pace.rest)
   }
 }
 
@@ -81,6 +96,7 @@ async function readLinks(
   zoneId: string,
   after: { readonly seq: number; readonly id: string },
   toSeq: number,
+  pageSize: number,
 ): Promise<readonly LinkRow[]> {
   return await db.sql<LinkRow[]>`
     select ${linkColumns(db)}

@@ -8,7 +8,7 @@ import type { Database } from '../../../platform/db/port.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import { checkpointSequence, recordCheckpoint } from '../store/attested.ts'
 import { adminChains } from '../store/walk-admin-chain.ts'
-import { firstSequenceSince, zonesWithEvidence } from '../store/walk-chain.ts'
+import { firstSequenceSince, unhurried, zonesWithEvidence } from '../store/walk-chain.ts'
 import type { ChainFinding, ChainReport } from './findings.ts'
 import { adminChainName, verifyAdminChain } from './verify-admin-chain.ts'
 import { verifyChain } from './verify-chain.ts'
@@ -47,7 +47,11 @@ export async function sweepChains(deps: SweepDeps, signal: AbortSignal): Promise
 
   for (const zoneId of await zonesWithEvidence(db)) {
     const fromSeq = full ? 1 : await rollingStart(db, zoneId, since)
-    await settle(deps, zoneId, await verifyChain(db, key, zoneId, { fromSeq, onFinding, signal }))
+    await settle(
+      deps,
+      zoneId,
+      await verifyChain(db, key, zoneId, { fromSeq, onFinding, signal, pace: unhurried }),
+    )
   }
   for (const zoneId of await adminChains(db)) {
     await settle(deps, adminChainName(zoneId), await verifyAdminChain(db, key, zoneId, { onFinding, signal }))

@@ -10,7 +10,7 @@ import type { HmacKey } from '../../../platform/keys.ts'
 import { chainKeyId, contentHash, linkHmac } from '../canonical.ts'
 import { type Attested, attestedLinks } from '../store/attested.ts'
 import { cutsWithin } from '../store/chain-cuts.ts'
-import { readHead, type StoredLink, strayLink, walkChain } from '../store/walk-chain.ts'
+import { type Pace, readHead, type StoredLink, strayLink, walkChain } from '../store/walk-chain.ts'
 import { coverGap } from './cover-gap.ts'
 import { type ChainFinding, type ChainReport, collectFindings, type Findings } from './findings.ts'
 
@@ -19,6 +19,8 @@ export interface VerifyOptions {
   readonly fromSeq?: number
   readonly onFinding?: (finding: ChainFinding) => void
   readonly signal?: AbortSignal
+  /** Default: hurried. */
+  readonly pace?: Pace
 }
 
 /** How far the walk came: the next number, and the hash it must point to (undefined: not read). */
@@ -43,7 +45,7 @@ export async function verifyChain(
   const place: Place = { seq: anchor, previous: anchor === 1 ? null : undefined }
   let checked = 0
 
-  for await (const row of walkChain(db, zoneId, anchor, head?.chainSeq ?? 0)) {
+  for await (const row of walkChain(db, zoneId, anchor, head?.chainSeq ?? 0, options.pace)) {
     options.signal?.throwIfAborted()
     if (row.chainSeq < place.seq) {
       findings.add('foreign_row', row.chainSeq, row.form.id)
