@@ -5,7 +5,7 @@
  * idempotency, agent_spawn and delegation (storage-and-operations §7.2).
  */
 import type { Tx } from '../db/port.ts'
-import { isUnavailable } from '../db/unavailable.ts'
+import { isUnavailable, sqlState } from '../db/unavailable.ts'
 import { uuidv7 } from '../ids.ts'
 import type { HmacKey } from '../keys.ts'
 import { type AdminAction, adminChainHmac, adminContentSha256, storableAction } from './record.ts'
@@ -73,7 +73,7 @@ export async function openAdminRecord(
 
 /** Failures that come from elsewhere in the transaction, from its rivals, or from the connection. */
 function isOfTheTransaction(error: unknown): boolean {
-  return isUnavailable(error) || (error instanceof Error && 'code' in error && error.code === '25P02')
+  return isUnavailable(error) || sqlState(error) === '25P02'
 }
 
 const payloadOf = ({ payload }: AdminAction): string | null =>

@@ -5,7 +5,8 @@
  *
  * Whatever writes `bus_event` draws its transaction id in a statement that holds the table's
  * lock already: the order of delivery rests on it (postgres-horizon.ts). This driver does so in
- * transactions of its own; `store` lets a function of a migration do the same.
+ * transactions of its own; `store` lets a function of a migration, or a transaction opened with `publishes`,
+ * do the same.
  */
 import type { Logger } from 'pino'
 import type { Database } from '../db/port.ts'

@@ -7,7 +7,8 @@
  * thrown away.
  */
 import type postgres from 'postgres'
-import { asStatement, onSettled, type Statement } from './statement.ts'
+import { abandon, asStatement, onSettled, type Statement } from './statement.ts'
+import { connectionLost, poolClosed } from './unavailable.ts'
 
 export interface Lease {
   /** Statements of this connection, in order. `onError` hears of each failure before its caller does. */
@@ -36,7 +37,7 @@ export interface LeasePoolOptions {
 }
 
 /** A connection is not given out again past this age: load balancers and rotated credentials want new ones. */
-const MAX_AGE_MS = 45 * 60_000
+export const maxAgeMs = 45 * 60_000
 
 interface Line {
   readonly client: postgres.Sql
@@ -79,7 +80,7 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
   function giveBack(line: Line): void {
     line.onLost = null
     if (!lines.has(line)) return
-    if (performance.now() - line.openedAt > MAX_AGE_MS) {
+    if (performance.now() - line.openedAt > maxAgeMs) {
       drop(line)
       return
     }
@@ -105,7 +106,7 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
   }
 
   async function freeLine(): Promise<Line> {
-    if (ending !== null) throw connectionError('CONNECTION_ENDED', 'the pool is closed')
+    if (ending !== null) throw poolClosed()
     // The one used last: the others may fall idle.
     const line = free.pop()
     if (line) return line
@@ -121,17 +122,13 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
       ending ??= (async () => {
         if (sweeper !== null) clearTimeout(sweeper)
         for (const { reject } of waiting.splice(0)) {
-          reject(connectionError('CONNECTION_ENDED', 'the pool is closed'))
+          reject(poolClosed())
         }
         await Promise.all([...lines].map((line) => line.client.end(how)))
       })()
       return ending
     },
   }
-}
-
-function connectionError(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code })
 }
 
 function leaseOf(line: Line, giveBack: (line: Line) => void, drop: (line: Line) => void): Lease {
@@ -146,13 +143,8 @@ function leaseOf(line: Line, giveBack: (line: Line) => void, drop: (line: Line) 
   line.onLost = () => {
     if (state !== 'held') return
     state = 'lost'
-    const error = connectionError('CONNECTION_CLOSED', 'the connection to the store was lost')
-    // What was not sent yet must not run on a connection the driver might open next.
-    for (const statement of [...open]) {
-      const unsent = statement.state === null
-      statement.reject(error)
-      if (unsent) statement.cancel()
-    }
+    const error = connectionLost()
+    abandon(open, error)
     reportLoss(error)
   }
 
@@ -166,7 +158,7 @@ function leaseOf(line: Line, giveBack: (line: Line) => void, drop: (line: Line) 
     })
     statement.handler = (self) => {
       if (state === 'lost') {
-        return self.reject(connectionError('CONNECTION_CLOSED', 'the connection to the store was lost'))
+        return self.reject(connectionLost())
       }
       if (state === 'released') {
         return self.reject(new Error('a statement came after the end of its transaction or lease'))

@@ -6,8 +6,10 @@
  * after an error nor empties what was not written). Here every open statement is rejected at once.
  */
 import type postgres from 'postgres'
+import { maxAgeMs } from './lease.ts'
 import type { Outage } from './outage.ts'
-import { asStatement, onSettled, type Statement } from './statement.ts'
+import { abandon, asStatement, onSettled, type Statement } from './statement.ts'
+import { connectionLost, poolClosed } from './unavailable.ts'
 
 export interface ConnectionHooks {
   readonly onclose: () => void
@@ -27,8 +29,6 @@ export interface LinesOptions {
   readonly outage: Outage
 }
 
-/** As with leases: load balancers and rotated credentials want new connections. */
-const maxAgeMs = 45 * 60_000
 /** How long a connection that is replaced in good order has to finish. */
 const retireSeconds = 60
 
@@ -95,12 +95,7 @@ export function createLines(options: LinesOptions): postgres.Sql {
       outage.lost()
       replace(line, 0)
     }
-    for (const statement of [...line.open]) {
-      const unsent = statement.state === null
-      statement.reject(connectionError(code, 'the connection to the store was lost'))
-      // What was not sent yet must not run on a connection the driver might open next.
-      if (unsent) statement.cancel()
-    }
+    abandon(line.open, connectionLost(code))
   }
 
   /** A connection that has nothing to do, else one that is not made yet, else the least busy. */
@@ -140,7 +135,7 @@ export function createLines(options: LinesOptions): postgres.Sql {
   }
 
   function run(statement: Statement): unknown {
-    if (ended !== null) return statement.reject(connectionError('CONNECTION_ENDED', 'the pool is closed'))
+    if (ended !== null) return statement.reject(poolClosed())
     return send(statement)
   }
 
@@ -181,8 +176,4 @@ function stopTimer(line: Line, which: 'connecting' | 'idle'): void {
   const timer = line[which]
   if (timer !== null) clearTimeout(timer)
   line[which] = null
-}
-
-function connectionError(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code })
 }

@@ -55,3 +55,15 @@ export function onSettled(statement: Statement, done: (error: unknown) => void):
     reject(reason)
   }
 }
+
+/**
+ * Rejects what is open on a connection that was lost. What was not sent yet must not run on a connection
+ * the driver might open next.
+ */
+export function abandon(open: Iterable<Statement>, error: Error): void {
+  for (const statement of [...open]) {
+    const unsent = statement.state === null
+    statement.reject(error)
+    if (unsent) statement.cancel()
+  }
+}

@@ -40,6 +40,16 @@ export class DatabaseTimeout extends Error {
   override readonly name = 'DatabaseTimeout'
 }
 
+/** A failure of a connection, as the driver would name it. */
+function connectionError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code })
+}
+
+export const connectionLost = (code = 'CONNECTION_CLOSED'): Error =>
+  connectionError(code, 'the connection to the store was lost')
+
+export const poolClosed = (): Error => connectionError('CONNECTION_ENDED', 'the pool is closed')
+
 function findCode(error: unknown, wanted: (code: string) => boolean): string | null {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
     const code = (at as { code?: unknown }).code
