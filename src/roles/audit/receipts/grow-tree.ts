@@ -21,10 +21,16 @@ import { hmacHolds } from '../verify/verify-chain.ts'
 import { hashBytes, leafHash, rootOf } from './merkle.ts'
 import { leafData, type TreeHead } from './receipt-format.ts'
 
-/** Of one step for somebody who waits for it. */
-export const longStep = 50 * blockLeaves
-/** Of one step in the background. */
-export const shortStep = blockLeaves
+/** How far one transaction takes a tree. It never rests in between: it holds the tree's lock. */
+export interface GrowthStep {
+  readonly maxLinks: number
+  readonly pageSize: number
+}
+
+/** For somebody who waits for it. */
+export const longStep: GrowthStep = { maxLinks: 50 * blockLeaves, pageSize: hurried.pageSize }
+/** In the background. */
+export const shortStep: GrowthStep = { maxLinks: blockLeaves, pageSize: unhurried.pageSize }
 
 /** A link that does not verify, or is not there: the tree ends before it. */
 export class ChainNotSound extends Error {
@@ -37,15 +43,13 @@ export async function growTree(
   key: HmacKey,
   signer: Signer,
   zoneId: string,
-  maxLinks: number,
+  { maxLinks, pageSize }: GrowthStep,
 ): Promise<TreeHeadRow | null> {
   const grown = await newestHead(tx, zoneId)
   const from = grown?.treeSize ?? 0
   const to = Math.min((await readHead(tx, zoneId))?.chainSeq ?? 0, from + maxLinks)
   if (to <= from) return grown
 
-  // It rests between steps if at all: within one it holds a transaction.
-  const pace = { ...(maxLinks > shortStep ? hurried : unhurried), rest: 0 }
   let block = Math.floor(from / blockLeaves)
   const roots = await readBlockRoots(tx, zoneId, block)
   let leaves = splitLeaves(
@@ -58,7 +62,7 @@ export async function growTree(
     await writeBlock(tx, zoneId, block, Buffer.concat(leaves), root)
     roots.push(root)
   }
-  for await (const link of walkChain(tx, zoneId, from + 1, to, pace)) {
+  for await (const link of walkChain(tx, zoneId, from + 1, to, { pageSize, rest: 0 })) {
     seq += 1
     const sound =
       link.chainSeq === seq &&

@@ -28,7 +28,7 @@ import {
   zonesBehind,
 } from '../store/tree.ts'
 import { type StoredLink, unhurried, walkChain } from '../store/walk-chain.ts'
-import { ChainNotSound, growTree, longStep, shortStep, splitLeaves } from './grow-tree.ts'
+import { ChainNotSound, type GrowthStep, growTree, longStep, shortStep, splitLeaves } from './grow-tree.ts'
 import { keyThumbprint } from './key-thumbprint.ts'
 import { hashBytes, pathOf, rootOf } from './merkle.ts'
 import { headType, type Receipt, receiptEvent, receiptFormat, signedText } from './receipt-format.ts'
@@ -103,19 +103,19 @@ export function createAuditReceipts({ db, cipher, key, log }: ReceiptDeps): Audi
   }
 
   /** One step of growth; a backlog takes several. */
-  function grow(zoneId: string, maxLinks: number): Promise<TreeHeadRow | null> {
+  function grow(zoneId: string, step: GrowthStep): Promise<TreeHeadRow | null> {
     return db.transaction(async (tx) => {
       await lockTree(tx, zoneId)
       const { signer } = await currentKey(tx, zoneId)
-      return await growTree(tx, key, signer, zoneId, maxLinks)
+      return await growTree(tx, key, signer, zoneId, step)
     })
   }
 
   /** Short steps with long rests: whoever is served by this process does not notice. */
   async function catchUp(zoneId: string, signal: AbortSignal): Promise<void> {
     let size = 0
-    let grown = shortStep
-    while (grown >= shortStep && !signal.aborted) {
+    let grown = shortStep.maxLinks
+    while (grown >= shortStep.maxLinks && !signal.aborted) {
       const began = performance.now()
       const head = await grow(zoneId, shortStep)
       grown = (head?.treeSize ?? 0) - size
