@@ -41,18 +41,40 @@ export async function closedLoop(load: Load, operation: Operation, server: Burde
   const cpuBefore = server.cpuSeconds()
   const { times, errors, elapsed } = await run(load, operation)
   await server.rest()
-  const cpu = server.cpuSeconds() - cpuBefore
-  times.sort((a, b) => a - b)
-  return {
+  return summarize({
     workers: load.workers,
-    count: times.length,
+    times,
     errors,
-    perSecond: times.length / elapsed,
-    p50: quantile(times, 0.5),
-    p95: quantile(times, 0.95),
-    p99: quantile(times, 0.99),
-    max: times.at(-1) ?? 0,
-    cpuMs: times.length === 0 ? 0 : (cpu * 1000) / times.length,
+    elapsed,
+    cpu: server.cpuSeconds() - cpuBefore,
+  })
+}
+
+/** What was seen of a load. */
+export interface Observed {
+  readonly workers: number
+  /** Milliseconds of each operation that went well, in any order. */
+  readonly times: readonly number[]
+  readonly errors: Readonly<Record<string, number>>
+  /** Seconds. */
+  readonly elapsed: number
+  /** Seconds of CPU time. */
+  readonly cpu: number
+}
+
+export function summarize({ workers, times, errors, elapsed, cpu }: Observed): Measured {
+  const sorted = [...times].sort((a, b) => a - b)
+  const count = sorted.length
+  return {
+    workers,
+    count,
+    errors,
+    perSecond: count / elapsed,
+    p50: quantile(sorted, 0.5),
+    p95: quantile(sorted, 0.95),
+    p99: quantile(sorted, 0.99),
+    max: sorted.at(-1) ?? 0,
+    cpuMs: count === 0 ? 0 : (cpu * 1000) / count,
   }
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { mustCall } from '../../src/cli/demo/http.ts'
 import { readScope, resource } from '../../src/cli/demo/operator.ts'
 import { freePorts } from '../../src/server/free-ports.ts'
-import { type Measured, quantile } from './closed-loop.ts'
+import { type Measured, summarize } from './closed-loop.ts'
 import { mintOnce } from './operations.ts'
 import type { Scene } from './scene.ts'
 import type { ServerUnderLoad } from './server.ts'
@@ -65,18 +65,8 @@ async function measure(
     for (const endedAt of await Promise.all(open.streams)) times.push(endedAt - began)
   }
   const elapsed = (performance.now() - started) / 1000
-  times.sort((a, b) => a - b)
-  return {
-    workers: streamsPerGateway * gateways.length,
-    count: times.length,
-    errors,
-    perSecond: times.length / elapsed,
-    p50: quantile(times, 0.5),
-    p95: quantile(times, 0.95),
-    p99: quantile(times, 0.99),
-    max: times.at(-1) ?? 0,
-    cpuMs: times.length === 0 ? 0 : ((server.cpuSeconds() - cpuBefore) * 1000) / times.length,
-  }
+  const workers = streamsPerGateway * gateways.length
+  return summarize({ workers, times, errors, elapsed, cpu: server.cpuSeconds() - cpuBefore })
 }
 
 /** Every stream has sent something; its promise is the moment of its end. */

@@ -1,7 +1,7 @@
 /** Moments rather than rates: a first call of a new application, and from a revocation to its effect. */
 import { createAgent } from '../../src/cli/demo/agent.ts'
 import { readScope, setUp } from '../../src/cli/demo/operator.ts'
-import { type Measured, quantile } from './closed-loop.ts'
+import { type Measured, summarize } from './closed-loop.ts'
 import { mintOnce } from './operations.ts'
 import type { Scene } from './scene.ts'
 import type { ServerUnderLoad } from './server.ts'
@@ -22,19 +22,7 @@ async function timed(
     else times.push(outcome.ms)
   }
   const elapsed = (performance.now() - started) / 1000
-  const cpu = cpuSeconds() - cpuBefore
-  times.sort((a, b) => a - b)
-  return {
-    workers: 1,
-    count: times.length,
-    errors,
-    perSecond: times.length / elapsed,
-    p50: quantile(times, 0.5),
-    p95: quantile(times, 0.95),
-    p99: quantile(times, 0.99),
-    max: times.at(-1) ?? 0,
-    cpuMs: times.length === 0 ? 0 : (cpu * 1000) / times.length,
-  }
+  return summarize({ workers: 1, times, errors, elapsed, cpu: cpuSeconds() - cpuBefore })
 }
 
 /**

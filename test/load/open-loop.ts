@@ -4,7 +4,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Burdened, type Measured, type Operation, quantile } from './closed-loop.ts'
+import { type Burdened, type Measured, type Operation, summarize } from './closed-loop.ts'
 
 export interface Arrivals {
   readonly perSecond: number
@@ -47,16 +47,5 @@ export async function openLoop(
   const elapsed = (performance.now() - started) / 1000
   await server.rest()
   const cpu = server.cpuSeconds() - cpuBefore
-  times.sort((a, b) => a - b)
-  return {
-    workers: most,
-    count: times.length,
-    errors,
-    perSecond: times.length / elapsed,
-    p50: quantile(times, 0.5),
-    p95: quantile(times, 0.95),
-    p99: quantile(times, 0.99),
-    max: times.at(-1) ?? 0,
-    cpuMs: times.length === 0 ? 0 : (cpu * 1000) / times.length,
-  }
+  return summarize({ workers: most, times, errors, elapsed, cpu })
 }

@@ -29,14 +29,8 @@ afterAll(async () => {
   await stage?.[Symbol.asyncDispose]()
 })
 
-beforeEach(() => {
-  for (const proxy of Object.values(proxies)) {
-    proxy.forwarded.length = 0
-    proxy.lose(() => false)
-  }
-  stage.upstream.seen.length = 0
-  events = []
-  caracal = Caracal.fromClientSecret({
+const overProxies = (): Caracal =>
+  Caracal.fromClientSecret({
     ...world,
     stsUrl: proxies.sts.url,
     coordinatorUrl: proxies.coordinator.url,
@@ -44,6 +38,15 @@ beforeEach(() => {
     resources: [world.resource],
     logger: () => undefined,
   })
+
+beforeEach(() => {
+  for (const proxy of Object.values(proxies)) {
+    proxy.forwarded.length = 0
+    proxy.lose(() => false)
+  }
+  stage.upstream.seen.length = 0
+  events = []
+  caracal = overProxies()
   caracal.onEvent((event) => events.push(event))
 })
 afterEach(() => caracal.close())
@@ -156,14 +159,7 @@ describe('close()', () => {
 
   it('in the middle of anything leaves no session', async () => {
     for (const pauseMs of [0, 3, 6, 10, 15, 25, 40]) {
-      const one = Caracal.fromClientSecret({
-        ...world,
-        stsUrl: proxies.sts.url,
-        coordinatorUrl: proxies.coordinator.url,
-        gatewayUrl: proxies.gateway.url,
-        resources: [world.resource],
-        logger: () => undefined,
-      })
+      const one = overProxies()
       const send = one.applicationTransport(world.resource, { scopes: ['x:read'] })
       const going = send(one.gatewayRequest(world.resource, '/').url).then(
         (response) => response.text(),
