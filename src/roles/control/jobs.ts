@@ -1,6 +1,7 @@
 /** Background work of control (control-api §8). Each job runs in one process at a time, under its advisory lock. */
+import type { Database } from '../../platform/db/port.ts'
 import type { Job } from '../../platform/jobs/job.ts'
-import { singleRunner } from '../../platform/jobs/single-runner.ts'
+import { singleRunner, withXactTryLock } from '../../platform/jobs/single-runner.ts'
 import { deletePublished } from '../../platform/outbox/rows.ts'
 import type { Control } from './control.ts'
 import { notificationJob } from './deliver-notifications.ts'
@@ -19,13 +20,7 @@ export function controlJobs(control: Control): readonly Job[] {
       key: '7163920485318472',
       run: async (tx) => void (await archiveExpiredDcr(tx, BATCH)),
     }),
-    singleRunner({
-      db,
-      name: 'authority_record_reaper',
-      intervalMs: 300_000,
-      key: '7163920485318481',
-      run: async (tx) => void (await expireAuthorityRecords(tx, BATCH)),
-    }),
+    recordReaper(db),
     singleRunner({
       db,
       name: 'outbox_retention',
@@ -35,4 +30,24 @@ export function controlJobs(control: Control): readonly Job[] {
     }),
     notificationJob(control),
   ]
+}
+
+/**
+ * Batch after batch, each in a transaction of its own, until nothing is left: a record that is past its time and
+ * still called active costs every reader of what is active.
+ */
+function recordReaper(db: Database): Job {
+  return {
+    name: 'authority_record_reaper',
+    intervalMs: 300_000,
+    run: async ({ signal }) => {
+      for (let full = true; full && !signal.aborted; ) {
+        full = await db.transaction(
+          async (tx) =>
+            (await withXactTryLock(tx, '7163920485318481')) &&
+            (await expireAuthorityRecords(tx, BATCH)) >= BATCH,
+        )
+      }
+    },
+  }
 }

@@ -53,6 +53,9 @@ async function session(zone: string, app: string, sid: string, parent: string | 
   await stage.database.admin`
     insert into agent_sessions (id, zone_id, application_id, session_sid, parent_id, labels)
     values (${id}, ${zone}, ${app}, ${sid}, ${parent}, ${['team:a']})`
+  await stage.database.admin`
+    insert into agent_session_labels (zone_id, label, session_id, spawned_at)
+    select zone_id, 'team:a', id, spawned_at from agent_sessions where id = ${id}`
   return id
 }
 

@@ -270,6 +270,13 @@ describe('start (coordinator §18 S)', () => {
     expect(body).toMatchObject({ labels: ['x-label'], capabilities: ['x-label'] })
     const list = await z.call('GET', '/agents?label=x-label')
     expect(list.body.items.map((item: { id: string }) => item.id)).toEqual([body.id])
+    const more: string[] = []
+    for (let n = 0; n < 2; n += 1)
+      more.unshift((await begin({ application_id: z.a, labels: ['x-label', 'y'] })).body.id)
+    const first = await z.call('GET', '/agents?label=x-label&limit=2')
+    expect(first.body.items.map((item: { id: string }) => item.id)).toEqual(more)
+    const rest = await z.call('GET', `/agents?label=x-label&limit=2&cursor=${first.body.next_cursor}`)
+    expect(rest.body.items.map((item: { id: string }) => item.id)).toEqual([body.id])
   })
 
   it('lists newest first in pages, and knows its cursors', async () => {

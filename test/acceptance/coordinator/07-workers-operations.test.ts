@@ -172,8 +172,9 @@ describe('workers and operations (coordinator §18 W)', () => {
       const [old, kept] = [await scene.delegate(s1, s2), await scene.delegate(s1, s2)]
       await db.sql`
       update delegation_edges set status = 'revoked', revoked_at = now() - interval '91 days' where id = ${old.id}`
-      const parent = await scene.start()
-      const child = await scene.start({ parent_id: parent })
+      const parent = await scene.start({ labels: ['old', 'old', 'all'] })
+      const child = await scene.start({ parent_id: parent, labels: ['old'] })
+      const labelled = await scene.start({ labels: ['all'] })
       const service = await scene.service()
       const invocation = await scene.enqueue(service, { source_session_id: child })
       await scene.call('DELETE', `/agents/${parent}`)
@@ -197,6 +198,9 @@ describe('workers and operations (coordinator §18 W)', () => {
       expect(left).not.toContain(parent)
       expect(left).not.toContain(child)
       expect(left).toContain(s1)
+      expect([...(await db.sql`select label, session_id from agent_session_labels`)]).toEqual([
+        { label: 'all', session_id: labelled },
+      ])
       expect(
         (await scene.call('GET', `/invocations/${invocation.body.id}`)).body.source_session_id,
       ).toBeNull()

@@ -16,6 +16,7 @@ const zoneTables = [
   'admin_tokens',
   'agent_invocations',
   'agent_services',
+  'agent_session_labels',
   'agent_sessions',
   'api_keys',
   'applications',
@@ -49,6 +50,7 @@ const zoneTables = [
   'service_accounts',
   'step_up_challenges',
   'subject_issuers',
+  'subjects',
   'workloads',
   'zones',
 ]

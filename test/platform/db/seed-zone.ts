@@ -42,11 +42,14 @@ export async function seedZone(sql: postgres.Sql, zone: string): Promise<SeededZ
       values (${id('binding')}, ${id('role')}, 'service_account', ${id('account')}, ${zone}, 't')`
     await tx`insert into authority_records (id, zone_id, session_type, expires_at, authenticated_at)
       values (${id('record')}, ${zone}, 'user', now() + interval '1 hour', now())`
+    await tx`insert into subjects (zone_id, subject_id, records, revoked, first_seen, last_seen, federated)
+      values (${zone}, 's', 1, 0, now(), now(), false)`
     await tx`insert into secrets (id, zone_id, entity_id, name, type, envelope) values (${id('kid')}, ${zone}, ${zone}, 'zone_signing_key', 'token', ${bytes})`
     await tx`insert into step_up_challenges (id, zone_id, challenge_type, expires_at) values (${id('challenge')}, ${zone}, 'human_approval', now())`
     for (const session of ['session', 'session-2']) {
       await tx`insert into agent_sessions (id, zone_id, application_id, session_sid) values (${id(session)}, ${zone}, ${id('app')}, ${id('record')})`
     }
+    await tx`insert into agent_session_labels (zone_id, label, session_id, spawned_at) values (${zone}, 'l', ${id('session')}, now())`
     await tx`insert into agent_services (id, zone_id, application_id, endpoint_url, agent_session_id)
       values (${id('service')}, ${zone}, ${id('app')}, 'http://agent', ${id('session')})`
     await tx`insert into agent_invocations (id, zone_id, service_id, source_session_id, target_session_id, idempotency_key, method, request_digest)

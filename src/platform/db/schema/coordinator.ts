@@ -7,6 +7,7 @@ import {
   index,
   integer,
   pgTable,
+  primaryKey,
   smallint,
   text,
   unique,
@@ -91,6 +92,21 @@ export const agentSessions = pgTable(
       'agent_sessions_terminated_check',
       sql`(${t.status} in ('terminated', 'expired')) = (${t.terminatedAt} is not null)`,
     ),
+  ],
+)
+
+/** One row for each label of a session, in the order of either list; written at its start, gone with it. */
+export const agentSessionLabels = pgTable(
+  'agent_session_labels',
+  {
+    zoneId: text('zone_id').notNull(),
+    label: text('label').notNull(),
+    sessionId: text('session_id').notNull(),
+    spawnedAt: timestamptz('spawned_at').notNull(),
+  },
+  (t) => [
+    primaryKey({ name: 'agent_session_labels_pkey', columns: [t.zoneId, t.label, t.sessionId] }),
+    index('agent_session_labels_keyset_idx').on(t.zoneId, t.label, t.spawnedAt.desc(), t.sessionId.desc()),
   ],
 )
 

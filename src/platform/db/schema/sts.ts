@@ -1,6 +1,18 @@
 /** Tables owned by the STS (storage-and-operations §3.2). */
 import { sql } from 'drizzle-orm'
-import { check, foreignKey, index, integer, pgTable, text, unique, uniqueIndex } from 'drizzle-orm/pg-core'
+import {
+  bigint,
+  boolean,
+  check,
+  foreignKey,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  unique,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core'
 import { bytea, createdAt, jsonb, timestamps, timestamptz } from './columns.ts'
 import { applications, zones } from './definitions.ts'
 
@@ -21,6 +33,10 @@ export const authorityRecords = pgTable(
     createdAt: createdAt(),
     revokedAt: timestamptz('revoked_at'),
     revokedReason: text('revoked_reason'),
+    /** Whether the sums of its subject know it: set by the reaper, see `subjects`. */
+    tally: text('tally', { enum: ['due', 'revocation_due', 'done'] })
+      .notNull()
+      .default('due'),
   },
   (t) => [
     foreignKey({ name: 'authority_records_zone_id_fkey', columns: [t.zoneId], foreignColumns: [zones.id] }),
@@ -39,8 +55,34 @@ export const authorityRecords = pgTable(
     index('authority_records_zone_id_parent_id_idx')
       .on(t.zoneId, t.parentId)
       .where(sql`${t.parentId} is not null`),
+    index('authority_records_untold_idx')
+      .on(t.zoneId, t.subjectId)
+      .where(sql`${t.status} <> 'active' and ${t.tally} <> 'done'`),
     check('authority_records_session_type_check', sql`${t.sessionType} in ('user', 'application')`),
     check('authority_records_status_check', sql`${t.status} in ('active', 'revoked', 'expired')`),
+  ],
+)
+
+/**
+ * Sums over the authority records of a subject that have ended and are told (`tally` = `done`). Written by
+ * the reaper of control alone, so that nobody else waits for the row of a busy subject.
+ */
+export const subjects = pgTable(
+  'subjects',
+  {
+    zoneId: text('zone_id').notNull(),
+    subjectId: text('subject_id').notNull(),
+    records: bigint('records', { mode: 'number' }).notNull(),
+    revoked: bigint('revoked', { mode: 'number' }).notNull(),
+    firstSeen: timestamptz('first_seen').notNull(),
+    lastSeen: timestamptz('last_seen').notNull(),
+    lastRevokedAt: timestamptz('last_revoked_at'),
+    federated: boolean('federated').notNull(),
+    issuer: text('issuer'),
+  },
+  (t) => [
+    primaryKey({ name: 'subjects_pkey', columns: [t.zoneId, t.subjectId] }),
+    index('subjects_keyset_idx').on(t.zoneId, t.lastSeen.desc(), t.subjectId.desc()),
   ],
 )
 

@@ -90,16 +90,51 @@ export async function revokeConnectionsOf(tx: Tx, zoneId: string, subjectId: str
   return rows.length
 }
 
-/** Marks up to `limit` records as expired that are past their time or whose zone is gone. No events: nothing could use them. */
+/**
+ * Marks up to `limit` records as expired that are past their time, and adds what has ended to the sums of its
+ * subject. Answers how many records it wrote. No events: nothing could use them. Takes rows nobody holds, and only
+ * it writes `subjects`, so it waits for nobody.
+ */
 export async function expireAuthorityRecords(db: Queryable, limit: number): Promise<number> {
-  const rows = await db.sql`
-    update authority_records set status = 'expired'
-    where id in (
-      select id from authority_records
+  const [row] = await db.sql<{ n: number }[]>`
+    with overdue as (
+      select id, tally
+      from authority_records
       where status = 'active' and expires_at < now()
       order by expires_at
       limit ${limit}
-      for update skip locked)
-    returning id`
-  return rows.length
+      for update skip locked
+    ), untold as (
+      select id, tally
+      from authority_records
+      where status <> 'active' and tally <> 'done'
+      limit ${limit}
+      for update skip locked
+    ), ended as (
+      update authority_records a
+      set status = case a.status when 'active' then 'expired' else a.status end, tally = 'done'
+      from (select * from overdue union all select * from untold) due
+      where a.id = due.id
+      returning a.zone_id, a.subject_id, due.tally, a.status, a.created_at, a.revoked_at, a.claims_json
+    ), told as (
+      insert into subjects as s
+        (zone_id, subject_id, records, revoked, first_seen, last_seen, last_revoked_at, federated, issuer)
+      select zone_id, subject_id, count(*) filter (where tally = 'due'), count(*) filter (where status = 'revoked'),
+        min(created_at), max(created_at), max(revoked_at), coalesce(bool_or(claims_json ? 'iss'), false),
+        max(claims_json->>'iss')
+      from ended
+      where subject_id is not null
+      group by zone_id, subject_id
+      order by zone_id, subject_id
+      on conflict (zone_id, subject_id) do update
+      set records = s.records + excluded.records,
+          revoked = s.revoked + excluded.revoked,
+          first_seen = least(s.first_seen, excluded.first_seen),
+          last_seen = greatest(s.last_seen, excluded.last_seen),
+          last_revoked_at = greatest(s.last_revoked_at, excluded.last_revoked_at),
+          federated = s.federated or excluded.federated,
+          issuer = greatest(s.issuer, excluded.issuer)
+    )
+    select count(*)::int as n from ended`
+  return row?.n ?? 0
 }

@@ -94,7 +94,10 @@ export async function listSessions(
   query: PageQuery,
 ): Promise<Page<SessionRow>> {
   const { sql } = db
-  const keys = keyset(sql, query, ['sessions', zoneId, filters], 's.spawned_at', 's.id')
+  const { label } = filters
+  const order =
+    label === undefined ? (['s.spawned_at', 's.id'] as const) : (['l.spawned_at', 'l.session_id'] as const)
+  const keys = keyset(sql, query, ['sessions', zoneId, filters], ...order)
   const rows = await plannedForItsValues(sql<(SessionRow & { id: string; cursor_ts: string })[]>`
     select s.id, s.id as session_id, s.application_id, s.parent_id as parent_session_id, s.status, s.lifecycle,
       s.labels, s.depth, s.child_count, s.session_sid as subject_authority_record_id, a.subject_id,
@@ -103,6 +106,7 @@ export async function listSessions(
       s.spawned_at as started_at, s.last_active_at, s.terminated_at, s.termination_reason, s.ttl_seconds,
       ${keys.position}
     from agent_sessions s
+    ${label === undefined ? sql`` : sql`join agent_session_labels l on l.zone_id = s.zone_id and l.session_id = s.id`}
     left join authority_records a on a.zone_id = s.zone_id and a.id = s.session_sid
     where s.zone_id = ${zoneId}
       and ${statusCondition(db, filters.status)}
@@ -110,7 +114,7 @@ export async function listSessions(
       and ${given(sql, filters.application_id, (value) => sql`s.application_id = ${value}`)}
       and ${given(sql, filters.parent_session_id, (value) => sql`s.parent_id = ${value}`)}
       and ${given(sql, filters.subject_id, (value) => sql`a.subject_id = ${value}`)}
-      and ${given(sql, filters.label, (value) => sql`${value} = any(s.labels)`)}
+      and ${given(sql, label, (value) => sql`l.zone_id = ${zoneId} and l.label = ${value}`)}
       and ${keys.after}
     ${keys.tail}`)
   const page = keys.page(rows)

@@ -23,7 +23,11 @@ export interface SubjectFilters {
   readonly subject_id?: string | undefined
 }
 
-/** Aggregates a zone's records by subject; uses `(zone_id, subject_id, status)`. */
+/**
+ * One page of who was seen in the zone. What has ended is summed up in `subjects`, in the order of the list; what
+ * is active, or ended since the reaper last came by, is summed here and added. Subjects with such records are
+ * all brought together (their number is that of what lives), the others are read in order until the page is full.
+ */
 export async function listSubjects(
   db: Queryable,
   zoneId: string,
@@ -32,27 +36,60 @@ export async function listSubjects(
 ): Promise<Page<Subject>> {
   const { sql } = db
   const keys = keyset(sql, query, ['subjects', zoneId, filters], 'last_seen')
+  const resting = keyset(sql, query, ['subjects', zoneId, filters], 's.last_seen', 's.subject_id')
   const pattern = filters.search === undefined ? null : `%${filters.search.replace(/[\\%_]/g, '\\$&')}%`
+  const active = sql`a.status = 'active'`
+  const endedSince = sql`a.status <> 'active' and a.tally <> 'done'`
+  const only = (column: 'a.subject_id' | 's.subject_id') =>
+    given(sql, filters.subject_id, (value) => sql`${sql(column)} = ${value}`)
+  const wanted = (id: 'fresh.subject_id' | 's.subject_id') => sql`
+    ${given(sql, filters.kind, (kind) => (kind === 'application' ? sql`app.id is not null` : sql`app.id is null`))}
+    and ${pattern === null ? sql`true` : sql`(${sql(id)} ilike ${pattern} or app.name ilike ${pattern})`}`
+  const untold = (state: typeof active) => sql`
+    select a.subject_id, a.status, a.tally, a.expires_at, a.created_at, a.revoked_at, a.claims_json
+    from authority_records a
+    where a.zone_id = ${zoneId} and a.subject_id is not null and ${only('a.subject_id')} and ${state}`
+  const hasUntold = (state: typeof active) => sql`
+    (select true from authority_records a
+     where a.zone_id = s.zone_id and a.subject_id = s.subject_id and ${state} limit 1)`
   const rows = await plannedForItsValues(sql<(Subject & { id: string; cursor_ts: string })[]>`
-    with subject as (
-      select a.subject_id as id, a.subject_id, bool_or(a.claims_json ? 'iss') as federated,
-        app.name as application_name,
-        count(*)::int as total_sessions,
-        count(*) filter (where a.status = 'active' and a.expires_at > now())::int as active_sessions,
-        count(*) filter (where a.status = 'revoked')::int as revoked_sessions,
-        min(a.created_at) as first_seen, max(a.created_at) as last_seen, max(a.revoked_at) as last_revoked_at,
-        max(a.claims_json->>'iss') as issuer
-      from authority_records a
-      left join applications app on app.zone_id = a.zone_id and app.id = a.subject_id
-      where a.zone_id = ${zoneId} and a.subject_id is not null
-        and ${given(sql, filters.subject_id, (value) => sql`a.subject_id = ${value}`)}
-        and (${filters.kind ?? null}::text is null or (app.id is not null) = (${filters.kind ?? null} = 'application'))
-        and (${pattern}::text is null or a.subject_id ilike ${pattern} or app.name ilike ${pattern})
-      group by a.subject_id, app.name
+    with fresh as (
+      select subject_id,
+        count(*) filter (where tally = 'due')::int as records,
+        count(*) filter (where status = 'active' and expires_at > now())::int as active,
+        count(*) filter (where status = 'revoked')::int as revoked,
+        min(created_at) as first_seen, max(created_at) as last_seen, max(revoked_at) as last_revoked_at,
+        coalesce(bool_or(claims_json ? 'iss'), false) as federated, max(claims_json->>'iss') as issuer
+      from (${untold(active)} union all ${untold(endedSince)}) untold
+      group by subject_id
+    ), living as (
+      select fresh.subject_id as id, fresh.subject_id, fresh.federated or coalesce(s.federated, false) as federated,
+        app.name as application_name, fresh.records + coalesce(s.records, 0)::int as total_sessions,
+        fresh.active as active_sessions, fresh.revoked + coalesce(s.revoked, 0)::int as revoked_sessions,
+        least(fresh.first_seen, s.first_seen) as first_seen, greatest(fresh.last_seen, s.last_seen) as last_seen,
+        greatest(fresh.last_revoked_at, s.last_revoked_at) as last_revoked_at,
+        greatest(fresh.issuer, s.issuer) as issuer
+      from fresh
+      left join subjects s on s.zone_id = ${zoneId} and s.subject_id = fresh.subject_id
+      left join applications app on app.zone_id = ${zoneId} and app.id = fresh.subject_id
+      where ${wanted('fresh.subject_id')}
+    ), resting as (
+      select s.subject_id as id, s.subject_id, s.federated, app.name as application_name,
+        s.records::int as total_sessions, 0 as active_sessions, s.revoked::int as revoked_sessions,
+        s.first_seen, s.last_seen, s.last_revoked_at, s.issuer
+      from subjects s
+      left join applications app on app.zone_id = s.zone_id and app.id = s.subject_id
+      where s.zone_id = ${zoneId} and ${only('s.subject_id')} and ${wanted('s.subject_id')}
+        and ${resting.after}
+        and ${hasUntold(active)} is not true and ${hasUntold(endedSince)} is not true
+      ${resting.tail}
     )
     select subject.*, ${keys.position}
-    from subject
-    where ${keys.after}
+    from (
+      select living.* from living where ${keys.after}
+      union all
+      select resting.* from resting
+    ) subject
     ${keys.tail}`)
   const page = keys.page(rows)
   return { ...page, items: page.items.map(({ id: _, ...row }) => row) }

@@ -91,6 +91,14 @@ export interface SessionFilter {
   readonly parentId?: string | undefined
 }
 
+/** Bounded by the cursor itself: whichever table leads, the scan begins there. */
+const labelled = ({ sql }: Queryable, zoneId: string, label: string, { cursor }: PageRequest) => sql`
+  select session_id
+  from agent_session_labels
+  where zone_id = ${zoneId}
+    and label = ${label}
+    and ${cursor === null ? sql`true` : sql`session_id < ${cursor}`}`
+
 /** Sessions of the zone, newest first; null for an unknown cursor. */
 export function listSessions(
   db: Queryable,
@@ -111,7 +119,7 @@ export function listSessions(
         ${filter.status === undefined ? sql`` : sql`and ${status}`}
         ${filter.lifecycle === undefined ? sql`` : sql`and lifecycle = ${filter.lifecycle}`}
         ${filter.applicationId === undefined ? sql`` : sql`and application_id = ${filter.applicationId}`}
-        ${filter.label === undefined ? sql`` : sql`and ${filter.label} = any(labels)`}
+        ${filter.label === undefined ? sql`` : sql`and id in (${labelled(db, zoneId, filter.label, page)})`}
         ${filter.parentId === undefined ? sql`` : sql`and parent_id = ${filter.parentId}`}`,
     },
     page,
@@ -133,7 +141,7 @@ export interface NewSession {
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
-/** Inserts the session and counts it at its parent, in one statement. Every time in it is the transaction's `now()`. */
+/** Inserts the session with its labels and counts it at its parent, in one statement. Every time in it is the transaction's `now()`. */
 export function insertSession(tx: Tx, session: NewSession): void {
   const service = session.lifecycle === 'service'
   tx.send(tx.sql`
@@ -143,7 +151,7 @@ export function insertSession(tx: Tx, session: NewSession): void {
           updated_at = now()
       where zone_id = ${session.zoneId}
         and id = ${session.parentId}
-    )
+    )${session.labels.length === 0 ? tx.sql`` : tx.sql`, labelled as (${insertLabels(tx, session)})`}
     insert into agent_sessions (
       id, zone_id, application_id, session_sid, parent_id, depth, capabilities, labels, lifecycle, ttl_seconds,
       max_children, last_heartbeat_at, heartbeat_deadline_at, lease_generation, metadata_json
@@ -158,6 +166,12 @@ export function insertSession(tx: Tx, session: NewSession): void {
       ${service ? 1 : 0}, ${JSON.stringify(session.metadata)}::text::jsonb
     )`)
 }
+
+const insertLabels = ({ sql }: Tx, { zoneId, id, labels }: NewSession) => sql`
+  insert into agent_session_labels (zone_id, label, session_id, spawned_at)
+  select ${zoneId}, label, ${id}, now()
+  from unnest(${labels as string[]}::text[]) as named(label)
+  on conflict do nothing`
 
 /** Both ends of a delegation, share-locked inside a transaction; null for one that is not active and live. */
 export async function findEndpoints(

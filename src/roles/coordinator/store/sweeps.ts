@@ -102,9 +102,8 @@ export async function deleteOldEdges(tx: Tx, days: number, limit: number): Promi
 /** Ended sessions past their retention without children. Invocations and services let go of them by themselves. */
 export async function deleteOldSessions(tx: Tx, days: number, limit: number): Promise<number> {
   const deleted = await tx.sql`
-    delete from agent_sessions
-    where (zone_id, id) in (
-      select zone_id, id
+    with gone as (
+      select zone_id, id, labels
       from agent_sessions as session
       where status in ('terminated', 'expired')
         and terminated_at < now() - make_interval(days => ${days})
@@ -117,7 +116,16 @@ export async function deleteOldSessions(tx: Tx, days: number, limit: number): Pr
       order by terminated_at, id
       limit ${limit}
       for update skip locked
-    )`
+    ), unlabelled as (
+      delete from agent_session_labels as named
+      using gone
+      cross join unnest(gone.labels) as old(label)
+      where named.zone_id = gone.zone_id
+        and named.label = old.label
+        and named.session_id = gone.id
+    )
+    delete from agent_sessions
+    where (zone_id, id) in (select zone_id, id from gone)`
   return deleted.count
 }
 

@@ -35,7 +35,8 @@ export async function revokeRecordIn(
     update authority_records a
     set status = 'revoked',
         revoked_at = coalesce(a.revoked_at, now()),
-        revoked_reason = coalesce(a.revoked_reason, ${reason})
+        revoked_reason = coalesce(a.revoked_reason, ${reason}),
+        tally = case a.tally when 'done' then 'revocation_due' else a.tally end
     from lineage l
     where a.id = l.id
       and a.zone_id = ${zoneId}
