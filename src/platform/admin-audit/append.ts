@@ -58,16 +58,51 @@ export async function openAdminRecord(
   zoneId: string | null,
   onRefused: () => void,
 ): Promise<(action: AdminAction) => void> {
-  const told = (error: unknown): never => {
-    if (!isOfTheTransaction(error)) onRefused()
-    throw error
-  }
-  const [, heads] = await Promise.all([lockChains(tx, [zoneId]), readHeads(tx, [zoneId], [null])]).catch(told)
+  const told = refusalTo(onRefused)
+  const [, write] = await Promise.all([
+    lockChains(tx, [zoneId]).catch(told),
+    openAdminRecords(tx, key, [zoneId], onRefused),
+  ])
+  return (action) => write([{ ...action, zoneId }])
+}
+
+/**
+ * As `openAdminRecord` for several chains, of which the caller holds the locks (`chainLock`); what it answers
+ * writes one link for each action, in order, each of one of `zones`.
+ */
+export async function openAdminRecords(
+  tx: Tx,
+  key: HmacKey,
+  zones: readonly (string | null)[],
+  onRefused: () => void,
+): Promise<(actions: readonly AdminAction[]) => void> {
+  const told = refusalTo(onRefused)
+  const heads = await readHeads(
+    tx,
+    zones,
+    zones.map(() => null),
+  ).catch(told)
+  const headOf = new Map(zones.map((zone, at) => [zone, heads[at]]))
   return (unsafe) => {
-    const action = storableAction({ ...unsafe, zoneId, payload: null })
-    sendLinks(tx, key, [action], [null], heads)
+    if (unsafe.length === 0) return
+    const actions = unsafe.map((action) => storableAction({ ...action, payload: null }))
+    const links = actions.map(({ zoneId }) => headOf.get(zoneId))
+    sendLinks(
+      tx,
+      key,
+      actions,
+      actions.map(() => null),
+      links,
+    )
       .catch(told)
       .catch(() => undefined)
+  }
+}
+
+function refusalTo(onRefused: () => void): (error: unknown) => never {
+  return (error) => {
+    if (!isOfTheTransaction(error)) onRefused()
+    throw error
   }
 }
 
@@ -85,7 +120,7 @@ function sendLinks(
   key: HmacKey,
   actions: readonly AdminAction[],
   payloads: readonly (string | null)[],
-  heads: readonly Head[],
+  heads: readonly (Head | undefined)[],
 ): Promise<unknown> {
   const chains = new Map<string | null, { readonly content: string | null; readonly seq: bigint }>()
   const links = actions.map((action, index) => {
@@ -144,8 +179,12 @@ function sendLinks(
   return write
 }
 
+/** Name of the advisory lock of a chain, hashed with `hashtextextended` and seed 0. */
+export const chainLock = (zoneId: string | null): string =>
+  zoneId === null ? 'admin-audit::global' : `admin-audit:${zoneId}`
+
 async function lockChains(tx: Tx, zones: readonly (string | null)[]): Promise<void> {
-  const names = zones.map((zone) => (zone === null ? 'admin-audit::global' : `admin-audit:${zone}`))
+  const names = zones.map(chainLock)
   await tx.sql`
     select pg_advisory_xact_lock(hashtextextended(name, 0))
     from (

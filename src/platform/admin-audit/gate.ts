@@ -32,13 +32,24 @@ declare module 'hono' {
  * transaction that does not commit leaves no record, and the gate writes that of the refusal.
  */
 export type OpenRecord = (tx: Tx) => Promise<WriteRecord>
-export type WriteRecord = (outcome: { readonly status: number; readonly entityId?: string }) => void
+export type WriteRecord = (outcome: Outcome) => void
+
+interface Outcome {
+  readonly status: number
+  readonly entityId?: string
+}
 
 /** The record of a request, for the transaction of its change. */
 export interface RecordWithin {
   readonly open: OpenRecord
   /** True when the store refused the record itself: the change must then be made without it. */
   readonly refused: () => boolean
+  /** For a transaction that writes the records of several requests: this one's action, … */
+  readonly describe: (outcome: Outcome) => AdminAction
+  /** … called when it has committed, … */
+  readonly written: () => void
+  /** … and when the store refused the record. */
+  readonly refuse: () => void
 }
 
 export interface AdminAudit extends AsyncDisposable {
@@ -145,18 +156,21 @@ export function adminAuditGate(gate: AdminAuditGate): MiddlewareHandler {
     let recorded = false
     let refused = false
     if (gate.summarize !== true && gate.payloadOf === undefined) {
+      const describeOutcome = ({ status, entityId }: Outcome) => describe(c, gate, status, entityId ?? null)
+      const written = (): void => {
+        recorded = true
+      }
+      const refuse = (): void => {
+        refused = true
+      }
       const open: OpenRecord = async (tx) => {
-        const write = await gate.audit.open(tx, gate.zoneOf(c), () => {
-          refused = true
-        })
-        return ({ status, entityId }) => {
-          write(describe(c, gate, status, entityId ?? null))
-          tx.onCommit(() => {
-            recorded = true
-          })
+        const write = await gate.audit.open(tx, gate.zoneOf(c), refuse)
+        return (outcome) => {
+          write(describeOutcome(outcome))
+          tx.onCommit(written)
         }
       }
-      c.set('adminRecord', { open, refused: () => refused })
+      c.set('adminRecord', { open, refused: () => refused, describe: describeOutcome, written, refuse })
     }
     await next()
     if (recorded && c.res.status < 400) return

@@ -22,6 +22,7 @@ export interface Recorded extends Asked {
 }
 
 const admin = 'coordinator.admin'
+const spawnFor = 'coordinator.spawn_for:'
 
 export const isAdmin = (caller: Caller): boolean => caller.scopes.has(admin)
 
@@ -35,6 +36,13 @@ export const maySpawnFor = (caller: Caller, applicationId: string): boolean =>
 /** Suspend, resume, terminate, heartbeat, lease. */
 export const mayManage = (caller: Caller, applicationId: string): boolean =>
   isAdmin(caller) || maySpawnFor(caller, applicationId)
+
+/** The applications whose sessions `mayManage` allows; null = all of them. */
+export function managedBy(caller: Caller): readonly string[] | null {
+  if (isAdmin(caller)) return null
+  const named = [...caller.scopes].filter((scope) => scope.startsWith(spawnFor))
+  return [caller.clientId, ...named.map((scope) => scope.slice(spawnFor.length))]
+}
 
 export const maySpawnUnder = (caller: Caller, parentApplicationId: string): boolean =>
   ownsOr(caller, parentApplicationId, 'coordinator.spawn_under')

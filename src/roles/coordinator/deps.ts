@@ -2,6 +2,7 @@ import type { AdminAudit } from '../../platform/admin-audit/gate.ts'
 import type { MandateVerifier } from '../../platform/jose/mandate-verifier.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { Sts } from '../sts/port.ts'
+import type { SessionChanges } from './change-queue.ts'
 import type { Counts } from './counts.ts'
 import type { IsLive } from './store/live-identities.ts'
 
@@ -23,4 +24,5 @@ export interface CoordinatorContext extends CoordinatorDeps {
   readonly requiredScope: string
   readonly adminAudit: AdminAudit
   readonly counts: Counts
+  readonly changes: SessionChanges
 }

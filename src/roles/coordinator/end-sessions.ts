@@ -1,8 +1,8 @@
 /**
- * The one way sessions end (coordinator §4.7): the roots, everything live below them, every
- * active edge that touches them, the epoch, the events. Terminate, sweeps, delegation
- * revocation and the subject kill switch all come here, each inside its own transaction with
- * the zone's spawn lock and graph lock held.
+ * The way sessions of a zone end (coordinator §4.7): the roots, everything live below them, every
+ * active edge that touches them, the epoch, the events. Sweeps, delegation revocation and the subject
+ * kill switch come here, each inside its own transaction with the zone's spawn lock and graph lock held;
+ * what callers terminate ends with other changes (`change-sessions.ts`).
  */
 import type { Tx } from '../../platform/db/port.ts'
 import type { Platform } from '../../platform/platform.ts'
@@ -25,24 +25,13 @@ export async function endSessions(
   reason: string,
   revoked: readonly RevokedEdge[] = [],
 ): Promise<EndedTree> {
-  const tree = await endSubtrees(tx, origin.zoneId, roots, reason)
-  return announceEnded(deps, tx, origin, tree, revoked)
-}
-
-/** The epoch and the events of what `endSubtrees` ended. */
-export async function announceEnded(
-  deps: EndDeps,
-  tx: Tx,
-  origin: Origin,
-  { sessions, edges: cut }: EndedTree,
-  revoked: readonly RevokedEdge[] = [],
-): Promise<EndedTree> {
+  const { sessions, edges: cut } = await endSubtrees(tx, origin.zoneId, roots, reason)
   const edges = [...revoked, ...cut]
   const epoch = edges.length === 0 ? 0 : await raiseEpoch(tx, origin.zoneId)
   const why = revoked.length === 0 ? { reason: 'session_terminated' } : { affected_edges: edges.length }
   await deps.outbox.enqueue(tx, 'coordinator', [
     ...sessions.flatMap((session) => ended(deps.keys.audit, origin, session)),
-    ...edgesRevoked(deps.keys.audit, origin, edges, sessions, epoch, why),
+    ...edgesRevoked(deps.keys.audit, origin, edges, { ended: sessions, epoch, why }),
   ])
   return { sessions, edges }
 }

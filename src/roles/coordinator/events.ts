@@ -104,18 +104,38 @@ export function edgeCreated(key: HmacKey, origin: Origin, edge: NewEdge, epoch: 
   ]
 }
 
-/** Edges revoked by one transaction; a target that is still alive is never named, since every anchor counts as revoked. */
+/** What edges of one zone that a transaction revoked are told with. */
+export interface Revocation {
+  /** Everything that ended with them: a target that is still alive is never named, since every anchor counts as revoked. */
+  readonly ended: readonly EndedSession[]
+  /** As it stands after the transaction. */
+  readonly epoch: number
+  readonly why: { readonly reason: string } | { readonly affected_edges: number }
+}
+
+/** Edges of one zone revoked by one transaction, and the rise of its epoch. */
 export function edgesRevoked(
   key: HmacKey,
   origin: Origin,
   edges: readonly RevokedEdge[],
-  endedSessions: readonly EndedSession[],
-  epoch: number,
-  why: { readonly reason: string } | { readonly affected_edges: number },
+  revocation: Revocation,
 ): OutboxEvent[] {
   if (edges.length === 0) return []
+  return [
+    ...eachRevoked(key, origin, edges, revocation),
+    epochRaised(origin, 'edge_revoke', revocation.epoch, edges),
+  ]
+}
+
+/** As `edgesRevoked` without the epoch, for a transaction that raises it for several changes at once. */
+export function eachRevoked(
+  key: HmacKey,
+  origin: Origin,
+  edges: readonly RevokedEdge[],
+  { ended: endedSessions, epoch, why }: Revocation,
+): OutboxEvent[] {
   const ends = new Map(endedSessions.map((session) => [session.id, session]))
-  const events = edges.flatMap((edge) => {
+  return edges.flatMap((edge) => {
     const target = ends.get(edge.target_agent_id)
     return [
       event(origin, delegations, `edge_revoke:${edge.id}`, {
@@ -138,7 +158,6 @@ export function edgesRevoked(
       }),
     ]
   })
-  return [...events, shrunk(origin, 'edge_revoke', epoch, edges)]
 }
 
 /** Edges of one zone whose time was over; both of their sessions live on. */
@@ -154,7 +173,7 @@ export function edgesExpired(
       edge_ids: edges.map((edge) => edge.id),
       epoch,
     }),
-    shrunk(origin, 'edge_expire', epoch, edges),
+    epochRaised(origin, 'edge_expire', epoch, edges),
   ]
 }
 
@@ -182,9 +201,10 @@ export function invocationChanged(
   })
 }
 
-function shrunk(
+/** Told once for each rise of a zone's epoch. */
+export function epochRaised(
   origin: Origin,
-  what: string,
+  what: 'edge_revoke' | 'edge_expire',
   epoch: number,
   edges: readonly { readonly id: string }[],
 ): OutboxEvent {

@@ -10,7 +10,13 @@ import { incomingOf } from '../../platform/http/client-ip.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { refuse } from './refusal.ts'
-import { claimReceipt, insertReceipt, type Receipt } from './store/receipts.ts'
+import {
+  claimReceipt,
+  insertReceipts,
+  type NewReceipt,
+  type Receipt,
+  type ReceiptScope,
+} from './store/receipts.ts'
 
 const digestPrefix = 'caracal:coordinator:idempotency:v1\0'
 const lockPrefix = 'caracal:coordinator:idempotency-lock:v1\0'
@@ -30,7 +36,7 @@ export interface Claim {
   /** Set when the same request was answered before. */
   readonly receipt: Receipt | null
   /** Stores the answer of this request; a no-op for a replay. */
-  store(result: { readonly resourceType: string; readonly resourceId: string; readonly body: unknown }): void
+  store(result: Result): void
 }
 
 const invalidKey = 'An idempotency key is 1 to 255 bytes without control characters or surrounding spaces'
@@ -71,60 +77,99 @@ export const requestDigest = (fingerprint: Readonly<Record<string, unknown>>): B
 /** Longest stored answer; Postgres writes JSON with more spaces than we do. */
 const longestAnswer = 60_000
 
-/**
- * Takes the key's lock and looks for an earlier answer. Throws 409 `idempotency_key_conflict`
- * for another request under the same key and 429 when the scope holds too many receipts.
- * One round trip.
- */
-export async function claimKey(
-  { keys, counts }: Pick<CoordinatorContext, 'keys' | 'counts'>,
-  tx: Tx,
-  request: IdempotentRequest,
-): Promise<Claim> {
-  const { accepted } = keys.idempotency
-  const [current] = accepted
+/** A request's key as the store knows it. */
+export interface StoredKey {
+  readonly scope: ReceiptScope
+  /** Name of the key's lock. */
+  readonly lock: string
+  /** Of the keys the digest may have been made with, the current one first. */
+  readonly digests: readonly [Buffer, ...Buffer[]]
+  readonly requestDigest: Buffer
+  readonly retentionSeconds: number
+  readonly maxReceipts: number
+}
+
+export function storedKey(
+  { keys }: Pick<CoordinatorContext, 'keys'>,
+  { operation, zoneId, scopeId, key, fingerprint, retentionSeconds, maxReceipts }: IdempotentRequest,
+): StoredKey {
+  const [current, ...previous] = keys.idempotency.accepted
   if (current === undefined) throw new Error('IDEMPOTENCY_HMAC_KEY is not configured')
-  const { operation, zoneId, scopeId, key } = request
-  const scope = { operation, zoneId, scopeId }
-  const digest = requestDigest(request.fingerprint)
-  const { receipt, live, expired } = await claimReceipt(tx, scope, {
+  return {
+    scope: { operation, zoneId, scopeId },
     lock: `${operation}:${zoneId}:${scopeId}:${lockHex(key)}`,
-    digests: accepted.map((candidate) => keyDigest(candidate, key)),
-    most: request.maxReceipts,
-  })
-  counts.idempotency.expired += expired
+    digests: [keyDigest(current, key), ...previous.map((other) => keyDigest(other, key))],
+    requestDigest: requestDigest(fingerprint),
+    retentionSeconds,
+    maxReceipts,
+  }
+}
+
+/**
+ * The earlier answer to the same request, or null when there is none and one may be stored. Throws 409
+ * `idempotency_key_conflict` for another request under the same key and 429 when the scope holds too many receipts.
+ */
+export function earlierAnswer(
+  { counts }: Pick<CoordinatorContext, 'counts'>,
+  key: StoredKey,
+  { receipt, live }: { readonly receipt: Receipt | null; readonly live: number },
+): Receipt | null {
   if (receipt !== null) {
-    if (receipt.request_digest.equals(digest)) {
+    if (receipt.request_digest.equals(key.requestDigest)) {
       counts.idempotency.replayed += 1
-      return { receipt, store: () => undefined }
+      return receipt
     }
     counts.idempotency.conflicts += 1
     throw refuse('idempotency_key_conflict', {
       message: 'This Idempotency-Key was used for a different request',
     })
   }
-  if (live >= request.maxReceipts) {
+  if (live >= key.maxReceipts) {
     throw refuse('idempotency_receipt_limit_exceeded', {
       message: 'Too many live idempotency keys (IDEMPOTENCY_MAX_RECEIPTS_PER_SCOPE)',
     })
   }
+  return null
+}
+
+interface Result {
+  readonly resourceType: string
+  readonly resourceId: string
+  readonly body: unknown
+}
+
+/** The receipt of a result. Throws 413 for an answer that is too long to be kept. */
+export function receiptOf(key: StoredKey, { resourceType, resourceId, body }: Result): NewReceipt {
+  const answer = JSON.stringify(body)
+  if (Buffer.byteLength(answer) > longestAnswer) {
+    throw errorOf('payload_too_large', { message: 'The answer is too large to be kept for a repeat' })
+  }
+  const { scope, digests, requestDigest, retentionSeconds } = key
+  return { scope, keyDigest: digests[0], requestDigest, resourceType, resourceId, answer, retentionSeconds }
+}
+
+/** Takes the key's lock and looks for an earlier answer; see `earlierAnswer`. One round trip. */
+export async function claimKey(
+  deps: Pick<CoordinatorContext, 'keys' | 'counts'>,
+  tx: Tx,
+  request: IdempotentRequest,
+): Promise<Claim> {
+  const { counts } = deps
+  const key = storedKey(deps, request)
+  const claimed = await claimReceipt(tx, key.scope, {
+    lock: key.lock,
+    digests: key.digests,
+    most: key.maxReceipts,
+  })
+  counts.idempotency.expired += claimed.expired
+  const receipt = earlierAnswer(deps, key, claimed)
+  if (receipt !== null) return { receipt, store: () => undefined }
   return {
     receipt: null,
-    store: ({ resourceType, resourceId, body }) => {
-      const answer = JSON.stringify(body)
-      if (Buffer.byteLength(answer) > longestAnswer) {
-        throw errorOf('payload_too_large', { message: 'The answer is too large to be kept for a repeat' })
-      }
+    store: (result) => {
+      insertReceipts(tx, [receiptOf(key, result)])
       tx.onCommit(() => {
         counts.idempotency.created += 1
-      })
-      insertReceipt(tx, scope, {
-        keyDigest: keyDigest(current, key),
-        requestDigest: digest,
-        resourceType,
-        resourceId,
-        answer,
-        retentionSeconds: request.retentionSeconds,
       })
     },
   }

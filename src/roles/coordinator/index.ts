@@ -11,6 +11,7 @@ import { createRoleApp } from '../../platform/http/role-app.ts'
 import { createKeySet, KeySetUnavailable } from '../../platform/jose/key-set.ts'
 import { createMandateVerifier } from '../../platform/jose/mandate-verifier.ts'
 import type { Role } from '../../platform/role.ts'
+import { createSessionChanges } from './change-queue.ts'
 import { startCounting } from './counts.ts'
 import type { CoordinatorContext, CoordinatorDeps } from './deps.ts'
 import { groupRecords } from './group-records.ts'
@@ -45,6 +46,7 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
     maxZones: settings.JWKS_CACHE_MAX,
   })
   const verifier = createMandateVerifier({ keys: keySet, remember: rememberedMandates })
+  const counts = startCounting()
   const context: CoordinatorContext = {
     ...deps,
     verifier,
@@ -52,7 +54,8 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
     issuer: requireSetting(settings, 'ISSUER_URL'),
     requiredScope: requireSetting(settings, 'AGENT_COORDINATOR_SCOPE'),
     adminAudit: groupRecords(deps),
-    counts: startCounting(),
+    counts,
+    changes: createSessionChanges({ ...deps, counts }),
   }
   const totals = createTotals(db)
   registerCoordinatorMetrics(deps.metrics, context.counts, totals)

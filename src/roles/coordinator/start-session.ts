@@ -1,28 +1,24 @@
 /**
  * Starts a governed session (coordinator §4.2). One transaction: idempotency key, spawn lock,
  * checks in the order of the spec, insert, inherited edge, events, receipt. Nothing of a refused
- * start remains.
- *
- * Round trips: locks, key and facts; writes. `begin` and `commit` travel along.
+ * start remains. The transaction may be that of other changes too (`change-sessions.ts`).
  */
-import type { OpenRecord, WriteRecord } from '../../platform/admin-audit/gate.ts'
-import type { Tx } from '../../platform/db/port.ts'
+
 import { uuidv7 } from '../../platform/ids.ts'
+import type { OutboxEvent } from '../../platform/outbox/port.ts'
 import { maySpawnUnder, type Recorded } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { edgeCreated, started } from './events.ts'
-import { type Claim, claimKey, unlessInactive } from './idempotency.ts'
+import { earlierAnswer, receiptOf, type StoredKey, storedKey, unlessInactive } from './idempotency.ts'
 import { chooseInherited, mirrorOf } from './inherit.ts'
 import type { Mandate } from './mandate.ts'
-import { recordedChange } from './recorded-change.ts'
 import { refuse } from './refusal.ts'
 import { type SessionIdentity, startedView } from './session-view.ts'
 import { withSpawnLease } from './spawn-lease.ts'
-import { type InboundEdge, inboundFor, insertEdge } from './store/edges.ts'
-import { readEpoch } from './store/epochs.ts'
-import { lockSpawn, lockZone } from './store/locks.ts'
-import { insertSession, isSessionLive, type NewSession } from './store/sessions.ts'
-import { findParentForUpdate, type ParentRow, readStartFacts, type StartFacts } from './store/start-facts.ts'
+import type { NewEdge } from './store/edges.ts'
+import type { AskedReceipt, FoundReceipt, NewReceipt } from './store/receipts.ts'
+import type { NewSession } from './store/sessions.ts'
+import type { AskedChild, AskedStart, Inheritable, ParentRow, StartFacts } from './store/start-facts.ts'
 import { checkSubjectProof, readProof } from './subject-proof.ts'
 
 export interface StartRequest extends Recorded {
@@ -51,71 +47,102 @@ export async function startSession(deps: CoordinatorContext, request: StartReque
   const recordId = request.subjectSessionId ?? authorityRecordId
   if (recordId === null) throw refuse('subject_session_id_required')
   const proof = await readProof(deps, request)
+  const key = keyOf(deps, request)
   return withSpawnLease(deps, zoneId, () =>
-    recordedChange(deps, request.record, async (tx, open) => {
-      // In one packet, run in this order: the key's lock is held before the zone's is asked for.
-      const [claim, state] = await Promise.all([
-        claimStart(deps, tx, request),
-        readState(tx, open, request, recordId),
-      ])
-      if (claim?.receipt) {
-        const live = await isSessionLive(tx, zoneId, claim.receipt.resource_id)
-        const body = unlessInactive(claim.receipt, live, 'session')
-        state.record({ status: 201, entityId: claim.receipt.resource_id })
-        return { body, replayed: true }
-      }
-      const body = await insertStarted(deps, tx, request, { recordId, proof, claim, state })
-      return { body, replayed: false }
-    }),
+    deps.changes.start({ kind: 'start', request, recordId, proof, key }),
   )
 }
 
-/** What a start stands on, known before its facts are read. */
-interface Basis {
+/** A start with everything that is known before its locks are held. */
+export interface StartChange {
+  readonly kind: 'start'
+  readonly request: StartRequest
   readonly recordId: string
   readonly proof: Mandate | null
-  readonly claim: Claim | null
-  readonly state: State
+  readonly key: StoredKey | null
 }
 
-/** What was read under the locks of the start. */
-interface State {
-  readonly record: WriteRecord
-  readonly facts: StartFacts
-  readonly parent: ParentRow | null
-  readonly inbound: readonly InboundEdge[]
-  readonly epoch: number | null
+export interface Answered extends Started {
+  readonly entityId: string
 }
+
+/** Everything a start writes. */
+export interface StartedSession {
+  readonly session: NewSession
+  readonly edge: NewEdge | null
+  readonly receipt: NewReceipt | null
+  /** Receipts of its key that are over. */
+  readonly over: readonly string[]
+  readonly events: readonly OutboxEvent[]
+}
+
+/** What starts of one transaction are decided on, read under their locks, by their places. */
+export interface Stand {
+  readonly facts: ReadonlyMap<number, StartFacts>
+  readonly receipts: ReadonlyMap<number, FoundReceipt>
+  readonly parents: ReadonlyMap<string, ParentRow>
+  readonly inheritable: ReadonlyMap<number, Inheritable>
+  /** What was decided before in the same transaction and is not inserted yet. */
+  readonly started: readonly StartedSession[]
+}
+
+export type StartDeps = Pick<CoordinatorContext, 'settings' | 'keys' | 'counts'>
+
+type PlacedStart = StartChange & { readonly n: number }
 
 const inheritsFrom = ({ parentId, parentAuthority }: StartRequest): string | null =>
   parentAuthority === 'inherit' ? parentId : null
 
-async function readState(tx: Tx, open: OpenRecord, request: StartRequest, recordId: string): Promise<State> {
-  const { applicationId, parentId } = request
-  const { zoneId } = request.caller
-  const from = inheritsFrom(request)
-  const [, record, facts, parent, inbound, epoch] = await Promise.all([
-    // Both before the parent's row is locked: a delegation takes the graph lock first and rows after.
-    from === null ? lockSpawn(tx, zoneId) : lockZone(tx, zoneId),
-    open(tx),
-    readStartFacts(tx, zoneId, applicationId, recordId),
-    parentId === null ? null : findParentForUpdate(tx, zoneId, parentId),
-    from === null ? [] : inboundFor(tx, zoneId, from, applicationId),
-    from === null ? null : readEpoch(tx, zoneId),
-  ])
-  return { record, facts, parent, inbound, epoch }
+/** What the store is asked for starts, of each kind those that need it. */
+export function lineUp(starts: readonly PlacedStart[]): {
+  readonly facts: readonly AskedStart[]
+  readonly receipts: readonly AskedReceipt[]
+  readonly children: readonly AskedChild[]
+} {
+  return {
+    facts: starts.map(({ n, request, recordId }) => ({
+      n,
+      zone: request.caller.zoneId,
+      application: request.applicationId,
+      record: recordId,
+    })),
+    receipts: starts.flatMap(({ n, key }) =>
+      key === null ? [] : { n, scope: key.scope, digests: key.digests, most: key.maxReceipts },
+    ),
+    children: starts.flatMap(({ n, request }) =>
+      request.parentId === null
+        ? []
+        : {
+            n,
+            zone: request.caller.zoneId,
+            parent: request.parentId,
+            application: request.applicationId,
+            inherits: inheritsFrom(request) !== null,
+          },
+    ),
+  }
 }
 
-async function insertStarted(
-  deps: CoordinatorContext,
-  tx: Tx,
-  request: StartRequest,
-  { recordId, proof, claim, state }: Basis,
-): Promise<Record<string, unknown>> {
+/** Throws the refusal of the first check that fails; null as `session` for an answer that was given before. */
+export function decideStart(
+  deps: StartDeps,
+  { n, request, recordId, proof, key }: PlacedStart,
+  stand: Stand,
+): { readonly answer: Answered; readonly session: StartedSession | null } {
   const { settings } = deps
   const { zoneId } = request.caller
   const { applicationId, parentId } = request
-  const { facts, parent, inbound, epoch } = state
+  const read = stand.facts.get(n)
+  const found = key === null ? null : stand.receipts.get(n)
+  if (read === undefined || found === undefined) throw new Error('the facts of a start were not read')
+  if (key !== null && found !== null) {
+    const receipt = earlierAnswer(deps, key, withStarted(found, key, stand))
+    if (receipt !== null) {
+      const body = unlessInactive(receipt, found.session_live, 'session')
+      return { answer: { body, replayed: true, entityId: receipt.resource_id }, session: null }
+    }
+  }
+  const facts = countedWith(read, request, stand)
   const { record } = facts
   checkApplication(request, facts)
   if (record === null) {
@@ -123,7 +150,8 @@ async function insertStarted(
   }
   checkSubjectProof(deps, request, recordId, record, proof)
   checkCapacity(deps, facts)
-  const depth = checkParent(deps, request, parent)
+  const depth = checkParent(deps, request, parentOf(request, stand))
+  const { inbound, epoch } = stand.inheritable.get(n) ?? { inbound: [], epoch: null }
   const inherited =
     inheritsFrom(request) === null ? null : chooseInherited(inbound, request.inheritParentEdgeId)
 
@@ -144,15 +172,54 @@ async function insertStarted(
   const edge = inherited === null ? null : mirrorOf(inherited, session)
   const body = startedView(newIdentity(session, facts.at), edge?.id ?? null)
   const origin = { zoneId, requestId: request.requestId }
-  insertSession(tx, session)
-  if (edge !== null) insertEdge(tx, edge)
-  claim?.store({ resourceType: 'session', resourceId: session.id, body })
-  state.record({ status: 201, entityId: session.id })
-  await deps.outbox.enqueue(tx, 'coordinator', [
-    ...started(deps.keys.audit, origin, session),
-    ...(edge === null ? [] : edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1)),
-  ])
-  return body
+  return {
+    answer: { body, replayed: false, entityId: session.id },
+    session: {
+      session,
+      edge,
+      receipt:
+        key === null ? null : receiptOf(key, { resourceType: 'session', resourceId: session.id, body }),
+      over: found?.over ?? [],
+      events: [
+        ...started(deps.keys.audit, origin, session),
+        ...(edge === null ? [] : edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1)),
+      ],
+    },
+  }
+}
+
+/** The receipts of the scope with those that are not inserted yet. */
+function withStarted(found: FoundReceipt, { scope }: StoredKey, { started }: Stand): FoundReceipt {
+  const more = started.filter(
+    ({ receipt }) =>
+      receipt?.scope.zoneId === scope.zoneId &&
+      receipt.scope.scopeId === scope.scopeId &&
+      receipt.scope.operation === scope.operation,
+  )
+  return { ...found, live: found.live + more.length }
+}
+
+/** The counts with the sessions that are not inserted yet. */
+function countedWith(
+  facts: StartFacts,
+  { caller, applicationId }: StartRequest,
+  { started }: Stand,
+): StartFacts {
+  const inZone = started.filter(({ session }) => session.zoneId === caller.zoneId)
+  const ofApplication = inZone.filter(({ session }) => session.applicationId === applicationId)
+  return {
+    ...facts,
+    liveInZone: facts.liveInZone + inZone.length,
+    liveOfApplication: facts.liveOfApplication + ofApplication.length,
+  }
+}
+
+/** The parent with the children that are not inserted yet. */
+function parentOf({ caller, parentId }: StartRequest, { parents, started }: Stand): ParentRow | null {
+  const parent = parentId === null ? undefined : parents.get(parentId)
+  if (parent === undefined || parent.zone_id !== caller.zoneId) return null
+  const more = started.filter(({ session }) => session.parentId === parentId)
+  return { ...parent, child_count: parent.child_count + more.length }
 }
 
 /** The row as it was inserted, for the answer and its receipt. */
@@ -176,10 +243,10 @@ function newIdentity(session: NewSession, at: Date): SessionIdentity {
   }
 }
 
-async function claimStart(deps: CoordinatorContext, tx: Tx, request: StartRequest): Promise<Claim | null> {
+function keyOf(deps: StartDeps, request: StartRequest): StoredKey | null {
   if (request.idempotency === null) return null
   const { settings } = deps
-  return claimKey(deps, tx, {
+  return storedKey(deps, {
     operation: 'session.start.v2',
     zoneId: request.caller.zoneId,
     scopeId: request.applicationId,
@@ -211,7 +278,7 @@ function checkApplication(request: StartRequest, { registration }: StartFacts): 
   if (request.parentId !== null) throw refuse('dcr_application_cannot_be_child')
 }
 
-function checkCapacity(deps: CoordinatorContext, facts: StartFacts): void {
+function checkCapacity(deps: StartDeps, facts: StartFacts): void {
   const { MAX_AGENTS_PER_ZONE: zoneLimit, MAX_AGENTS_PER_APP: applicationLimit } = deps.settings
   if (facts.liveInZone >= zoneLimit) {
     throw refuse('session_zone_limit_exceeded', {
@@ -229,7 +296,7 @@ function checkCapacity(deps: CoordinatorContext, facts: StartFacts): void {
 }
 
 /** The child's depth; throws when the parent cannot take it. */
-function checkParent(deps: CoordinatorContext, request: StartRequest, parent: ParentRow | null): number {
+function checkParent(deps: StartDeps, request: StartRequest, parent: ParentRow | null): number {
   if (request.parentId === null) return 0
   if (parent === null || parent.status !== 'active') throw refuse('parent_not_found')
   if (parent.registration_method === 'dcr') throw refuse('dcr_application_cannot_start_child')

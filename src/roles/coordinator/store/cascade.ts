@@ -1,5 +1,7 @@
 /** Ends subtrees of sessions. The caller holds the spawn lock and the graph lock of the zone. */
+import type postgres from 'postgres'
 import type { Tx } from '../../../platform/db/port.ts'
+import { granted } from './locks.ts'
 
 export interface EndedSession {
   readonly id: string
@@ -24,61 +26,163 @@ export interface EndedTree {
   readonly edges: readonly RevokedEdge[]
 }
 
-/**
- * Roots and every live descendant end in one statement: the sessions, the counts of parents that
- * survive (never below zero), and every active edge that starts or ends at one of them. What ended
- * before is not touched. Indexes (zone_id, parent_id, status) and (zone_id, source|target, status).
- */
+/** One session of several that a transaction ends, with what hangs on it. */
+export interface Root {
+  /** Its place among the changes of the transaction. */
+  readonly n: number
+  readonly zoneId: string
+  readonly sessionId: string
+  readonly reason: string
+  /** Who asks: the session is only looked at unless they may end it. Absent = whoever it belongs to. */
+  readonly by?: EndedBy
+}
+
+export interface EndedBy {
+  /** Null = any application. */
+  readonly applications: readonly string[] | null
+  /** The generation of the lease they hold. A service session ends under no other one, unless by `applications: null`. */
+  readonly leaseGeneration: number | null
+}
+
+/** Roots of one zone and every live descendant end; the caller holds its locks. See `endTrees`. */
 export async function endSubtrees(
   tx: Tx,
   zoneId: string,
   roots: readonly string[],
   reason: string,
 ): Promise<EndedTree> {
-  const [tree] = await tx.sql<{ sessions: EndedSession[]; edges: RevokedEdge[] }[]>`
-    with recursive subtree as (
-      select id, true as is_root
-      from agent_sessions
-      where zone_id = ${zoneId}
-        and id = any(${roots as string[]}::text[])
-        and status in ('active', 'suspended')
-      union
-      select child.id, false
-      from subtree
-      join agent_sessions as child
-        on child.zone_id = ${zoneId}
-        and child.parent_id = subtree.id
-        and child.status in ('active', 'suspended')
+  const trees = await endRoots(
+    tx,
+    roots.map((sessionId, n) => ({ n, zoneId, sessionId, reason })),
+    tx.sql``,
+  )
+  return {
+    sessions: [...trees.values()].flatMap(({ sessions }) => sessions).sort(byId),
+    edges: [...trees.values()].flatMap(({ edges }) => edges).sort(byId),
+  }
+}
+
+const byId = (one: { readonly id: string }, other: { readonly id: string }): number =>
+  one.id < other.id ? -1 : 1
+
+/**
+ * As `endSubtrees` for roots of many zones, where the change at their place holds its locks; by place. A root
+ * below another one ends with that one, and two of the same with the first.
+ */
+export async function endTrees(tx: Tx, roots: readonly Root[]): Promise<ReadonlyMap<number, EndedTree>> {
+  return roots.length === 0 ? new Map() : endRoots(tx, roots, tx.sql`and asked.n = ${granted(tx.sql)}`)
+}
+
+/**
+ * Roots and every live descendant end in one statement: the sessions, the counts of parents that
+ * survive (never below zero), and every active edge that starts or ends at one of them. What ended
+ * before is not touched. Every row is found by its key or by the indexes (zone_id, parent_id, status) and
+ * (zone_id, source|target, status), whatever the planner thinks of the number of roots.
+ */
+async function endRoots(
+  tx: Tx,
+  roots: readonly Root[],
+  where: postgres.PendingQuery<postgres.Row[]>,
+): Promise<ReadonlyMap<number, EndedTree>> {
+  const asked = roots.map(({ n, zoneId, sessionId, reason, by }) => ({
+    n,
+    zone: zoneId,
+    id: sessionId,
+    reason,
+    applications: by?.applications ?? null,
+    generation: by?.leaseGeneration ?? null,
+  }))
+  const rows = await tx.sql<{ n: number; kind: 'session' | 'edge'; row: EndedSession & RevokedEdge }[]>`
+    with recursive asked as materialized (
+      select *
+      from json_to_recordset(${JSON.stringify(asked)}::text::json)
+        as root(n int, zone text, id text, reason text, applications text[], generation bigint)
     ),
-    ending as (
-      select id, bool_or(is_root) as is_root
+    root as materialized (
+      select distinct on (asked.id) asked.n, asked.zone, asked.id, asked.reason
+      from asked
+      cross join lateral (
+        select application_id, lifecycle, lease_generation
+        from agent_sessions
+        where id = asked.id
+          and zone_id = asked.zone
+          and status in ('active', 'suspended')
+        offset 0
+      ) as session
+      where (
+          asked.applications is null
+          or (
+            session.application_id = any(asked.applications)
+            and (session.lifecycle <> 'service' or session.lease_generation = asked.generation)
+          )
+        )
+        ${where}
+      order by asked.id, asked.n
+    ),
+    subtree as (
+      select zone, id, id as root
+      from root
+      union
+      select subtree.zone, child.id, subtree.root
       from subtree
-      group by id
+      cross join lateral (
+        select id
+        from agent_sessions
+        where zone_id = subtree.zone
+          and parent_id = subtree.id
+          and status in ('active', 'suspended')
+        offset 0
+      ) as child
+    ),
+    ending as materialized (
+      select root.n, subtree.zone, subtree.id, case when subtree.id = root.id then root.reason end as reason
+      from subtree
+      join root on root.id = subtree.root
+      where subtree.root not in (select id from subtree as below where below.id <> below.root)
     ),
     ended as (
       update agent_sessions as session
       set status = 'terminated',
           terminated_at = now(),
           updated_at = now(),
-          termination_reason = case when ending.is_root then ${reason}::text else 'parent_terminated' end
-      from ending
-      where session.zone_id = ${zoneId}
-        and session.id = ending.id
-      returning session.id, session.parent_id, session.application_id, session.session_sid, session.labels,
-        session.termination_reason
+          termination_reason = coalesce(
+            (select ending.reason from ending where ending.id = session.id),
+            'parent_terminated'
+          )
+      where session.id = any(array(select id from ending))
+      returning session.id, session.zone_id, session.parent_id, session.application_id, session.session_sid,
+        session.labels, session.termination_reason
     ),
     released as (
       update agent_sessions as parent
-      set child_count = greatest(0, parent.child_count - lost.children),
+      set child_count = greatest(
+            0,
+            parent.child_count - (select count(*)::int from ended where ended.parent_id = parent.id)
+          ),
           updated_at = now()
-      from (
-        select parent_id, count(*)::int as children
-        from ended
-        where parent_id not in (select id from ending)
-        group by parent_id
-      ) as lost
-      where parent.zone_id = ${zoneId}
-        and parent.id = lost.parent_id
+      where parent.id = any(array(
+          select parent_id
+          from ended
+          where parent_id is not null
+            and parent_id not in (select id from ending)
+        ))
+    ),
+    touched as materialized (
+      select ending.n, edge.id
+      from ending
+      cross join lateral (
+        select id
+        from delegation_edges
+        where zone_id = ending.zone
+          and source_agent_id = ending.id
+          and status = 'active'
+        union all
+        select id
+        from delegation_edges
+        where zone_id = ending.zone
+          and target_agent_id = ending.id
+          and status = 'active'
+      ) as edge
     ),
     revoked as (
       update delegation_edges
@@ -86,40 +190,47 @@ export async function endSubtrees(
           revoked_at = now(),
           updated_at = now(),
           edge_version = edge_version + 1
-      where zone_id = ${zoneId}
+      where id = any(array(select id from touched))
         and status = 'active'
-        and (
-          source_agent_id in (select id from ending)
-          or target_agent_id in (select id from ending)
-        )
       returning id, source_agent_id, target_agent_id, issuer_application_id
     )
     select
-      coalesce(
+      (select n from ending where ending.id = ended.id) as n,
+      'session' as kind,
+      to_jsonb(ended) - 'zone_id' || jsonb_build_object(
+        'revokes_record',
         (
-          select jsonb_agg(
-            to_jsonb(ended) || jsonb_build_object(
-              'revokes_record',
-              record.session_type <> 'application' and not exists (
-                select 1
-                from agent_sessions as other
-                where other.zone_id = ${zoneId}
-                  and other.session_sid = ended.session_sid
-                  and other.status in ('active', 'suspended')
-                  and other.id not in (select id from ending)
-              )
-            )
-            order by ended.id
+          select record.session_type <> 'application' and not exists (
+            select 1
+            from agent_sessions as other
+            where other.session_sid = ended.session_sid
+              and other.zone_id = ended.zone_id
+              and other.status in ('active', 'suspended')
+              and other.id not in (select id from ending)
           )
-          from ended
-          join authority_records as record
-            on record.zone_id = ${zoneId}
-            and record.id = ended.session_sid
-        ),
-        '[]'
-      ) as sessions,
-      coalesce((select jsonb_agg(to_jsonb(revoked) order by id) from revoked), '[]') as edges`
-  return tree ?? { sessions: [], edges: [] }
+          from authority_records as record
+          where record.id = ended.session_sid
+        )
+      ) as row
+    from ended
+    union all
+    select
+      (select min(n) from touched where touched.id = revoked.id),
+      'edge',
+      to_jsonb(revoked)
+    from revoked`
+  const trees = new Map<number, { sessions: EndedSession[]; edges: RevokedEdge[] }>()
+  for (const { n, kind, row } of rows) {
+    const tree = trees.get(n) ?? { sessions: [], edges: [] }
+    trees.set(n, tree)
+    if (kind === 'session') tree.sessions.push(row)
+    else tree.edges.push(row)
+  }
+  for (const { sessions, edges } of trees.values()) {
+    sessions.sort(byId)
+    edges.sort(byId)
+  }
+  return trees
 }
 
 /** Revokes the edge and every active edge reachable from its target, at most ten steps deep. */

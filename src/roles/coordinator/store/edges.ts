@@ -21,7 +21,7 @@ export interface EdgeRow {
   readonly created_at: Date
 }
 
-const edgeColumns = (sql: postgres.ISql) => sql`
+export const edgeColumns = (sql: postgres.ISql) => sql`
   id, zone_id, source_agent_id, target_agent_id, issuer_application_id, receiver_application_id, resource_id,
   parent_edge_id, scopes, constraints_json, status, expires_at, edge_version, revoked_at, created_at`
 
@@ -40,23 +40,6 @@ export async function liveInbound(db: Queryable, zoneId: string, sessionId: stri
 
 export interface InboundEdge extends EdgeRow {
   readonly live: boolean
-}
-
-/** Edges to `sessionId` for `receiverApplicationId`, live or not: the candidates of inheritance (coordinator §4.5). */
-export async function inboundFor(
-  tx: Tx,
-  zoneId: string,
-  sessionId: string,
-  receiverApplicationId: string,
-): Promise<InboundEdge[]> {
-  const rows = await tx.sql<InboundEdge[]>`
-    select ${edgeColumns(tx.sql)}, status = 'active' and expires_at > statement_timestamp() as live
-    from delegation_edges
-    where zone_id = ${zoneId}
-      and target_agent_id = ${sessionId}
-      and receiver_application_id = ${receiverApplicationId}
-    order by id`
-  return [...rows]
 }
 
 /** Any edge of the zone, locked until the transaction ends. */

@@ -16,14 +16,22 @@ export async function startEpoch(tx: Tx, zoneId: string): Promise<void> {
     on conflict (zone_id) do nothing`
 }
 
-/** Raises the epoch by one: authority of the zone shrank in this transaction. */
-export async function raiseEpoch(tx: Tx, zoneId: string): Promise<number> {
-  const [row] = await tx.sql<{ epoch: string }[]>`
+/** Raises the epochs by one: authority of these zones shrank in this transaction. Answers them by zone. */
+export async function raiseEpochs(tx: Tx, zoneIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  if (zoneIds.length === 0) return new Map()
+  const rows = await tx.sql<{ zone_id: string; epoch: string }[]>`
     insert into delegation_graph_epochs (zone_id, epoch)
-    values (${zoneId}, 1)
+    select zone, 1
+    from unnest(${zoneIds as string[]}::text[]) as zone
+    order by zone collate "C"
     on conflict (zone_id) do update
     set epoch = delegation_graph_epochs.epoch + 1,
         updated_at = now()
-    returning epoch::text`
-  return Number(row?.epoch ?? 1)
+    returning zone_id, epoch::text`
+  return new Map(rows.map(({ zone_id, epoch }) => [zone_id, Number(epoch)]))
+}
+
+/** As `raiseEpochs`, of one zone. */
+export async function raiseEpoch(tx: Tx, zoneId: string): Promise<number> {
+  return (await raiseEpochs(tx, [zoneId])).get(zoneId) ?? 1
 }

@@ -1,6 +1,7 @@
 /** Reads and single-row writes of `agent_sessions`; the cascade has its own file. */
 import type postgres from 'postgres'
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
+import { granted } from './locks.ts'
 import { type PageRequest, readPage } from './page.ts'
 
 export interface SessionRow {
@@ -60,15 +61,29 @@ export async function findSessionForUpdate(tx: Tx, zoneId: string, id: string): 
   return row ?? null
 }
 
-/** True while the session holds a capacity slot. */
-export async function isSessionLive(db: Queryable, zoneId: string, id: string): Promise<boolean> {
-  const [row] = await db.sql<{ live: boolean }[]>`
-    select true as live
+/** What decides whether somebody may end a session. */
+export type EndFacts = Pick<
+  SessionRow,
+  'id' | 'zone_id' | 'application_id' | 'lifecycle' | 'lease_generation'
+>
+
+/** The sessions of changes that hold their locks, locked as by `findSessionForUpdate`; by id. */
+export async function findEndingForUpdate(
+  tx: Tx,
+  asked: readonly { readonly n: number; readonly sessionId: string }[],
+): Promise<ReadonlyMap<string, EndFacts>> {
+  if (asked.length === 0) return new Map()
+  const rows = await tx.sql<EndFacts[]>`
+    select id, zone_id, application_id, lifecycle, lease_generation
     from agent_sessions
-    where zone_id = ${zoneId}
-      and id = ${id}
-      and ${holdsSlot(db.sql)}`
-  return row !== undefined
+    where id = any(array(
+        select session
+        from json_to_recordset(${JSON.stringify(asked.map(({ n, sessionId: session }) => ({ n, session })))}::text::json)
+          as asked(n int, session text)
+        where n = ${granted(tx.sql)}
+      ))
+    for update`
+  return new Map(rows.map((row) => [row.id, row]))
 }
 
 /** A sign of life that renews nothing. */
@@ -141,36 +156,56 @@ export interface NewSession {
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
-/** Inserts the session with its labels and counts it at its parent, in one statement. Every time in it is the transaction's `now()`. */
-export function insertSession(tx: Tx, session: NewSession): void {
-  const service = session.lifecycle === 'service'
+/** Inserts the sessions with their labels and counts them at their parents, in one statement. Every time in it is the transaction's `now()`. */
+export function insertSessions(tx: Tx, sessions: readonly NewSession[]): void {
+  if (sessions.length === 0) return
+  const rows = sessions.map((session) => ({
+    id: session.id,
+    zone: session.zoneId,
+    application: session.applicationId,
+    record: session.authorityRecordId,
+    parent: session.parentId,
+    depth: session.depth,
+    labels: session.labels,
+    lifecycle: session.lifecycle,
+    ttl: session.ttlSeconds,
+    lease: session.leaseSeconds,
+    children: session.maxChildren,
+    metadata: session.metadata,
+  }))
+  const anyLabel = sessions.some(({ labels }) => labels.length > 0)
+  const labelled = anyLabel ? tx.sql`, labelled as (${insertLabels(tx)})` : tx.sql``
   tx.send(tx.sql`
-    with counted as (
-      update agent_sessions
-      set child_count = child_count + 1,
+    with given as materialized (
+      select *
+      from json_to_recordset(${JSON.stringify(rows)}::text::json)
+        as session(id text, zone text, application text, record text, parent text, depth int, labels text[],
+          lifecycle text, ttl int, lease float8, children int, metadata jsonb)
+    ),
+    counted as (
+      update agent_sessions as parent
+      set child_count = child_count + (select count(*)::int from given where given.parent = parent.id),
           updated_at = now()
-      where zone_id = ${session.zoneId}
-        and id = ${session.parentId}
-    )${session.labels.length === 0 ? tx.sql`` : tx.sql`, labelled as (${insertLabels(tx, session)})`}
+      where id = any(array(select distinct given.parent from given where given.parent is not null))
+    )${labelled}
     insert into agent_sessions (
       id, zone_id, application_id, session_sid, parent_id, depth, capabilities, labels, lifecycle, ttl_seconds,
       max_children, last_heartbeat_at, heartbeat_deadline_at, lease_generation, metadata_json
     )
-    values (
-      ${session.id}, ${session.zoneId}, ${session.applicationId}, ${session.authorityRecordId},
-      ${session.parentId}, ${session.depth}, ${session.labels as string[]}::text[],
-      ${session.labels as string[]}::text[], ${session.lifecycle}, ${session.ttlSeconds},
-      ${session.maxChildren},
-      case when ${service}::boolean then now() end,
-      case when ${service}::boolean then now() + make_interval(secs => ${session.leaseSeconds}) end,
-      ${service ? 1 : 0}, ${JSON.stringify(session.metadata)}::text::jsonb
-    )`)
+    select
+      id, zone, application, record, parent, depth, labels, labels, lifecycle, ttl, children,
+      case when lifecycle = 'service' then now() end,
+      case when lifecycle = 'service' then now() + make_interval(secs => lease) end,
+      case when lifecycle = 'service' then 1 else 0 end,
+      metadata
+    from given`)
 }
 
-const insertLabels = ({ sql }: Tx, { zoneId, id, labels }: NewSession) => sql`
+const insertLabels = ({ sql }: Tx) => sql`
   insert into agent_session_labels (zone_id, label, session_id, spawned_at)
-  select ${zoneId}, label, ${id}, now()
-  from unnest(${labels as string[]}::text[]) as named(label)
+  select given.zone, label, given.id, now()
+  from given
+  cross join lateral unnest(given.labels) as named(label)
   on conflict do nothing`
 
 /** Both ends of a delegation, share-locked inside a transaction; null for one that is not active and live. */
