@@ -39,6 +39,8 @@ export interface Boarded {
 export interface AuditSink extends AsyncDisposable {
   /** Never throws. Settles when the event was accepted or lost. */
   emit(event: AuditEvent): Promise<Accepted>
+  /** An outcome nobody waits for: it may gather company for a few milliseconds before it goes the way of `emit`. */
+  tell(event: AuditEvent): void
   /** For a statement that carries the evidence of what it writes into the bus of the store. */
   board(event: AuditEvent): Boarded
   /** Sends what earlier processes left in the journal; before serving, and every 15 s as a job. */

@@ -4,7 +4,7 @@
  * the synced journal, and says so; when neither took it, readiness latches and the
  * caller must refuse what it was about to grant.
  *
- * One pipelined publish per event-loop tick, nothing is sent twice, nothing waits for a timer.
+ * One pipelined publish per event-loop tick for what somebody waits for; nothing is sent twice.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
@@ -18,6 +18,8 @@ import { createJournal } from './journal.ts'
 
 const capacity = 10_000
 const batchSize = 1_000
+/** For how long outcomes nobody waits for may gather: each publish is a commit of its own. */
+const gatherMs = 10
 /** How long a final publish may take before what it carries goes to the journal instead. */
 const flushGraceMs = 3_000
 
@@ -45,6 +47,7 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
   const counts = { emitted: 0, dropped: 0, persisted: 0, drained: 0, sinkErrors: 0 }
   let queue: Waiting[] = []
   let scheduled = false
+  let gathering: NodeJS.Timeout | null = null
   let draining: Promise<void> | null = null
   const inFlight = new Set<Promise<void>>()
   /** Handed to the bus, which has not answered yet. */
@@ -59,7 +62,13 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
     })
   }
 
+  function gather(): void {
+    if (!scheduled) gathering ??= setTimeout(flush, gatherMs)
+  }
+
   function flush(): void {
+    if (gathering !== null) clearTimeout(gathering)
+    gathering = null
     while (queue.length > 0) {
       const batch = queue.slice(0, batchSize)
       queue = queue.slice(batchSize)
@@ -136,22 +145,27 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
     log.info({ files: files.length }, 'audit_replay_drained')
   }
 
-  function accept(id: string, data: string): Promise<Accepted> {
-    return new Promise((settle) => {
-      const item = { id, data, settle }
-      if (queue.length >= capacity) {
-        track(persist([item]))
-        return
-      }
-      queue.push(item)
-      schedule()
-    })
+  function take(item: Waiting, hasten: () => void): void {
+    if (queue.length >= capacity) {
+      track(persist([item]))
+      return
+    }
+    queue.push(item)
+    hasten()
   }
+
+  const accept = (id: string, data: string): Promise<Accepted> =>
+    new Promise((settle) => take({ id, data, settle }, schedule))
 
   const sink: AuditSink = {
     emit(event) {
       counts.emitted += 1
       return accept(event.id, serialise(event))
+    },
+
+    tell(event) {
+      counts.emitted += 1
+      take({ id: event.id, data: serialise(event), settle: () => undefined }, gather)
     },
 
     board(event) {

@@ -190,13 +190,8 @@ function refuse(call: Call, ground: Ground, denial: Denial): void {
 
 /** Only after a valid signature, and only for revocation hits and refused exchanges: unauthenticated floods leave no evidence. */
 function evidenceOfDenial(call: Call, { audit }: Ground, denial: Denial): void {
-  if (denial === denials.revoked) emit(audit.emit(requestDenied(call, denial, 'revoked')))
-  else if (call.stsLatencyMs > 0) emit(audit.emit(requestDenied(call, denial, 'sts_denied')))
-}
-
-/** The outcome follows the answer; a lost event latches readiness inside the sink. */
-function emit(accepted: Promise<unknown>): void {
-  accepted.catch(() => undefined)
+  if (denial === denials.revoked) audit.tell(requestDenied(call, denial, 'revoked'))
+  else if (call.stsLatencyMs > 0) audit.tell(requestDenied(call, denial, 'sts_denied'))
 }
 
 /** A refusal of steps 16–18: authority was granted, the upstream was not dialled. */
@@ -210,18 +205,16 @@ function reject(
   if (denial === denials.revoked) ground.counters.denials_revoked += 1
   ground.counters.upstream_errors += 1
   answer(call, denial)
-  emit(
-    ground.audit.emit(
-      resourceRequested(call, {
-        status,
-        gatewayStatus: denial.status,
-        latencyMs: 0,
-        responseBytes: 0,
-        upstreamStatus: null,
-        revocationInterrupted: denial === denials.revoked,
-        errorKind,
-      }),
-    ),
+  ground.audit.tell(
+    resourceRequested(call, {
+      status,
+      gatewayStatus: denial.status,
+      latencyMs: 0,
+      responseBytes: 0,
+      upstreamStatus: null,
+      revocationInterrupted: denial === denials.revoked,
+      errorKind,
+    }),
   )
 }
 
@@ -281,18 +274,16 @@ function conclude(call: Call, ground: Ground, outcome: RelayOutcome, dialledAt: 
   call.status = gatewayStatus
   call.reason = outcome.cause
   if (outcome.headersAt !== null) call.upstreamLatencyMs = outcome.headersAt - dialledAt
-  emit(
-    ground.audit.emit(
-      resourceRequested(call, {
-        status: failed && !(outcome.cut && outcome.revocationInterrupted) ? 'upstream_error' : 'executed',
-        gatewayStatus,
-        latencyMs: (outcome.headersAt ?? performance.now()) - dialledAt,
-        responseBytes: outcome.responseBytes,
-        upstreamStatus: outcome.upstreamStatus,
-        revocationInterrupted: outcome.revocationInterrupted,
-        errorKind: errorKindOf(outcome),
-      }),
-    ),
+  ground.audit.tell(
+    resourceRequested(call, {
+      status: failed && !(outcome.cut && outcome.revocationInterrupted) ? 'upstream_error' : 'executed',
+      gatewayStatus,
+      latencyMs: (outcome.headersAt ?? performance.now()) - dialledAt,
+      responseBytes: outcome.responseBytes,
+      upstreamStatus: outcome.upstreamStatus,
+      revocationInterrupted: outcome.revocationInterrupted,
+      errorKind: errorKindOf(outcome),
+    }),
   )
 }
 

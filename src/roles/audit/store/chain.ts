@@ -91,20 +91,15 @@ export function appendLinks(tx: Tx, rows: readonly ChainedRow[]): void {
     with appended as (
       insert into audit_events (
         id, zone_id, event_type, request_id, decision, policy_set_id, policy_set_version_id, manifest_sha,
-        evaluation_status, determining_policies_json, diagnostics_json, metadata_json, occurred_at,
-        content_sha256, prev_content_sha256, chain_hmac, chain_seq, ingest_signature, chain_key_id
+        evaluation_status, occurred_at, content_sha256, prev_content_sha256, chain_hmac, chain_seq,
+        ingest_signature, chain_key_id, determining_policies_json, diagnostics_json, metadata_json
       )
       select
-        id, zone_id, event_type, nullif(request_id, ''), nullif(decision, ''), nullif(policy_set_id, ''),
-        nullif(policy_set_version_id, ''), nullif(manifest_sha, ''), nullif(evaluation_status, ''),
-        determining_policies::jsonb, diagnostics::jsonb, metadata::jsonb, occurred_at::timestamptz,
-        content_sha256, prev_content_sha256, chain_hmac, chain_seq, ingest_signature, chain_key_id
-      from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as link(
-        id text, zone_id text, event_type text, request_id text, decision text, policy_set_id text,
-        policy_set_version_id text, manifest_sha text, evaluation_status text, determining_policies text,
-        diagnostics text, metadata text, occurred_at text, content_sha256 text, prev_content_sha256 text,
-        chain_hmac text, chain_seq bigint, ingest_signature text, chain_key_id text
-      )
+        link->>0, link->>1, link->>2, nullif(link->>3, ''), nullif(link->>4, ''), nullif(link->>5, ''),
+        nullif(link->>6, ''), nullif(link->>7, ''), nullif(link->>8, ''), (link->>9)::timestamptz, link->>10,
+        link->>11, link->>12, (link->>13)::bigint, link->>14, link->>15,
+        nullif(link->16, 'null'), nullif(link->17, 'null'), nullif(link->18, 'null')
+      from jsonb_array_elements(${`[${rows.map(linkText).join(',')}]`}::text::jsonb) as link
     )
     insert into audit_chain_heads (zone_id, chain_seq, content_sha256, updated_at)
     select zone_id, chain_seq, content_sha256, clock_timestamp()
@@ -117,4 +112,27 @@ export function appendLinks(tx: Tx, rows: readonly ChainedRow[]): void {
     set chain_seq = excluded.chain_seq,
         content_sha256 = excluded.content_sha256,
         updated_at = excluded.updated_at`)
+}
+
+/** A link as JSON, in the order in which the insert takes it apart; the JSON members are texts of JSON already. */
+function linkText(row: ChainedRow): string {
+  const plain = JSON.stringify([
+    row.id,
+    row.zone_id,
+    row.event_type,
+    row.request_id,
+    row.decision,
+    row.policy_set_id,
+    row.policy_set_version_id,
+    row.manifest_sha,
+    row.evaluation_status,
+    row.occurred_at,
+    row.content_sha256,
+    row.prev_content_sha256,
+    row.chain_hmac,
+    row.chain_seq,
+    row.ingest_signature,
+    row.chain_key_id,
+  ])
+  return `${plain.slice(0, -1)},${row.determining_policies},${row.diagnostics},${row.metadata}]`
 }

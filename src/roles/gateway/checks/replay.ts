@@ -27,7 +27,7 @@ export const replay: Check = async (call, { ephemera, limits, settings, audit, l
     if (outcome === 'fresh') return null
     if (outcome === 'predates_memory') return settings.JTI_FAIL_OPEN ? null : denials.predatesMemory
     limits.countReplay(digest)
-    audit.emit(replayDetected(call, jti)).catch(() => undefined)
+    audit.tell(replayDetected(call, jti))
     return denials.replayed
   } catch (error) {
     log.warn({ err: error, request_id: call.requestId, zone_id: call.zoneId }, 'replay_memory_unavailable')

@@ -10,7 +10,7 @@
  * takes the locks of its zones only where it need not wait; what is left waits in
  * a lane of its zone: a long graph change of one zone delays nobody else.
  *
- * Lock and insert are two statements of one function, `sts_issue_records`: one round trip.
+ * Lock and insert are two statements of one function, `sts_issue`: one round trip.
  * Locks: `delegation:<zone>` shared, then rows of authority_records.
  */
 import { createCoalescer } from '../../../platform/bus/coalesce.ts'
@@ -171,12 +171,21 @@ interface Judged {
 
 /** The rules stand in the function of the migration, next to the tables they read. */
 function insertStatement(sql: Queryable['sql'], items: readonly IssueItem[]) {
-  const rows = JSON.stringify(items.map(issueRow))
-  return sql<Judged[]>`select n, outcome from sts_issue_records(${rows}::text::json)`
+  return sql<Judged[]>`
+    select n, outcome
+    from sts_issue(${issueRows(items)}::text::json, ${guardedZones(items)}::text[], '{}', '{}', '{}', '[]', '{}')`
 }
 
-/** One item of the functions' `items`. */
-export function issueRow({ record, basis }: IssueItem, n: number) {
+/** The first two arguments of the function: the items, and the zones whose locks some of them need. */
+export function issueRows(items: readonly IssueItem[]): string {
+  return JSON.stringify(items.map(issueRow))
+}
+
+export function guardedZones(items: readonly IssueItem[]): string[] {
+  return [...new Set(items.filter(({ basis }) => basis !== null).map(({ record }) => record.zoneId))]
+}
+
+function issueRow({ record, basis }: IssueItem, n: number) {
   return {
     n,
     id: record.id,

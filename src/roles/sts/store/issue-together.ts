@@ -8,7 +8,7 @@
 import { createCoalescer } from '../../../platform/bus/coalesce.ts'
 import type { OutgoingEntry, StoreBus } from '../../../platform/bus/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
-import { type Attempted, type IssueItem, issueRow, oneBadItemAside } from './issue-records.ts'
+import { type Attempted, guardedZones, type IssueItem, issueRows, oneBadItemAside } from './issue-records.ts'
 
 export interface TogetherItem extends IssueItem {
   /** Registered for `ttlMs` with `holder` as its value. */
@@ -38,7 +38,8 @@ export function createTogetherIssuer(db: Pick<Database, 'hotWrites'>, bus: Store
     const notified = bus.announce(streams)
     const written = await db.hotWrites<(Together & { readonly n: number })[]>`
       select n, outcome, fresh from sts_issue(
-        ${JSON.stringify(items.map(issueRow))}::text::json,
+        ${issueRows(items)}::text::json,
+        ${guardedZones(items)}::text[],
         ${items.map((item) => item.jti.key)}::text[],
         ${items.map((item) => item.jti.holder)}::text[],
         ${items.map((item) => Math.max(1, Math.ceil(item.jti.ttlMs)))}::float8[],
