@@ -2,7 +2,6 @@
  * Evidence under load, on a Postgres of its own and in this process: what emitting costs the producer,
  * and how fast one zone's chain takes what waits on the bus. The floor is the bare insert of the same rows.
  */
-import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +16,7 @@ import { startEmbeddedPostgres } from '../../src/platform/embedded/start.ts'
 import { uuidv7 } from '../../src/platform/ids.ts'
 import { createRegistry } from '../../src/platform/observe/metrics.ts'
 import { type AuditEvent, createAudit, createAuditSink, verifyChain } from '../../src/roles/audit/index.ts'
+import { cpuSecondsOfFamily } from './process-cpu.ts'
 
 export interface IngestMeasured {
   readonly events: number
@@ -89,7 +89,7 @@ export async function measureIngest(events: number): Promise<IngestMeasured> {
     await using db = await open()
     await using bus = createPostgresBus({ db, log })
     const produced = await produce(bus, dataDir, events)
-    const ingested = await ingest(db, bus, settings, events, () => cpuOfChildren(postgres.pid ?? 0))
+    const ingested = await ingest(db, bus, settings, events, () => cpuSecondsOfFamily(postgres.pid ?? 0))
     const startedAt = performance.now()
     const report = await verifyChain(db, hmac, 'zone-load')
     const verifiedPerSecond = (report.checked * 1000) / (performance.now() - startedAt)
@@ -169,20 +169,6 @@ async function ingest(
 }
 
 /** CPU seconds of the backends of a Postgres so far; those that ended are not among them. */
-function cpuOfChildren(pid: number): number {
-  let ticks = 0
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue
-    try {
-      const fields = readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-      if (Number(fields[1]) === pid) ticks += Number(fields[11]) + Number(fields[12])
-    } catch {
-      // It ended between the two looks.
-    }
-  }
-  return ticks / 100
-}
-
 async function bareInserts(db: Database, events: number): Promise<number> {
   const rows = Array.from({ length: 1_000 }, () => {
     const one = auditEvent('zone-bare')

@@ -21,9 +21,10 @@ import { type IngestMeasured, measureIngest } from './audit-ingest.ts'
 import { killUnderIngest } from './audit-kill.ts'
 import { rateChart } from './chart.ts'
 import { closedLoop, type Measured, type Operation } from './closed-loop.ts'
+import { bareInserts, idleTransactions } from './embedded-store.ts'
 import { runFlatLists } from './flat-lists.ts'
 import { bareProxyHop, signAndVerifyMicros } from './floors.ts'
-import { lastBytes } from './last-byte.ts'
+import { lastBytesInProcess, lastBytesOfTwo } from './last-byte.ts'
 import { coldCalls, revocations } from './moments.ts'
 import { openLoop } from './open-loop.ts'
 import {
@@ -77,19 +78,24 @@ if (only === undefined || only.includes('policy')) {
 /** What is a rate; the others are moments and floors. */
 const charted = new Set(['mint', 'gateway', 'governed', 'session', 'delegate', 'invoke'])
 
-type Row = Measured & { readonly section: string }
+type Row = Measured & { readonly section: string; readonly ofBareInsert?: number }
 const rows: Row[] = []
 
 await using server = await startServerUnderLoad()
 const idleBytes = server.residentBytes()
 const idleCpu = await idleCpuShare()
+const idlePerSecond =
+  only === undefined || only.includes('idle') ? await idleTransactions(server.dataDir, 10) : null
 await using scene = await setScene(server, 16)
 
 async function section(name: string, workerCounts: readonly number[], prepare: Prepare): Promise<void> {
   if (only !== undefined && !only.includes(name)) return
   for (const workers of workerCounts) {
     const operation = await prepare(scene, workers)
-    report({ section: name, ...(await closedLoop({ workers, seconds }, operation, server)) })
+    const measured = await closedLoop({ workers, seconds }, operation, server)
+    const ofBareInsert =
+      workers === 16 ? { ofBareInsert: measured.perSecond / floors.bareInsert.perSecond } : {}
+    report({ section: name, ...measured, ...ofBareInsert })
   }
 }
 
@@ -131,9 +137,11 @@ async function stock(count: number): Promise<string[]> {
 const floors = {
   signAndVerifyMicros: signAndVerifyMicros(),
   proxyHop: await bareProxyHop(scene.upstreamUrl, 16, seconds),
+  bareInsert: await bareInserts(server.dataDir, 16, seconds),
 }
 header()
 report({ section: 'floor: bare proxy hop', ...floors.proxyHop })
+report({ section: 'floor: bare insert', ...floors.bareInsert })
 await section('mint', [1, 4, 8, 16, 64], mint)
 await section('gateway', [1, 16], async (at, workers) =>
   spend(at, await stock(seconds * (workers === 1 ? 500 : 2000))),
@@ -147,7 +155,10 @@ await moment('revoke to refused', () => revocations(server, scene, values.quick 
 await section('list', [1, 16], (at) => listPages(at, server.adminToken))
 await section('invoke', [1, 16], async (at) => enqueueAndComplete(at, await services(at)))
 // The last of those that need the scene: it withdraws what the actors have.
-await moment('revoke to last byte', () => lastBytes(server, scene, values.quick ? 20 : 60))
+await moment('revoke to last byte', () => lastBytesInProcess(server, scene, values.quick ? 20 : 60))
+await moment('revoke to last byte, second gateway', () =>
+  lastBytesOfTwo(server, scene, values.quick ? 20 : 60),
+)
 
 const warmStartMs = only === undefined || only.includes('start') ? await server.restart() : null
 
@@ -157,7 +168,7 @@ const audit =
 console.log('')
 if (audit !== null) reportIngest(audit)
 console.log(
-  `start to ready ${Math.round(server.startMs)} ms on an empty directory${warmStartMs === null ? '' : `, ${Math.round(warmStartMs)} ms on the one of this run`} · idle ${mb(idleBytes)} and ${(idleCpu * 100).toFixed(1)} % of a core · resident ${mb(server.residentBytes())} after`,
+  `start to ready ${Math.round(server.startMs)} ms on an empty directory${warmStartMs === null ? '' : `, ${Math.round(warmStartMs)} ms on the one of this run`} · idle ${mb(idleBytes)} and ${(idleCpu * 100).toFixed(1)} % of a core${idlePerSecond === null ? '' : `, ${idlePerSecond.toFixed(1)} transactions a second`} · resident ${mb(server.residentBytes())} after`,
 )
 console.log(`floor: one ES256 signature and verification ${floors.signAndVerifyMicros.toFixed(0)} µs`)
 console.log(
@@ -167,6 +178,7 @@ console.log(
     warmStartMs,
     idleBytes,
     idleCpu,
+    idlePerSecond,
     floors,
     rows,
     audit,
@@ -179,7 +191,9 @@ if (values.chart !== undefined) {
 if (rows.some((row) => Object.keys(row.errors).length > 0)) process.exitCode = 1
 
 function header(): void {
-  console.log('section                  workers    per s    p50 ms    p95 ms    p99 ms   CPU ms   errors')
+  console.log(
+    'section                  workers    per s    p50 ms    p95 ms    p99 ms   CPU ms   its store   of a bare insert   errors',
+  )
 }
 
 function report(row: Row): void {
@@ -193,6 +207,8 @@ function report(row: Row): void {
       (cells[0] ?? '').padStart(9),
       ...cells.slice(1).map((cell) => cell.padStart(10)),
       row.cpuMs.toFixed(2).padStart(9),
+      (row.storeCpuMs?.toFixed(2) ?? '').padStart(12),
+      (row.ofBareInsert?.toFixed(3) ?? '').padStart(19),
       `   ${errors.join('; ') || '-'}`,
     ].join(''),
   )

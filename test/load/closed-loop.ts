@@ -18,12 +18,16 @@ export interface Measured {
   readonly max: number
   /** CPU milliseconds of the server process for each operation. */
   readonly cpuMs: number
+  /** The same of its store, where that is known. */
+  readonly storeCpuMs: number | null
 }
 
 /** What is under load. */
 export interface Burdened {
   /** CPU time so far. */
   cpuSeconds(): number
+  /** CPU time of its store. */
+  storeCpuSeconds?(): number
   /** Resolves once it does no more than an idle one. */
   rest(): Promise<void>
 }
@@ -39,6 +43,7 @@ export type Operation = (worker: number, round: number) => Promise<string | null
 export async function closedLoop(load: Load, operation: Operation, server: Burdened): Promise<Measured> {
   await run({ ...load, seconds: load.seconds / 5 }, operation)
   const cpuBefore = server.cpuSeconds()
+  const storeBefore = server.storeCpuSeconds?.()
   const { times, errors, elapsed } = await run(load, operation)
   await server.rest()
   return summarize({
@@ -47,6 +52,7 @@ export async function closedLoop(load: Load, operation: Operation, server: Burde
     errors,
     elapsed,
     cpu: server.cpuSeconds() - cpuBefore,
+    ...(storeBefore === undefined ? {} : { storeCpu: (server.storeCpuSeconds?.() ?? 0) - storeBefore }),
   })
 }
 
@@ -60,9 +66,11 @@ export interface Observed {
   readonly elapsed: number
   /** Seconds of CPU time. */
   readonly cpu: number
+  /** The same of the store. */
+  readonly storeCpu?: number
 }
 
-export function summarize({ workers, times, errors, elapsed, cpu }: Observed): Measured {
+export function summarize({ workers, times, errors, elapsed, cpu, storeCpu }: Observed): Measured {
   const sorted = [...times].sort((a, b) => a - b)
   const count = sorted.length
   return {
@@ -75,6 +83,7 @@ export function summarize({ workers, times, errors, elapsed, cpu }: Observed): M
     p99: quantile(sorted, 0.99),
     max: sorted.at(-1) ?? 0,
     cpuMs: count === 0 ? 0 : (cpu * 1000) / count,
+    storeCpuMs: count === 0 || storeCpu === undefined ? null : (storeCpu * 1000) / count,
   }
 }
 

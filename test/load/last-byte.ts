@@ -1,6 +1,7 @@
 /**
- * From the order to withdraw everything of an application to the last byte of its running streams: some
- * through the server under load, some through a second gateway, a process of its own beside it.
+ * From the order to withdraw everything of an application to the last byte of its running streams: through
+ * the server under load, which carries out the order itself, and through a second gateway beside it, a process
+ * of its own.
  */
 import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
@@ -15,8 +16,19 @@ import { createServerProcess, untilReady } from './server-process.ts'
 
 const streamsPerGateway = 5
 
-/** One time for each stream; `workers` is how many run at once. */
-export async function lastBytes(server: ServerUnderLoad, scene: Scene, rounds: number): Promise<Measured> {
+/** One time for each stream of the server under load; `workers` is how many run at once. */
+export const lastBytesInProcess = (
+  server: ServerUnderLoad,
+  scene: Scene,
+  rounds: number,
+): Promise<Measured> => measure(server, scene, [server.urls.gateway], rounds)
+
+/** The same with as many streams again through the second gateway. */
+export async function lastBytesOfTwo(
+  server: ServerUnderLoad,
+  scene: Scene,
+  rounds: number,
+): Promise<Measured> {
   const [port = 0] = await freePorts(1)
   const second = createServerProcess({
     name: 'second gateway',

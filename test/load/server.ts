@@ -1,11 +1,12 @@
 /** The server under load: the built binary in a process of its own, on free ports and a data directory of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { storePid } from './embedded-store.ts'
+import { cpuSecondsOf, cpuSecondsOfFamily } from './process-cpu.ts'
 import { main, residentBytesOf } from './server-process.ts'
 
 export interface ServerUnderLoad extends AsyncDisposable {
@@ -15,6 +16,8 @@ export interface ServerUnderLoad extends AsyncDisposable {
   /** Milliseconds from spawn to ready. */
   readonly startMs: number
   cpuSeconds(): number
+  /** The same of the Postgres it started. */
+  storeCpuSeconds(): number
   /** Resolves once the server does no more than an idle one, after ten seconds at the latest. */
   rest(): Promise<void>
   residentBytes(): number
@@ -23,8 +26,6 @@ export interface ServerUnderLoad extends AsyncDisposable {
 }
 
 const roles = ['control', 'coordinator', 'sts', 'gateway', 'audit'] as const
-/** Ticks per second of /proc/<pid>/stat; 100 on every Linux Node runs on. */
-const ticksPerSecond = 100
 
 export async function startServerUnderLoad(
   extra: Readonly<Record<string, string>> = {},
@@ -69,6 +70,7 @@ export async function startServerUnderLoad(
     dataDir,
     adminToken: (await readFile(tokenFile, 'utf8')).trim(),
     cpuSeconds: () => cpuSecondsOf(child.pid ?? 0),
+    storeCpuSeconds: () => cpuSecondsOfFamily(storePid(dataDir)),
     async rest() {
       for (let look = 0; look < 50; look += 1) {
         const before = cpuSecondsOf(child.pid ?? 0)
@@ -113,9 +115,4 @@ async function freePorts(count: number): Promise<number[]> {
   )
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
   return ports
-}
-
-function cpuSecondsOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }

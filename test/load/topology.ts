@@ -1,6 +1,6 @@
 /** What chaos is made of: every process of a deployment, its stores, and how to look at it from outside. */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import { generatedSecrets } from '../../src/config/secrets.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/platform/embedded/start.ts'
 import { freePorts } from '../../src/server/free-ports.ts'
 import { type Balancer, openBalancer } from './balancer.ts'
+import { loginOf, storePid } from './embedded-store.ts'
 import { createFillableDirectory, type FillableDirectory } from './full-disk.ts'
 import { createLiveHeap } from './live-heap.ts'
 import { createOwnRedis } from './own-redis.ts'
@@ -126,7 +127,6 @@ async function deployAll(undo: (step: Undo) => void, directory: string, { watchH
   server.start()
   undo(() => server.end('SIGTERM'))
   await untilReady(server)
-  const password = () => readFileSync(join(dataDir, 'secrets', 'postgresPassword'), 'utf8').trim()
   const adminTokenFile = join(dataDir, 'secrets', generatedSecrets.CARACAL_ADMIN_TOKEN.file)
   const topology = 'all' as const
   return {
@@ -138,31 +138,19 @@ async function deployAll(undo: (step: Undo) => void, directory: string, { watchH
     stores: [
       {
         name: 'postgres' as const,
-        pid: () => Number(postmasterFile(dataDir)[0]),
+        pid: () => storePid(dataDir),
         stop: null,
         start: async () => undefined,
         kill: async () => {
-          process.kill(Number(postmasterFile(dataDir)[0]), 'SIGKILL')
+          process.kill(storePid(dataDir), 'SIGKILL')
         },
       },
     ],
     journals: [journal],
     redisUrl: null,
-    database() {
-      const lines = postmasterFile(dataDir)
-      const where = { host: lines[4] ?? '', port: Number(lines[3]) }
-      return { ...where, user: 'caracal', database: 'caracal', password: password(), max: 1 }
-    },
+    database: () => loginOf(dataDir),
     commandEnv: { CARACAL_DATA_DIR: dataDir },
   }
-}
-
-function postmasterFile(dataDir: string): string[] {
-  const file = readdirSync(dataDir, { recursive: true, encoding: 'utf8' }).find((path) =>
-    path.endsWith('postmaster.pid'),
-  )
-  if (file === undefined) throw new Error('the embedded store is not running')
-  return readFileSync(join(dataDir, file), 'utf8').split('\n')
 }
 
 /** Each role so many times behind a balancer of its own, on a Postgres and a Redis that belong to nobody. */
