@@ -11,7 +11,7 @@ import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Database, Queryable } from '../db/port.ts'
 import { createDerivationQueue, type ScryptParameters } from './derivation-queue.ts'
-import type { CredentialHasher, EnvelopeCipher } from './port.ts'
+import type { Caller, CredentialHasher, EnvelopeCipher } from './port.ts'
 
 export const credentialKeyAad = 'caracal/credentialKey'
 const keyBytes = 32
@@ -134,7 +134,7 @@ export function createCredentialHasher(options: CredentialHasherOptions): Creden
     return flight
   }
 
-  async function verifyScrypt(presented: string, text: string, signal?: AbortSignal): Promise<boolean> {
+  async function verifyScrypt(presented: string, text: string, caller?: Caller): Promise<boolean> {
     const stored = parseScrypt(text)
     if (stored === null) {
       mac(presented)
@@ -143,6 +143,7 @@ export function createCredentialHasher(options: CredentialHasherOptions): Creden
     const digest = hash('sha256', presented, 'buffer')
     const known = verified.get(text)
     if (known && timingSafeEqual(known, digest)) return true
+    const signal = caller?.signal
     signal?.throwIfAborted()
     const flight = flightFor(presented, text, stored, digest)
     flight.callers += 1
@@ -162,17 +163,17 @@ export function createCredentialHasher(options: CredentialHasherOptions): Creden
       return `scrypt$${cost}$${blockSize}$${parallelization}$${unpadded(salt)}$${unpadded(derived)}`
     },
 
-    async verify(presented, stored, signal) {
+    async verify(presented, stored, caller) {
       if (presented === '') return false
-      if (stored?.startsWith('scrypt$')) return verifyScrypt(presented, stored, signal)
+      if (stored?.startsWith('scrypt$')) return verifyScrypt(presented, stored, caller)
       const expected = mac(presented)
       if (!stored || prefix === null || !stored.startsWith(prefix)) return false
       const kept = decodeUnpadded(stored.slice(prefix.length), keyBytes)
       return kept !== null && timingSafeEqual(expected, kept)
     },
 
-    async verifyUnknown(presented, signal) {
-      await queue.derive(presented, equaliser, written, signal)
+    async verifyUnknown(presented, caller) {
+      await queue.derive(presented, equaliser, written, caller?.signal)
       return false
     },
 

@@ -21,6 +21,14 @@ export interface SecretStore {
   delete(db: Queryable, ref: string): Promise<void>
 }
 
+/**
+ * Who waits for an answer. Its signal is asked for only where there is something to wait for: making one
+ * costs a request as much as parsing it.
+ */
+export interface Caller {
+  readonly signal: AbortSignal
+}
+
 /** Makes and checks the stored strings of storage-and-operations §9.3. */
 export interface CredentialHasher {
   /** For secrets of 256 random bits that the server made: `hmac-sha256$<keyId>$<mac>`. */
@@ -29,11 +37,11 @@ export interface CredentialHasher {
   hashChosen(secret: string): Promise<string>
   /**
    * Constant-time; false for empty, unknown or malformed values. Synchronous cost for `hmac-sha256`,
-   * bounded queue for `scrypt`. Rejects with the signal's reason when the caller left while waiting.
+   * bounded queue for `scrypt`. Rejects with the reason of the caller's signal when it left while waiting.
    */
-  verify(presented: string, stored: string | null, signal?: AbortSignal): Promise<boolean>
+  verify(presented: string, stored: string | null, caller?: Caller): Promise<boolean>
   /** Always false at the price of one scrypt derivation: the answer for a login name that does not exist. */
-  verifyUnknown(presented: string, signal?: AbortSignal): Promise<false>
+  verifyUnknown(presented: string, caller?: Caller): Promise<false>
   /** The 32 bytes of `admin_tokens.token_lookup`. */
   lookup(secret: string): Buffer
 }

@@ -4,8 +4,8 @@
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import { CaracalError } from '../errors.ts'
-import { incomingOf } from './client-ip.ts'
 import { errorOf } from './errors/registry.ts'
+import { headerOf, incomingOf } from './incoming.ts'
 import type { ParsedBody } from './request-context.ts'
 
 function tooLarge(limit: number): CaracalError {
@@ -13,7 +13,7 @@ function tooLarge(limit: number): CaracalError {
 }
 
 function declaredLength(c: Context): number | null {
-  const header = c.req.header('content-length')
+  const header = headerOf(c, 'content-length')
   return header === undefined ? null : Number(header)
 }
 
@@ -39,7 +39,7 @@ export function limitBody(c: Context, limit: number): void {
   }
   if (c.req.method === 'GET' || c.req.method === 'HEAD') return
   // RFC 9112 §6.3: a request with neither header has no body. (What never was on a wire has no headers to go by.)
-  if (incomingOf(c) !== undefined && c.req.header('transfer-encoding') === undefined) return
+  if (incomingOf(c) !== undefined && headerOf(c, 'transfer-encoding') === undefined) return
   const stream = c.req.raw.body
   if (stream === null) return
   // Copying the request is slow, so only a body of unknown length pays for it.
@@ -81,7 +81,7 @@ export async function readJson(c: Context, rules: JsonBodyRules = {}): Promise<P
 async function parse(c: Context, rules: JsonBodyRules): Promise<ParsedBody> {
   const absent: ParsedBody = { present: false, value: undefined }
   if (c.req.method === 'GET' || c.req.method === 'HEAD') return absent
-  const type = c.req.header('content-type')
+  const type = headerOf(c, 'content-type')
   const isJson = type !== undefined && jsonType.test(type)
   let bytes: ArrayBuffer
   try {

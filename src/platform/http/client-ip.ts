@@ -1,7 +1,6 @@
 /** Who is on the other end of the connection. */
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
-import type { Context } from 'hono'
 
 function bare(address: string): string {
   return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
@@ -18,9 +17,4 @@ export function clientIpOf(incoming: IncomingMessage | undefined, trustProxy: bo
   const forwarded =
     (Array.isArray(header) ? header.join(',') : (header ?? '')).split(',').at(-1)?.trim() ?? ''
   return bare(isIP(forwarded) === 0 ? peer : forwarded)
-}
-
-/** The Node request behind a Hono context, absent under `app.request`. */
-export function incomingOf(c: Context): IncomingMessage | undefined {
-  return (c.env as { readonly incoming?: IncomingMessage } | undefined)?.incoming
 }

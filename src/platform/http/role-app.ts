@@ -12,9 +12,10 @@ import { parseTraceparent, type TraceContext } from '../observe/trace.ts'
 import type { Span, Tracer } from '../observe/tracer.ts'
 import type { RoleName } from '../role.ts'
 import { limitBody } from './body.ts'
-import { clientIpOf, incomingOf } from './client-ip.ts'
+import { clientIpOf } from './client-ip.ts'
 import type { ErrorStyle } from './error-style.ts'
 import { errorOf } from './errors/registry.ts'
+import { headerOf, incomingOf } from './incoming.ts'
 import { createAllowedMethods } from './method-not-allowed.ts'
 import { mountOperations, type Operations } from './operations.ts'
 import { renderError, toCaracalError } from './render-error.ts'
@@ -86,9 +87,9 @@ export function createRoleApp(options: RoleAppOptions): RoleApp {
   app.use(async (c, next) => {
     const startedAt = performance.now()
     const incoming = incomingOf(c)
-    const inbound = c.req.header('x-request-id')
+    const inbound = headerOf(c, 'x-request-id')
     const requestId = isRequestId(inbound, options.requestIdRule) ? inbound : uuidv4()
-    const presented = parseTraceparent(c.req.header('traceparent'))
+    const presented = parseTraceparent(headerOf(c, 'traceparent'))
     const { path } = c.req
     const span = tracer && !quietPaths.has(path) ? beginSpan(tracer, c, presented) : null
     const trace = span === null ? presented : span.trace

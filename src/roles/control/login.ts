@@ -35,8 +35,8 @@ export async function logIn(control: Control, call: Call<unknown, unknown>, inpu
   const account = await findAccountByName(control.db, input.username)
   const proved =
     account === null
-      ? await control.hasher.verifyUnknown(input.password, call.signal)
-      : await control.hasher.verify(input.password, account.password_hash, call.signal)
+      ? await control.hasher.verifyUnknown(input.password, call)
+      : await control.hasher.verify(input.password, account.password_hash, call)
   if (account === null || !proved || account.status !== 'active') throw errorOf('invalid_credentials')
   await control.ephemera.delete(nameKey)
   await recordLogin(control.db, account.id)

@@ -115,11 +115,7 @@ export async function setPassword(
   found(await findServiceAccount(control.db, zone, call.id), 'service_account_not_found')
   const account = found(await findAccountSecret(control.db, call.id), 'service_account_not_found')
   if (call.principal.accountId === call.id) {
-    const proved = await control.hasher.verify(
-      input.current_password ?? '',
-      account.password_hash,
-      call.signal,
-    )
+    const proved = await control.hasher.verify(input.current_password ?? '', account.password_hash, call)
     if (!proved) throw errorOf('current_password_invalid')
   } else {
     await guardTakeover(control, call, call.id)

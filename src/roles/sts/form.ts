@@ -3,6 +3,8 @@
  * Credentials travel in these bodies, so nothing that is read here is ever put
  * into an error: a field is named, its value is not.
  */
+import type { Context } from 'hono'
+import { headerOf } from '../../platform/http/incoming.ts'
 import { invalidToken, payloadTooLarge } from './refusal.ts'
 
 const maxBodyBytes = 65_536
@@ -17,28 +19,30 @@ export interface Form {
 }
 
 /** Reads the form of a request, refusing everything sts §1.3 names. `repeatable` fields may occur more than once. */
-export async function readForm(request: Request, repeatable: ReadonlySet<string>): Promise<Form> {
-  if (request.method !== 'POST') throw invalidToken('method must be POST', 405)
-  const queryAt = request.url.indexOf('?')
-  if (queryAt >= 0 && queryAt < request.url.length - 1) throw invalidToken('query parameters are not allowed')
-  if (!isFormMediaType(request.headers.get('content-type'))) {
+export async function readForm(c: Context, repeatable: ReadonlySet<string>): Promise<Form> {
+  const { method, url } = c.req
+  if (method !== 'POST') throw invalidToken('method must be POST', 405)
+  const queryAt = url.indexOf('?')
+  if (queryAt >= 0 && queryAt < url.length - 1) throw invalidToken('query parameters are not allowed')
+  if (!isFormMediaType(headerOf(c, 'content-type'))) {
     throw invalidToken('content type must be application/x-www-form-urlencoded', 415)
   }
-  const raw = await readBody(request)
+  const raw = await readBody(c)
   return parseForm(raw, repeatable)
 }
 
 const mediaType =
   /^\s*application\/x-www-form-urlencoded\s*(?:;\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*=\s*(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*")\s*)*;?\s*$/i
 
-export function isFormMediaType(header: string | null): boolean {
-  return header !== null && mediaType.test(header)
+export function isFormMediaType(header: string | undefined): boolean {
+  return header !== undefined && mediaType.test(header)
 }
 
 /** The body, or 413 past 64 KiB, or 400 when it cannot be read. */
-export async function readBody(request: Request): Promise<Uint8Array> {
-  const declared = request.headers.get('content-length')
-  if (declared !== null) {
+export async function readBody(c: Context): Promise<Uint8Array> {
+  const declared = headerOf(c, 'content-length')
+  const request = c.req.raw
+  if (declared !== undefined) {
     if (!/^[0-9]+$/.test(declared)) throw invalidToken('content length is not a number')
     if (Number(declared) > maxBodyBytes) throw payloadTooLarge()
     let bytes: Uint8Array

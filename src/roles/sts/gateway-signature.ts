@@ -37,12 +37,15 @@ function mac(key: Buffer, parts: SignedParts): Buffer {
 }
 
 /** True when the request claims to come from a gateway: any of the three headers is present. */
-export function claimsGateway(headers: Headers): boolean {
-  return headers.has(timestampHeader) || headers.has(nonceHeader) || headers.has(signatureHeader)
+export function claimsGateway(header: HeaderLookup): boolean {
+  return [timestampHeader, nonceHeader, signatureHeader].some((name) => header(name) !== undefined)
 }
 
+/** A header of the request by its lower-case name. */
+export type HeaderLookup = (name: string) => string | undefined
+
 export interface SignatureCheck {
-  readonly headers: Headers
+  readonly header: HeaderLookup
   readonly method: string
   readonly path: string
   readonly body: Uint8Array
@@ -68,9 +71,9 @@ export async function verifyGatewaySignature(
 
 function verifySignature(check: SignatureCheck, key: HmacKey): string {
   if (key.accepted.length === 0) throw invalidSignature('no key configured')
-  const timestamp = check.headers.get(timestampHeader) ?? ''
-  const nonce = check.headers.get(nonceHeader) ?? ''
-  const signature = check.headers.get(signatureHeader) ?? ''
+  const timestamp = check.header(timestampHeader) ?? ''
+  const nonce = check.header(nonceHeader) ?? ''
+  const signature = check.header(signatureHeader) ?? ''
   if (timestamp === '' || nonce === '' || signature === '') throw invalidSignature('a header is missing')
   if (!/^[0-9]{1,15}$/.test(timestamp)) throw invalidSignature('timestamp is not a number')
   if (Math.abs(check.nowSeconds - Number(timestamp)) > maxSkewSeconds) {

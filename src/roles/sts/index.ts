@@ -165,7 +165,7 @@ export function createSts(deps: StsDeps): StsRole {
     if (signal.aborted) throw new StsUnreachable('cancelled', 'caller left')
     try {
       const request = gatewayExchangeRequest(call, exchangeDeps.tracer)
-      return granted(await exchange(request, exchangeDeps, signal, begun))
+      return granted(await exchange(request, exchangeDeps, { signal }, begun))
     } catch (error) {
       const known = error instanceof CaracalError ? error : storeFailure(error, 'exchange failed')
       if (known.status >= 500) log.error({ err: known, request_id: call.requestId }, 'exchange_failed')

@@ -4,6 +4,7 @@
  * is asked for come from a token nobody has verified yet; they only choose rows to
  * read, every rule about them is applied afterwards, in order.
  */
+import type { Caller } from '../../platform/crypto/port.ts'
 import { parseCompact } from '../../platform/jose/compact.ts'
 import { authenticateClient, locateControlZone } from './checks/authenticate-client.ts'
 import type {
@@ -31,7 +32,7 @@ export function beginReading(request: ExchangeRequest, deps: ExchangeDeps): Prom
 export async function openExchange(
   request: ExchangeRequest,
   deps: ExchangeDeps,
-  signal?: AbortSignal,
+  caller?: Caller,
   begun?: Promise<State>,
 ): Promise<Exchange> {
   if (request.applicationId === '') throw invalidClient('application_id is empty')
@@ -44,7 +45,7 @@ export async function openExchange(
   const { zoneId, snapshot, held } = read.value
 
   const found = resolveApplication(request, zoneId, snapshot, held, deps.applications)
-  const application = await authenticateClient(request, zoneId, found, deps, signal)
+  const application = await authenticateClient(request, zoneId, found, deps, caller)
   return {
     request,
     snapshot,

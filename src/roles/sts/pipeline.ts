@@ -2,6 +2,7 @@
  * Token exchange, step by step (sts §5.2). The order is the contract: a check may
  * rely on everything above it, and the first one that refuses decides the answer.
  */
+import type { Caller } from '../../platform/crypto/port.ts'
 import { CaracalError } from '../../platform/errors.ts'
 import type { Tracer } from '../../platform/observe/tracer.ts'
 import { bindAuthorityRecord } from './checks/bind-authority-record.ts'
@@ -48,19 +49,19 @@ function isRefusal(error: unknown): error is CaracalError {
 export function exchange(
   request: ExchangeRequest,
   deps: ExchangeDeps,
-  signal?: AbortSignal,
+  caller?: Caller,
   begun?: Promise<State>,
 ): Promise<IssuedMandate> {
   return deps.tracer === null
-    ? runExchange(request, deps, signal, begun)
-    : tracedExchange(deps.tracer, request, deps, signal, begun)
+    ? runExchange(request, deps, caller, begun)
+    : tracedExchange(deps.tracer, request, deps, caller, begun)
 }
 
 async function tracedExchange(
   tracer: Tracer,
   request: ExchangeRequest,
   deps: ExchangeDeps,
-  signal?: AbortSignal,
+  caller?: Caller,
   begun?: Promise<State>,
 ): Promise<IssuedMandate> {
   const span = tracer.start('caracal.sts.exchange', {
@@ -74,7 +75,7 @@ async function tracedExchange(
     },
   })
   try {
-    const issued = await runExchange({ ...request, trace: span.trace }, deps, signal, begun)
+    const issued = await runExchange({ ...request, trace: span.trace }, deps, caller, begun)
     span.end()
     return issued
   } catch (error) {
@@ -89,10 +90,10 @@ async function tracedExchange(
 async function runExchange(
   request: ExchangeRequest,
   deps: ExchangeDeps,
-  signal?: AbortSignal,
+  caller?: Caller,
   begun?: Promise<State>,
 ): Promise<IssuedMandate> {
-  const x = await openExchange(request, deps, signal, begun) // A, D
+  const x = await openExchange(request, deps, caller, begun) // A, D
   try {
     if (request.subjectTokenType === idTokenType) return await federate(x, deps) // B
     await pass(checks, x, deps)

@@ -81,7 +81,7 @@ describe('stored credential hashes (storage-and-operations §9.3)', () => {
   test('a caller that leaves is told at once and does not spoil the others', async () => {
     const fresh = createCredentialHasher({ credentialKey, concurrency: 1 })
     const leaving = new AbortController()
-    const left = fresh.verify(secret, chosen, leaving.signal)
+    const left = fresh.verify(secret, chosen, leaving)
     const stays = fresh.verify(secret, chosen)
     leaving.abort(new Error('gone'))
     await expect(left).rejects.toThrow('gone')
@@ -92,7 +92,7 @@ describe('stored credential hashes (storage-and-operations §9.3)', () => {
     const fresh = createCredentialHasher({ credentialKey, concurrency: 1 })
     const busy = fresh.hashChosen('holds the only place')
     const leaving = new AbortController()
-    const left = fresh.verify(secret, chosen, leaving.signal)
+    const left = fresh.verify(secret, chosen, leaving)
     leaving.abort(new Error('gone'))
     const [next, another] = [fresh.verify(secret, chosen), fresh.verify(secret, chosen)]
     await expect(left).rejects.toThrow('gone')

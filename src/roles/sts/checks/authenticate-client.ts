@@ -3,6 +3,7 @@
  * application lives in another zone is told only to a caller who holds its secret.
  */
 
+import type { Caller } from '../../../platform/crypto/port.ts'
 import { isControlRequest, mayInvokeControl } from '../control-key.ts'
 import type { ApplicationDefinition } from '../definitions.ts'
 import { applicationMetadata } from '../evidence.ts'
@@ -36,7 +37,7 @@ export async function authenticateClient(
   zoneId: string,
   application: ApplicationDefinition | null,
   deps: ExchangeDeps,
-  signal?: AbortSignal,
+  caller?: Caller,
 ): Promise<ApplicationDefinition> {
   if (request.gateway !== null) {
     if (application === null) throw invalidClient('application is not live in the zone')
@@ -45,7 +46,7 @@ export async function authenticateClient(
   }
   const secret = request.clientSecret ?? ''
   if (application !== null) {
-    if (await deps.hasher.verify(secret, application.secretHash, signal)) return application
+    if (await deps.hasher.verify(secret, application.secretHash, caller)) return application
     void deps.evidence.emit({
       zoneId,
       requestId: request.requestId,
@@ -56,7 +57,7 @@ export async function authenticateClient(
     return failed(request, deps, 'client secret does not match')
   }
   const elsewhere = await findApplicationAnywhere(deps.db, request.applicationId)
-  const holdsSecret = await deps.hasher.verify(secret, elsewhere?.client_secret_hash ?? null, signal)
+  const holdsSecret = await deps.hasher.verify(secret, elsewhere?.client_secret_hash ?? null, caller)
   if (elsewhere !== null && holdsSecret && elsewhere.zone_id !== zoneId) {
     throw zoneInvalid(zoneId, elsewhere.zone_id)
   }

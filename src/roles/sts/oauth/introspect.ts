@@ -1,4 +1,5 @@
 /** Token introspection (RFC 7662) for applications of the token's own zone. */
+import type { Caller } from '../../../platform/crypto/port.ts'
 import type { ExchangeDeps } from '../exchange-deps.ts'
 import type { Form } from '../form.ts'
 import { openPresentedToken, restsOnLiveAuthority } from './presented-token.ts'
@@ -8,9 +9,9 @@ export async function introspect(
   form: Form,
   requestId: string,
   deps: ExchangeDeps,
-  signal: AbortSignal,
+  caller: Caller,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const { x, claims } = await openPresentedToken(form, requestId, deps, signal)
+  const { x, claims } = await openPresentedToken(form, requestId, deps, caller)
   if (claims === null || !restsOnLiveAuthority(x, claims)) return { active: false }
   return { active: true, token_type: 'Bearer', ...claims }
 }

@@ -2,6 +2,7 @@
  * A token an authenticated application shows us to learn about it or to end it
  * (RFC 7662, RFC 7009): ours, of the application's zone, and what it rests on now.
  */
+import type { Caller } from '../../../platform/crypto/port.ts'
 import { parseCompact, verifySignature } from '../../../platform/jose/compact.ts'
 import { recordAlive, sessionProblem } from '../alive.ts'
 import type { ExchangeDeps } from '../exchange-deps.ts'
@@ -22,11 +23,11 @@ export async function openPresentedToken(
   form: Form,
   requestId: string,
   deps: ExchangeDeps,
-  signal: AbortSignal,
+  caller: Caller,
 ): Promise<PresentedToken> {
   const token = (form.get('token') ?? '').trim()
   if (token === '') throw invalidToken('token is required')
-  const x = await openExchange(callerRequest(form, requestId, token), deps, signal)
+  const x = await openExchange(callerRequest(form, requestId, token), deps, caller)
   return { x, claims: await verifiedClaims(x, token, deps) }
 }
 

@@ -3,6 +3,7 @@
  * revoked is the authority record behind it, with everything minted under it; the
  * event leaves in the same transaction, so gateways and resource servers learn of it.
  */
+import type { Caller } from '../../../platform/crypto/port.ts'
 import type { Outbox } from '../../../platform/outbox/port.ts'
 import { revocationStream } from '../events.ts'
 import type { ExchangeDeps } from '../exchange-deps.ts'
@@ -18,9 +19,9 @@ export async function revokeToken(
   form: Form,
   requestId: string,
   deps: ExchangeDeps & { readonly outbox: Outbox },
-  signal: AbortSignal,
+  caller: Caller,
 ): Promise<void> {
-  const { x, claims } = await openPresentedToken(form, requestId, deps, signal)
+  const { x, claims } = await openPresentedToken(form, requestId, deps, caller)
   const sid = claims?.sid
   if (claims === null || typeof sid !== 'string') return
   if (claims.client_id !== x.application.id) throw accessDenied('token belongs to another application')

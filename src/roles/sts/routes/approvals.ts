@@ -93,7 +93,7 @@ const decisionBody = v.object({
 async function readDecision(c: Context) {
   let document: unknown
   try {
-    document = JSON.parse(Buffer.from(await readBody(c.req.raw)).toString('utf8'))
+    document = JSON.parse(Buffer.from(await readBody(c)).toString('utf8'))
   } catch (cause) {
     throw invalidToken('body is not a JSON document of at most 65536 bytes', 400, { cause })
   }

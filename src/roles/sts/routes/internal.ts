@@ -8,6 +8,7 @@ import type { Ephemera } from '../../../platform/ephemera/port.ts'
 import { CaracalError } from '../../../platform/errors.ts'
 import { hasStaticBearer } from '../../../platform/http/bearer.ts'
 import { readBody } from '../../../platform/http/body.ts'
+import { headerOf } from '../../../platform/http/incoming.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import { verifyGatewaySignature } from '../gateway-signature.ts'
 import type { PolicyBundles } from '../policy-bundles.ts'
@@ -72,7 +73,7 @@ export function mountInternalRoutes(app: Hono, deps: InternalRouteDeps): void {
 function verifyCaller(c: Context, body: Uint8Array, deps: InternalRouteDeps): Promise<void> {
   return verifyGatewaySignature(
     {
-      headers: c.req.raw.headers,
+      header: (name) => headerOf(c, name),
       method: c.req.method,
       path: pathOf(c),
       body,

@@ -20,16 +20,16 @@ export function mountOAuthRoutes(app: Hono, deps: ExchangeDeps & { readonly outb
   app.all(
     '/oauth/2/introspect',
     postOnly(async (c) => {
-      const form = await readForm(c.req.raw, noRepeats)
+      const form = await readForm(c, noRepeats)
       c.header('cache-control', 'no-store')
-      return c.json(await introspect(form, requestContext(c).requestId, deps, c.req.raw.signal))
+      return c.json(await introspect(form, requestContext(c).requestId, deps, c.req.raw))
     }),
   )
   app.all(
     '/oauth/2/revoke',
     postOnly(async (c) => {
-      const form = await readForm(c.req.raw, noRepeats)
-      await revokeToken(form, requestContext(c).requestId, deps, c.req.raw.signal)
+      const form = await readForm(c, noRepeats)
+      await revokeToken(form, requestContext(c).requestId, deps, c.req.raw)
       return c.body(null, 200)
     }),
   )

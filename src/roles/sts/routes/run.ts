@@ -15,7 +15,7 @@ export function mountRunRoutes(app: Hono, deps: ExchangeDeps): void {
   app.all(
     '/v1/run/manifest',
     postOnly(async (c) => {
-      const form = await readForm(c.req.raw, noRepeats)
+      const form = await readForm(c, noRepeats)
       const manifest = await runManifest(form, launchOf(c), deps)
       return c.json({
         zone_id: manifest.zoneId,
@@ -27,7 +27,7 @@ export function mountRunRoutes(app: Hono, deps: ExchangeDeps): void {
   app.all(
     '/v1/run/credential',
     postOnly(async (c) => {
-      const form = await readForm(c.req.raw, noRepeats)
+      const form = await readForm(c, noRepeats)
       const { env, credential, expiresAt } = await runCredential(form, launchOf(c), deps)
       return c.json({ env, credential, ...(expiresAt === null ? {} : { expires_at: expiresAt }) })
     }),

@@ -1,5 +1,6 @@
 /** `POST /oauth/2/token` (sts §1.3, §3): read the form, prove the caller, exchange, answer. */
 import type { Context, Hono } from 'hono'
+import { headerOf } from '../../../platform/http/incoming.ts'
 import { requestContext } from '../../../platform/http/request-context.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import type { ExchangeDeps } from '../exchange-deps.ts'
@@ -20,7 +21,7 @@ export interface TokenRouteDeps {
 export function mountTokenRoute(app: Hono, deps: TokenRouteDeps): void {
   const handle = postOnly(async (c) => {
     const { requestId } = requestContext(c)
-    const form = await readForm(c.req.raw, repeatableFields)
+    const form = await readForm(c, repeatableFields)
     assertAcceptedFields(form)
     const gateway = await provesGateway(c, form, requestId, deps)
     const request = exchangeRequest(form, { requestId, gateway })
@@ -28,7 +29,7 @@ export function mountTokenRoute(app: Hono, deps: TokenRouteDeps): void {
     notes.zone_id = request.zoneId
     notes.application_id = request.applicationId
     const traced = deps.exchange.tracer === null ? request : { ...request, trace }
-    return c.json(tokenResponse(await exchange(traced, deps.exchange, c.req.raw.signal)))
+    return c.json(tokenResponse(await exchange(traced, deps.exchange, c.req.raw)))
   })
   app.all('/oauth/2/token', handle)
   // v1's TypeScript client joins a base URL that ends in a slash without trimming it.
@@ -42,15 +43,15 @@ async function provesGateway(
   requestId: string,
   deps: TokenRouteDeps,
 ): Promise<boolean> {
-  const { headers } = c.req.raw
-  if (!claimsGateway(headers)) return false
+  const header = (name: string) => headerOf(c, name)
+  if (!claimsGateway(header)) return false
   if (form.get('gateway_request_id') !== requestId) {
     throw accessDenied('invalid gateway exchange signature', 401, {
       detail: 'gateway_request_id is not the request id',
     })
   }
   await verifyGatewaySignature(
-    { headers, method: c.req.method, path: pathOf(c), body: form.raw, nowSeconds: Date.now() / 1000 },
+    { header, method: c.req.method, path: pathOf(c), body: form.raw, nowSeconds: Date.now() / 1000 },
     deps.gatewayKey,
     deps.exchange.ephemera,
   )
