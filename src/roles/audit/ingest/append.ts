@@ -1,18 +1,21 @@
 /**
- * Appends authentic events to their zones' chains. Round trips: one for the canonical JSON
- * of the whole batch, then one transaction for all its zones: locks and reads together, one insert,
- * commit. Many events share one zone lock, many zones one commit; the locks are taken in one order,
+ * Appends authentic events to their zones' chains, in one transaction for all zones of a batch: locks and
+ * reads together, one insert, commit. What the hashes cover is spelled here and compared by the server as it
+ * stores it; only events of which the spelling cannot be told here cost a round trip before. Many events share one zone lock, many zones one commit; the locks are taken in one order,
  * so two replicas cannot deadlock.
  */
 import type { Database, Tx } from '../../../platform/db/port.ts'
+import { sqlState } from '../../../platform/db/unavailable.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import { chainKeyId, contentHash, linkHmac, type StoredForm } from '../canonical.ts'
+import { jsonbText, keepsSpelling } from '../jsonb-text.ts'
 import { recordAlert } from '../store/alerts.ts'
 import { type CanonicalJson, canonicalJson } from '../store/canonical-json.ts'
 import {
   appendLinks,
   type ChainedRow,
   chainHeads,
+  hashRefused,
   lockChains,
   type StoredKey,
   storedHashes,
@@ -23,6 +26,9 @@ import type { IncomingEvent } from './classify.ts'
 /** `stored` and `duplicate` may be acknowledged; `tampered` goes to the dead letters. */
 export type Appended = 'stored' | 'duplicate' | 'tampered'
 
+/** Who spelled the JSON that a hash covers: this process, as Postgres would, or Postgres. */
+type Speller = 'here' | 'store'
+
 /** An event in the form it is stored and hashed in. */
 export interface Prepared {
   readonly event: IncomingEvent
@@ -31,15 +37,39 @@ export interface Prepared {
 }
 
 /** What can be done before the chains are locked. Rejects when Postgres refuses an event or cannot be asked. */
-export async function prepareEvents(db: Database, events: readonly IncomingEvent[]): Promise<Prepared[]> {
-  const json = await canonicalJson(
-    db,
-    events.map((event) => event.json),
-  )
-  return events.map((event, index): Prepared => {
-    const form = storedForm(event, json[index])
+export async function prepareEvents(
+  db: Database,
+  events: readonly IncomingEvent[],
+  speller: Speller = 'here',
+): Promise<Prepared[]> {
+  const spelled = new Map(events.map((event) => [event, speller === 'here' ? spelledHere(event) : null]))
+  const unsure = events.filter((event) => spelled.get(event) === null)
+  if (unsure.length > 0) {
+    const json = await canonicalJson(
+      db,
+      unsure.map((event) => event.json),
+    )
+    for (const [index, event] of unsure.entries()) spelled.set(event, json[index] ?? null)
+  }
+  return events.map((event): Prepared => {
+    const form = storedForm(event, spelled.get(event) ?? null)
     return { event, form, hash: contentHash(form) }
   })
+}
+
+/** Null where only Postgres can tell. */
+function spelledHere({ json, members }: IncomingEvent): CanonicalJson | null {
+  if (!keepsSpelling(json)) return null
+  const texts = [members.determining_policies_json, members.diagnostics_json, members.metadata_json].map(
+    (value) => (value === undefined || value === null ? 'null' : jsonbText(value)),
+  )
+  if (texts.includes(null)) return null
+  const [determiningPolicies, diagnostics, metadata] = texts.map((text) => (text === 'null' ? null : text))
+  return {
+    determiningPolicies: determiningPolicies ?? null,
+    diagnostics: diagnostics ?? null,
+    metadata: metadata ?? null,
+  }
 }
 
 /** `prepareEvents` and `appendPrepared` in one. */
@@ -57,13 +87,26 @@ export async function appendPrepared(
   key: HmacKey,
   prepared: readonly Prepared[],
 ): Promise<Map<IncomingEvent, Appended>> {
-  return await db.transaction((tx) => append(tx, key, prepared))
+  try {
+    return await db.transaction((tx) => append(tx, key, prepared, 'here'))
+  } catch (error) {
+    if (!(error instanceof SpelledOtherwise) && sqlState(error) !== hashRefused) throw error
+    const events = prepared.map(({ event }) => event)
+    const again = await prepareEvents(db, events, 'store')
+    return await db.transaction((tx) => append(tx, key, again, 'store'))
+  }
+}
+
+/** An event differs from the stored one of its id, or is spelled otherwise there: only Postgres can tell. */
+class SpelledOtherwise extends Error {
+  override readonly name = 'SpelledOtherwise'
 }
 
 async function append(
   tx: Tx,
   key: HmacKey,
   prepared: readonly Prepared[],
+  speller: Speller,
 ): Promise<Map<IncomingEvent, Appended>> {
   const zones = [...new Set(prepared.map(({ form }) => form.zoneId))]
   // Sent together, run one after the other: what is read is read under the locks, each with its own snapshot.
@@ -80,6 +123,7 @@ async function append(
   for (const { event, form, hash } of prepared) {
     const stored = known.get(storedKey(keyOf(form)))
     if (stored !== undefined) {
+      if (stored !== hash && speller === 'here') throw new SpelledOtherwise(form.id)
       outcomes.set(event, stored === hash ? 'duplicate' : 'tampered')
       if (stored !== hash) await recordMismatch(tx, form, stored, hash)
       continue
@@ -139,7 +183,7 @@ async function recordMismatch(tx: Tx, form: StoredForm, stored: string, incoming
   })
 }
 
-function storedForm(event: IncomingEvent, json: CanonicalJson | undefined): StoredForm {
+function storedForm(event: IncomingEvent, json: CanonicalJson | null): StoredForm {
   return {
     id: event.id,
     zoneId: event.zoneId,

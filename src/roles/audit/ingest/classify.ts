@@ -9,8 +9,10 @@ import { isAuthentic } from '../frame.ts'
 
 export interface IncomingEvent {
   readonly entry: StreamEntry
-  /** JSON text without NUL escapes; its three JSON members are read from here by Postgres, numbers untouched. */
+  /** JSON text without NUL escapes, numbers untouched. */
   readonly json: string
+  /** The same, parsed. */
+  readonly members: Readonly<Record<string, unknown>>
   readonly signature: string | null
   readonly id: string
   readonly zoneId: string
@@ -62,6 +64,7 @@ export function classify(entry: StreamEntry, key: HmacKey): Classified {
     event: {
       entry,
       json,
+      members,
       signature: signature ?? null,
       id,
       zoneId,

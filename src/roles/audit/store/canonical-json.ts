@@ -8,8 +8,8 @@ export interface CanonicalJson {
 }
 
 /**
- * Asks Postgres for its own spelling of the JSON members, one row for each text, in order.
- * It is never emulated: the hash must cover what a reader gets back. One round trip, no locks.
+ * Asks Postgres for its own spelling of the JSON members, one row for each text, in order: the hash must
+ * cover what a reader gets back. One round trip, no locks.
  * The texts are JSON objects and travel as one array that is read once, member by member: parsing
  * each of them for each member costs three times as much.
  */

@@ -80,9 +80,12 @@ export async function storedHashes(tx: Tx, keys: readonly StoredKey[]): Promise<
   return new Map(rows.map((row) => [storedKey(row), row.content_sha256]))
 }
 
+/** The SQLSTATE with which the server refuses a link whose content hash is not that of its row. */
+export const hashRefused = 'CA001'
+
 /**
  * Inserts the links, of each zone in the order of its chain, and moves each head to the last of them,
- * in one statement. Only under `lockChains`.
+ * in one statement. Only under `lockChains`. Fails with `hashRefused`.
  */
 export function appendLinks(tx: Tx, rows: readonly ChainedRow[]): void {
   if (rows.length === 0) return
@@ -96,7 +99,15 @@ export function appendLinks(tx: Tx, rows: readonly ChainedRow[]): void {
       )
       select
         link->>0, link->>1, link->>2, nullif(link->>3, ''), nullif(link->>4, ''), nullif(link->>5, ''),
-        nullif(link->>6, ''), nullif(link->>7, ''), nullif(link->>8, ''), (link->>9)::timestamptz, link->>10,
+        nullif(link->>6, ''), nullif(link->>7, ''), nullif(link->>8, ''), (link->>9)::timestamptz,
+        case
+          when link->>10 = encode(sha256(convert_to(concat_ws(
+            E'\x1f', link->>0, link->>1, link->>2, link->>3, link->>4, link->>5, link->>6, link->>7, link->>8,
+            (link->16)::text, (link->17)::text, (link->18)::text,
+            ((extract(epoch from (link->>9)::timestamptz) * 1000000)::bigint * 1000)::text
+          ), 'UTF8')), 'hex') then link->>10
+          else audit_hash_refused(link->>0)
+        end,
         link->>11, link->>12, (link->>13)::bigint, link->>14, link->>15,
         nullif(link->16, 'null'), nullif(link->17, 'null'), nullif(link->18, 'null')
       from jsonb_array_elements(${`[${rows.map(linkText).join(',')}]`}::text::jsonb) as link
