@@ -69,7 +69,7 @@ async function changeWithin(
   const starts = placed.filter((change): change is Placed<StartChange> => change.kind === 'start')
   const ends = placed.filter((change): change is Placed<EndChange> => change.kind === 'end')
   const zones = [...new Set(changes.map(zoneOf))]
-  const asked = lineUp(starts)
+  const asked = lineUp(deps, starts)
 
   // In one packet, run in this order: what follows the locks does nothing for a change that lacks one of its own.
   const [granted, record, targets, trees, facts, receipts, parents, inheritable] = await Promise.all([
@@ -128,6 +128,10 @@ async function changeWithin(
       if (session !== null) started.push(session)
       return { kind: 'started', answer }
     })
+  }
+  for (const { n, scope, known } of asked.receipts) {
+    const live = receipts.get(n)?.live
+    if (known === null && live !== undefined) deps.receiptCounts.counted(scope, live)
   }
   writeStarts(deps, tx, started)
   record?.(actions)
@@ -200,7 +204,7 @@ async function announcedEnds(
   return events
 }
 
-function writeStarts({ counts }: StartDeps, tx: Tx, started: readonly StartedSession[]): void {
+function writeStarts({ counts, receiptCounts }: StartDeps, tx: Tx, started: readonly StartedSession[]): void {
   const receipts = started.flatMap(({ receipt }) => receipt ?? [])
   const over = started.flatMap((each) => each.over)
   forgetReceipts(tx, over)
@@ -215,5 +219,6 @@ function writeStarts({ counts }: StartDeps, tx: Tx, started: readonly StartedSes
   tx.onCommit(() => {
     counts.idempotency.expired += over.length
     counts.idempotency.created += receipts.length
+    for (const { scope } of receipts) receiptCounts.added(scope, 1)
   })
 }

@@ -4,6 +4,7 @@ import type { Platform } from '../../platform/platform.ts'
 import type { Sts } from '../sts/port.ts'
 import type { SessionChanges } from './change-queue.ts'
 import type { Counts } from './counts.ts'
+import type { ReceiptCounts } from './receipt-counts.ts'
 import type { IsLive } from './store/live-identities.ts'
 
 /** What the coordinator is handed. */
@@ -24,5 +25,6 @@ export interface CoordinatorContext extends CoordinatorDeps {
   readonly requiredScope: string
   readonly adminAudit: AdminAudit
   readonly counts: Counts
+  readonly receiptCounts: ReceiptCounts
   readonly changes: SessionChanges
 }

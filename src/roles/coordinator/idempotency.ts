@@ -150,19 +150,21 @@ export function receiptOf(key: StoredKey, { resourceType, resourceId, body }: Re
 
 /** Takes the key's lock and looks for an earlier answer; see `earlierAnswer`. One round trip. */
 export async function claimKey(
-  deps: Pick<CoordinatorContext, 'keys' | 'counts'>,
+  deps: Pick<CoordinatorContext, 'keys' | 'counts' | 'receiptCounts'>,
   tx: Tx,
   request: IdempotentRequest,
 ): Promise<Claim> {
-  const { counts } = deps
+  const { counts, receiptCounts } = deps
   const key = storedKey(deps, request)
+  const known = receiptCounts.known(key.scope, key.maxReceipts)
   const claimed = await claimReceipt(tx, key.scope, {
     lock: key.lock,
     digests: key.digests,
-    most: key.maxReceipts,
+    most: known === null ? key.maxReceipts : 0,
   })
   counts.idempotency.expired += claimed.expired
-  const receipt = earlierAnswer(deps, key, claimed)
+  if (known === null) receiptCounts.counted(key.scope, claimed.live)
+  const receipt = earlierAnswer(deps, key, { ...claimed, live: known ?? claimed.live })
   if (receipt !== null) return { receipt, store: () => undefined }
   return {
     receipt: null,
@@ -170,6 +172,7 @@ export async function claimKey(
       insertReceipts(tx, [receiptOf(key, result)])
       tx.onCommit(() => {
         counts.idempotency.created += 1
+        receiptCounts.added(key.scope, 1)
       })
     },
   }

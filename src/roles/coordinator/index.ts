@@ -20,6 +20,7 @@ import { followKeyChanges } from './key-changes.ts'
 import { registerCoordinatorMetrics } from './metrics.ts'
 import { readyLimit } from './rate-limits.ts'
 import { readiness } from './readiness.ts'
+import { createReceiptCounts } from './receipt-counts.ts'
 import { delegationRoutes } from './routes/delegations.ts'
 import { invocationRoutes } from './routes/invocations.ts'
 import { outboxRoutes } from './routes/outbox.ts'
@@ -47,6 +48,7 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
   })
   const verifier = createMandateVerifier({ keys: keySet, remember: rememberedMandates })
   const counts = startCounting()
+  const receiptCounts = createReceiptCounts()
   const context: CoordinatorContext = {
     ...deps,
     verifier,
@@ -55,7 +57,8 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
     requiredScope: requireSetting(settings, 'AGENT_COORDINATOR_SCOPE'),
     adminAudit: groupRecords(deps),
     counts,
-    changes: createSessionChanges({ ...deps, counts }),
+    receiptCounts,
+    changes: createSessionChanges({ ...deps, counts, receiptCounts }),
   }
   const totals = createTotals(db)
   registerCoordinatorMetrics(deps.metrics, context.counts, totals)

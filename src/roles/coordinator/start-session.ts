@@ -86,7 +86,7 @@ export interface Stand {
   readonly started: readonly StartedSession[]
 }
 
-export type StartDeps = Pick<CoordinatorContext, 'settings' | 'keys' | 'counts'>
+export type StartDeps = Pick<CoordinatorContext, 'settings' | 'keys' | 'counts' | 'receiptCounts'>
 
 type PlacedStart = StartChange & { readonly n: number }
 
@@ -94,7 +94,10 @@ const inheritsFrom = ({ parentId, parentAuthority }: StartRequest): string | nul
   parentAuthority === 'inherit' ? parentId : null
 
 /** What the store is asked for starts, of each kind those that need it. */
-export function lineUp(starts: readonly PlacedStart[]): {
+export function lineUp(
+  { receiptCounts }: Pick<StartDeps, 'receiptCounts'>,
+  starts: readonly PlacedStart[],
+): {
   readonly facts: readonly AskedStart[]
   readonly receipts: readonly AskedReceipt[]
   readonly children: readonly AskedChild[]
@@ -107,7 +110,15 @@ export function lineUp(starts: readonly PlacedStart[]): {
       record: recordId,
     })),
     receipts: starts.flatMap(({ n, key }) =>
-      key === null ? [] : { n, scope: key.scope, digests: key.digests, most: key.maxReceipts },
+      key === null
+        ? []
+        : {
+            n,
+            scope: key.scope,
+            digests: key.digests,
+            most: key.maxReceipts,
+            known: receiptCounts.known(key.scope, key.maxReceipts),
+          },
     ),
     children: starts.flatMap(({ n, request }) =>
       request.parentId === null

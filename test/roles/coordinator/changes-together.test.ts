@@ -12,6 +12,7 @@ import { createSessionChanges } from '../../../src/roles/coordinator/change-queu
 import { type Change, changeSessions, type Outcome } from '../../../src/roles/coordinator/change-sessions.ts'
 import { startCounting } from '../../../src/roles/coordinator/counts.ts'
 import { storedKey } from '../../../src/roles/coordinator/idempotency.ts'
+import { createReceiptCounts } from '../../../src/roles/coordinator/receipt-counts.ts'
 import type { StartChange, StartRequest } from '../../../src/roles/coordinator/start-session.ts'
 import { testKeys } from '../../fixtures/settings.ts'
 import { seedApplication, seedAuthorityRecord, seedBareZone } from '../../fixtures/zone.ts'
@@ -35,6 +36,7 @@ const deps = () => ({
   keys: keyRing(stage.settings),
   settings: stage.settings,
   counts: startCounting(),
+  receiptCounts: createReceiptCounts(),
   log: stage.log,
 })
 

@@ -120,6 +120,8 @@ export interface AskedReceipt {
   readonly digests: readonly Buffer[]
   /** Live receipts of a scope are counted no further. */
   readonly most: number
+  /** Set where they need not be counted. */
+  readonly known: number | null
 }
 
 export interface FoundReceipt {
@@ -138,14 +140,14 @@ export async function findReceipts(
   tx: Tx,
   asked: readonly AskedReceipt[],
 ): Promise<ReadonlyMap<number, FoundReceipt>> {
-  const [first] = asked
-  if (first === undefined) return new Map()
-  const rows = asked.map(({ n, scope, digests }) => ({
+  if (asked.length === 0) return new Map()
+  const rows = asked.map(({ n, scope, digests, most, known }) => ({
     n,
     operation: scope.operation,
     zone: scope.zoneId,
     scope: scope.scopeId,
     digests: digests.map((digest) => digest.toString('hex')),
+    most: known === null ? most : 0,
   }))
   const found = await tx.sql<
     (Omit<FoundReceipt, 'receipt'> & {
@@ -153,14 +155,14 @@ export async function findReceipts(
     })[]
   >`
     with asked as materialized (
-      select n, operation, zone, scope, array(select decode(digest, 'hex') from unnest(digests) as digest) as digests
+      select n, operation, zone, scope, most, array(select decode(digest, 'hex') from unnest(digests) as digest) as digests
       from json_to_recordset(${JSON.stringify(rows)}::text::json)
-        as key(n int, operation text, zone text, scope text, digests text[])
+        as key(n int, operation text, zone text, scope text, digests text[], most int)
       where n = ${granted(tx.sql)}
     ),
     held as materialized (
       select scopes.*, counted.live
-      from (select distinct operation, zone, scope from asked) as scopes
+      from (select operation, zone, scope, max(most) as most from asked group by operation, zone, scope) as scopes
       cross join lateral (
         select count(*)::int as live
         from (
@@ -170,7 +172,7 @@ export async function findReceipts(
             and zone_id = scopes.zone
             and scope_id = scopes.scope
             and expires_at > statement_timestamp()
-          limit ${first.most}
+          limit scopes.most
         ) as few
       ) as counted
     )
@@ -213,11 +215,13 @@ export async function findReceipts(
         and expires_at > statement_timestamp()
       limit 1
     ) as receipt on true`
+  const knownOf = new Map(asked.map(({ n, known }) => [n, known]))
   return new Map(
     found.map(({ receipt, ...row }) => [
       row.n,
       {
         ...row,
+        live: knownOf.get(row.n) ?? row.live,
         receipt:
           receipt === null
             ? null
