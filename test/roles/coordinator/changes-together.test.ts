@@ -107,14 +107,19 @@ function starting(at: Place, over: Partial<StartRequest> = {}): StartChange {
   return { kind: 'start', request, recordId: at.caller.authorityRecordId ?? '', proof: null, key: null }
 }
 
-function ending(at: Place, sessionId: string, caller: Caller = at.caller): Change {
+function ending(
+  at: Place,
+  sessionId: string,
+  caller: Caller = at.caller,
+  leaseGeneration: number | null = null,
+): Change {
   const path = `/zones/${at.zoneId}/agents/${sessionId}`
   const request = {
     ...asked(caller, 'DELETE', path),
     caller,
     sessionId,
     reason: 'requested',
-    leaseGeneration: null,
+    leaseGeneration,
   }
   return { kind: 'end', request }
 }
@@ -368,12 +373,14 @@ describe('changes of one zone', () => {
     const outcomes = await together([
       ending(at, mine, stranger),
       ending(at, service),
+      ending(at, service, at.caller, 1e21),
       ending(at, uuidv7()),
       ending(at, mine, { ...stranger, scopes: new Set([`coordinator.spawn_for:${at.applicationId}`]) }),
     ])
     expect(outcomes.map(codeOf)).toEqual([
       'application_ownership_required',
       'lease_generation_required',
+      'session_lease_fenced',
       'session_not_found',
       'ended',
     ])

@@ -96,7 +96,7 @@ async function endRoots(
     with recursive asked as materialized (
       select *
       from json_to_recordset(${JSON.stringify(asked)}::text::json)
-        as root(n int, zone text, id text, reason text, applications text[], generation bigint)
+        as root(n int, zone text, id text, reason text, applications text[], generation float8)
     ),
     root as materialized (
       select distinct on (asked.id) asked.n, asked.zone, asked.id, asked.reason
