@@ -12,6 +12,7 @@
  *
  * `--only flat-lists` is another: it fills a store with a million rows a list, takes
  * minutes, and fails when a page of the large zone takes more than twice that of the small one.
+ * `--only profile` prints what the server's process spends its time and its memory on.
  * `--only policy` starts no server, and fails when a decision takes more than 20 µs.
  */
 import { writeFile } from 'node:fs/promises'
@@ -40,6 +41,7 @@ import {
   startAndTerminate,
 } from './operations.ts'
 import { runPolicyDecisions } from './policy-decisions.ts'
+import { runProfile } from './profile.ts'
 import { type Scene, setScene } from './scene.ts'
 import { startServerUnderLoad } from './server.ts'
 
@@ -68,6 +70,11 @@ if (only?.includes('audit-kill')) {
 if (only?.includes('flat-lists')) {
   const flat = await runFlatLists(values.quick ? 100_000 : 1_000_000, values.lists ?? '')
   process.exit(flat ? 0 : 1)
+}
+
+if (only?.includes('profile')) {
+  await runProfile(values.quick ? 4 : 10)
+  process.exit()
 }
 
 if (only === undefined || only.includes('policy')) {

@@ -21,6 +21,7 @@ export interface ServerUnderLoad extends AsyncDisposable {
   /** Resolves once the server does no more than an idle one, after ten seconds at the latest. */
   rest(): Promise<void>
   residentBytes(): number
+  signal(signal: NodeJS.Signals): void
   /** Ends it and starts it again on the same data; answers milliseconds from spawn to ready. */
   restart(): Promise<number>
 }
@@ -78,6 +79,7 @@ export async function startServerUnderLoad(
         if (cpuSecondsOf(child.pid ?? 0) - before <= 0.01) return
       }
     },
+    signal: (signal) => void child.kill(signal),
     residentBytes: () => residentBytesOf(child.pid ?? 0),
     async restart() {
       await end(child)

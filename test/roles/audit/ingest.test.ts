@@ -130,6 +130,26 @@ describe('the replay journal', () => {
     expect(await readdir(join(directory, 'outage'))).toEqual([])
   })
 
+  it('an outcome nobody waits for goes along with what is waited for, or by itself, or at the end', async () => {
+    const zone = uuidv7()
+    const xids = async () => {
+      const rows = await store.db.sql<{ xid: string }[]>`
+        select xid::text from bus_event where payload->>'data' like ${`%${zone}%`} order by seq`
+      return rows.map(({ xid }) => xid)
+    }
+    const sink = sinkOn(bus, 'outcomes')
+    sink.tell(event(zone))
+    expect(await sink.emit(event(zone))).toBe('bus')
+    const [first, ...others] = await xids()
+    expect(others).toEqual([first])
+    sink.tell(event(zone))
+    await eventually(async () => (await xids()).length === 3)
+    sink.tell(event(zone))
+    await sink[Symbol.asyncDispose]()
+    expect(await xids()).toHaveLength(4)
+    await eventually(async () => (await stored(zone)) === 4)
+  })
+
   it('closing does not wait for a bus that hangs: what it holds goes to the journal', async () => {
     const hanging: Bus = { ...unreachable, publish: () => new Promise(() => undefined) }
     const sink = sinkOn(hanging, 'hanging')
