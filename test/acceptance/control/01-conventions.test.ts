@@ -3,7 +3,7 @@ import { adminToken, createStage, type Stage } from '../../roles/control/stage.t
 
 let stage: Stage
 beforeAll(async () => {
-  stage = await createStage()
+  stage = await createStage({ settings: { METRICS_BEARER: 'scrape' } })
 })
 afterAll(() => stage[Symbol.asyncDispose]())
 
@@ -74,16 +74,17 @@ describe('conventions and auth (control-api §16)', () => {
   })
 
   test('6: the sixty-first failed credential of a minute is 429, a valid one still works', async () => {
-    const { send } = await stage.replica({ ADMIN_AUTH_FAIL_LIMIT_PER_MIN: 60 })
+    const { send } = await stage.replica({ ADMIN_AUTH_FAIL_LIMIT_PER_MIN: 60, TRUST_PROXY: true })
     await stage.forgetCounters()
+    // An address of its own: all test files share the counters of a deployment.
+    const headers = { 'x-forwarded-for': '198.51.100.6' }
     let last = 0
     for (let attempt = 1; attempt <= 61; attempt += 1) {
-      last = (await send('GET', '/v1/zones', undefined, { token: `wrong-${attempt}` })).status
+      last = (await send('GET', '/v1/zones', undefined, { token: `wrong-${attempt}`, headers })).status
       if (attempt === 60) expect(last).toBe(401)
     }
     expect(last).toBe(429)
-    expect((await send('GET', '/v1/zones')).status).toBe(200)
-    await stage.forgetCounters()
+    expect((await send('GET', '/v1/zones', undefined, { headers })).status).toBe(200)
   })
 
   test('path ids outside the pattern are 400', async () => {
@@ -98,21 +99,21 @@ describe('conventions and auth (control-api §16)', () => {
 
   test('readiness, metrics and the OpenAPI document answer', async () => {
     expect((await stage.send('GET', '/ready', undefined, { token: null })).body).toEqual({ ok: true })
-    const metrics = await stage.send('GET', '/metrics', undefined, { token: null })
+    const metrics = await stage.send('GET', '/metrics', undefined, { token: 'scrape' })
     expect(metrics.text).toContain('caracal_api_outbox_pending_total')
     const document = await stage.send('GET', '/openapi.json', undefined, { token: null })
     expect(document.body.openapi).toBe('3.1.0')
   })
 
   test('the per-address limit answers 429 with Retry-After before the credential is looked at', async () => {
-    const { send } = await stage.replica({ API_V1_RATE_LIMIT_PER_MIN: 2 })
+    const { send } = await stage.replica({ API_V1_RATE_LIMIT_PER_MIN: 2, TRUST_PROXY: true })
     await stage.forgetCounters()
-    await send('GET', '/v1/zones', undefined, { token: null })
-    await send('GET', '/v1/zones', undefined, { token: null })
-    const answer = await send('GET', '/v1/zones', undefined, { token: null })
+    const options = { token: null, headers: { 'x-forwarded-for': '198.51.100.7' } }
+    await send('GET', '/v1/zones', undefined, options)
+    await send('GET', '/v1/zones', undefined, options)
+    const answer = await send('GET', '/v1/zones', undefined, options)
     expect(answer.status).toBe(429)
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
     expect(Number(answer.headers.get('retry-after'))).toBeLessThanOrEqual(30)
-    await stage.forgetCounters()
   })
 })

@@ -9,7 +9,8 @@ let stage: Stage
 let replica: Send
 beforeAll(async () => {
   stage = await createStage({
-    settings: { CARACAL_BOOTSTRAP_USERNAME: 'root', CARACAL_BOOTSTRAP_PASSWORD: password },
+    // A name that no other test file has: a rotation ends everybody's logins.
+    settings: { CARACAL_BOOTSTRAP_USERNAME: 'key-keeper', CARACAL_BOOTSTRAP_PASSWORD: password },
   })
   replica = (await stage.replica()).send
 })
@@ -17,7 +18,12 @@ afterAll(() => stage[Symbol.asyncDispose]())
 
 async function logIn(): Promise<string> {
   await stage.forgetCounters()
-  const answer = await stage.send('POST', '/v1/auth/login', { username: 'root', password }, { token: null })
+  const answer = await stage.send(
+    'POST',
+    '/v1/auth/login',
+    { username: 'key-keeper', password },
+    { token: null },
+  )
   return answer.body.access_token
 }
 const status = async (send: Send, token: string) =>

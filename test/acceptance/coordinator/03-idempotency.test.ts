@@ -101,7 +101,9 @@ describe('idempotency (coordinator §18 I)', () => {
     const server = createServer(getRequestListener(z.stage.role.app.fetch))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     try {
-      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+      const { port } = server.address() as AddressInfo
+      // Straight to who answers: a client of ours would make one header of the two.
+      const socket = connect(z.stage.url === null ? port : Number(new URL(z.stage.url).port), '127.0.0.1')
       const body = JSON.stringify({ application_id: z.a })
       socket.write(
         [

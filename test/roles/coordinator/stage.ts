@@ -64,6 +64,8 @@ export interface Stage extends Instance, AsyncDisposable {
   readonly bus: Bus
   readonly log: Logger
   readonly issuer: string
+  /** Where the replicas of a deployment answer; `null` in one process. */
+  readonly url: string | null
   /** `/zones/<zone>` + `rest`. */
   at(rest: string): string
   /** A session mandate of the zone's application, standing on a record of its own. */
@@ -211,6 +213,7 @@ export async function createStage(
     bus,
     log,
     issuer,
+    url: joined?.urls.coordinator ?? null,
     at: (rest) => `/zones/${zone.zoneId}${rest}`,
     mandate: (claims) => mandateOf(zone.application.id, claims),
     mandateOf,
