@@ -3,7 +3,7 @@
  * What is hashed is exactly what Postgres gives back, so a reader in any language
  * can recompute it from the row alone.
  */
-import { createHash, createHmac } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 
 /** An event ready to be stored: strings without NUL, JSON as `jsonb::text`, time in microseconds. */
 export interface StoredForm {
@@ -49,7 +49,7 @@ export function contentHash(form: StoredForm): string {
     form.metadata ?? 'null',
     String(form.occurredAt.micros * 1000n),
   ]
-  return createHash('sha256').update(fields.join(separator)).digest('hex')
+  return hash('sha256', fields.join(separator), 'hex')
 }
 
 /** `chain_hmac`: keyed link of a content hash to its predecessor; empty without a key. */
@@ -62,7 +62,7 @@ export function linkHmac(key: Buffer | null, content: string, previous: string |
 
 /** First 8 bytes of SHA-256(key), hex: tells which key made a row's `chain_hmac`. */
 export function chainKeyId(key: Buffer | null): string | null {
-  return key === null ? null : createHash('sha256').update(key).digest('hex').slice(0, 16)
+  return key === null ? null : hash('sha256', key, 'hex').slice(0, 16)
 }
 
 const rfc3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/

@@ -118,6 +118,7 @@ async function append(
     ),
     chainHeads(tx, zones),
   ])
+  const keyId = chainKeyId(key.current)
   const outcomes = new Map<IncomingEvent, Appended>()
   const rows: ChainedRow[] = []
   for (const { event, form, hash } of prepared) {
@@ -131,7 +132,13 @@ async function append(
     known.set(storedKey(keyOf(form)), hash)
     const head = heads.get(form.zoneId)
     const next = { chainSeq: (head?.chainSeq ?? 0) + 1, contentSha256: hash }
-    rows.push(link(event, form, hash, head?.contentSha256 ?? null, next.chainSeq, key))
+    const links = {
+      prev_content_sha256: head?.contentSha256 ?? null,
+      chain_hmac: linkHmac(key.current, hash, head?.contentSha256 ?? null),
+      chain_seq: next.chainSeq,
+      chain_key_id: keyId,
+    }
+    rows.push(chainedRow(event, form, hash, links))
     heads.set(form.zoneId, next)
     outcomes.set(event, 'stored')
   }
@@ -143,13 +150,11 @@ function keyOf(form: StoredForm): StoredKey {
   return { id: form.id, occurredAt: form.occurredAt.text }
 }
 
-function link(
+function chainedRow(
   event: IncomingEvent,
   form: StoredForm,
   hash: string,
-  previous: string | null,
-  sequence: number,
-  key: HmacKey,
+  links: Pick<ChainedRow, 'prev_content_sha256' | 'chain_hmac' | 'chain_seq' | 'chain_key_id'>,
 ): ChainedRow {
   return {
     id: form.id,
@@ -166,11 +171,8 @@ function link(
     metadata: form.metadata,
     occurred_at: form.occurredAt.text,
     content_sha256: hash,
-    prev_content_sha256: previous,
-    chain_hmac: linkHmac(key.current, hash, previous),
-    chain_seq: sequence,
     ingest_signature: event.signature,
-    chain_key_id: chainKeyId(key.current),
+    ...links,
   }
 }
 
