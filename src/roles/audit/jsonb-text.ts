@@ -4,10 +4,13 @@
  * server compare (`appendLinks`), and asks the server where it differs.
  */
 
-/** A number that is not a plain integer: the server keeps its spelling, which `JSON.parse` does not. */
-const spelledNumber = /[:,[\s]-?\d+[.eE]/
+/**
+ * A member or an element that is not a plain integer: the server keeps the spelling of such numbers, which
+ * `JSON.parse` does not.
+ */
+const spelledNumber = /(?:":|[[,])\s*-?\d+[.eE]/
 
-/** False for a text with numbers whose spelling is lost once it is parsed, and for some without. */
+/** False for an object or array with numbers whose spelling is lost once it is parsed, and for some without. */
 export function keepsSpelling(json: string): boolean {
   return !spelledNumber.test(json)
 }
