@@ -27,6 +27,7 @@ export type FilledTable =
   | 'agent_invocations'
   | 'step_up_challenges'
   | 'audit_events'
+  | 'audit_event_labels'
 
 /** Rows that carry a rare value: one full page. */
 export const rareRows = 100
@@ -134,6 +135,10 @@ export async function fillZone(
         jsonb_build_object('application_id', ${skewed}, 'agent_session_id', ${zone} || ${spread},
           'session_id', ${zone} || ${spread}, 'agent_labels', jsonb_build_array(${spread}, 'all'))
       from ${series}`,
+      audit_event_labels: () => tx`insert into audit_event_labels (zone_id, label, occurred_at, event_id)
+      select e.zone_id, named.label, e.occurred_at, e.id
+      from audit_events e, jsonb_array_elements_text(e.metadata_json->'agent_labels') as named(label)
+      where e.zone_id = ${zone}`,
     }
     for (const [table, filled] of Object.entries(fill)) if (tables.has(table as FilledTable)) await filled()
   })

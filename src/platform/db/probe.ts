@@ -61,6 +61,7 @@ const tablesOf: Readonly<Record<RoleName, readonly PgTable[]>> = {
     schema.delegationGraphEpochs,
     schema.caracalOutbox,
     schema.auditEvents,
+    schema.auditEventLabels,
   ],
   sts: [
     ...definitions,
@@ -99,6 +100,7 @@ const tablesOf: Readonly<Record<RoleName, readonly PgTable[]>> = {
   gateway: [...definitions, schema.providers, schema.authorityRecords, schema.agentSessions],
   audit: [
     schema.auditEvents,
+    schema.auditEventLabels,
     schema.auditChainHeads,
     schema.auditIngestAlerts,
     schema.auditDeadLetters,

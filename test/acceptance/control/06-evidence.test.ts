@@ -55,6 +55,10 @@ async function event(zone: string, seq: number, facts: Event): Promise<string> {
       (${id}, ${zone}, ${facts.type ?? 'token_exchange'}, ${facts.requestId ?? uuidv7()}, ${facts.decision ?? 'allow'},
        'complete', '[{"policy":"p1"}]', '[]', ${JSON.stringify(facts.metadata ?? {})}::text::jsonb,
        ${facts.at ?? new Date().toISOString()}, ${seq})`
+  await stage.database.admin`
+    insert into audit_event_labels (zone_id, label, occurred_at, event_id)
+    select zone_id, jsonb_array_elements_text(metadata_json->'agent_labels'), occurred_at, id
+    from audit_events where id = ${id} and metadata_json ? 'agent_labels'`
   return id
 }
 

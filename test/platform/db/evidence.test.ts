@@ -10,15 +10,20 @@ beforeAll(async () => {
 })
 afterAll(() => database[Symbol.asyncDispose]())
 
-const partitionNames = async () => {
+const partitionNames = async (parent = 'audit_events') => {
   const rows = await database.admin<{ name: string }[]>`
-    select inhrelid::regclass::text as name from pg_inherits where inhparent = 'audit_events'::regclass order by 1`
+    select inhrelid::regclass::text as name from pg_inherits where inhparent = ${parent}::regclass order by 1`
   return rows.map((row) => row.name)
 }
 const monthName = (ahead: number) => {
   const now = new Date()
   const month = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead, 1))
   return `audit_events_y${month.getUTCFullYear()}m${String(month.getUTCMonth() + 1).padStart(2, '0')}`
+}
+/** Every partition of the events has its counterpart of their labels. */
+const labelsFollow = async () => {
+  const wanted = (await partitionNames()).map((name) => name.replace('audit_events_', 'audit_event_labels_'))
+  expect(await partitionNames('audit_event_labels')).toEqual(wanted)
 }
 const appendOnly = { code: '42501', message: expect.stringContaining('append-only') }
 
@@ -28,6 +33,7 @@ describe('check 14: nobody changes what was published or recorded, not even the 
     ['policy_set_versions', 'manifest_sha256'],
     ['admin_audit_events', 'action'],
     ['audit_events', 'event_type'],
+    ['audit_event_labels', 'label'],
   ])('%s', async (table, column) => {
     await expect(database.admin.unsafe(`update ${table} set ${column} = 'changed'`)).rejects.toMatchObject(
       appendOnly,
@@ -40,7 +46,8 @@ describe('check 14: nobody changes what was published or recorded, not even the 
   })
 
   test('truncate of evidence and of each partition', async () => {
-    for (const table of ['admin_audit_events', 'audit_events', ...(await partitionNames())]) {
+    const labels = ['audit_event_labels', ...(await partitionNames('audit_event_labels'))]
+    for (const table of ['admin_audit_events', 'audit_events', ...(await partitionNames()), ...labels]) {
       await expect(database.admin.unsafe(`truncate ${table}`)).rejects.toMatchObject(appendOnly)
     }
   })
@@ -63,6 +70,7 @@ describe('partitions', () => {
     expect(await partitionNames()).toEqual(
       ['audit_events_default', monthName(0), monthName(1), monthName(2), monthName(3)].sort(),
     )
+    await labelsFollow()
   })
 
   test('ensure makes a month once, at UTC bounds whatever the session time zone', async () => {
@@ -86,15 +94,26 @@ describe('partitions', () => {
       values ('m1', 'a', 'e', '2032-05-01T00:00:00Z', '{"session_id":"s"}', 41),
              ('m2', 'a', 'e', '2032-05-31T23:59:59.999999Z', null, 42),
              ('m3', 'a', 'e', '2032-06-01T00:00:00Z', null, 43)`
+    await database.db.sql`
+      insert into audit_event_labels (zone_id, label, occurred_at, event_id)
+      values ('a', 'moved', '2032-05-01T00:00:00Z', 'm1'), ('a', 'moved', '2032-06-01T00:00:00Z', 'm3')`
     await database.db.sql`select audit_partition_ensure('2032-05-15')`
     const rows = await database.admin`
-      select id, tableoid::regclass::text as place, chain_seq::int as seq, metadata_json as metadata
+      select id, tableoid::regclass::text as place, chain_seq::int as seq, metadata_json as metadata,
+             authority_record_id as record
       from audit_events where id in ('m1', 'm2', 'm3') order by id`
     expect([...rows]).toEqual([
-      { id: 'm1', place: 'audit_events_y2032m05', seq: 41, metadata: { session_id: 's' } },
-      { id: 'm2', place: 'audit_events_y2032m05', seq: 42, metadata: null },
-      { id: 'm3', place: 'audit_events_default', seq: 43, metadata: null },
+      { id: 'm1', place: 'audit_events_y2032m05', seq: 41, metadata: { session_id: 's' }, record: 's' },
+      { id: 'm2', place: 'audit_events_y2032m05', seq: 42, metadata: null, record: null },
+      { id: 'm3', place: 'audit_events_default', seq: 43, metadata: null, record: null },
     ])
+    const labels = await database.admin`
+      select event_id as id, tableoid::regclass::text as place from audit_event_labels where label = 'moved' order by 1`
+    expect([...labels]).toEqual([
+      { id: 'm1', place: 'audit_event_labels_y2032m05' },
+      { id: 'm3', place: 'audit_event_labels_default' },
+    ])
+    await labelsFollow()
     // A new partition is as closed as the others, and its indexes belong to the parent's.
     await expect(database.admin`truncate audit_events_y2032m05`).rejects.toMatchObject(appendOnly)
     await expect(database.admin`delete from audit_events_y2032m05`).rejects.toMatchObject(appendOnly)
@@ -135,13 +154,19 @@ describe('partitions', () => {
     }
     await database.db.sql`select audit_partition_drop('audit_events_y2030m01')`
     expect(await partitionNames()).not.toContain('audit_events_y2030m01')
+    await labelsFollow()
   })
 
   test('expired rows leave the default partition, young and future ones stay', async () => {
     await database.db.sql`
       insert into audit_events (id, zone_id, event_type, occurred_at)
       values ('old1', 'a', 'e', '2002-01-01'), ('old2', 'a', 'e', '2003-01-01'), ('future', 'a', 'e', '2090-01-01')`
+    await database.db.sql`
+      insert into audit_event_labels (zone_id, label, occurred_at, event_id)
+      values ('a', 'aged', '2002-01-01', 'old1'), ('a', 'aged', '2003-01-01', 'old2')`
     const [answer] = await database.db.sql`select audit_partition_expire_default('2002-06-01') as n`
+    const labels = await database.admin`select event_id from audit_event_labels where label = 'aged'`
+    expect(labels.map((row) => row.event_id)).toEqual(['old2'])
     expect(Number(answer?.n)).toBe(2) // old1 and the row of 2001 above
     const left = await database.admin<
       { id: string }[]

@@ -60,6 +60,7 @@ export async function seedZone(sql: postgres.Sql, zone: string): Promise<SeededZ
     await tx`insert into coordinator_idempotency_receipts (id, operation, zone_id, scope_id, key_digest, request_digest, resource_type, resource_id, response_status, response_json, expires_at)
       values (${id('receipt')}, 'session.start.v2', ${zone}, 's', ${digest}, ${digest}, 't', 'i', 201, '{}', now() + interval '1 day')`
     await tx`insert into audit_events (id, zone_id, event_type, occurred_at) values (${id('event')}, ${zone}, 'e', now())`
+    await tx`insert into audit_event_labels (zone_id, label, occurred_at, event_id) values (${zone}, 'l', now(), ${id('event')})`
     await tx`insert into audit_chain_heads (zone_id, chain_seq, content_sha256) values (${zone}, 1, 'h')`
     await tx`insert into audit_ingest_alerts (event_id, zone_id, kind) values ('e', ${zone}, 'k')`
     await tx`insert into audit_dead_letters (id, reason, zone_id, received_at) values (${id('dead')}, 'r', ${zone}, now())`

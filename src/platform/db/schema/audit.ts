@@ -1,6 +1,6 @@
 /** Tables owned by the audit role (storage-and-operations §3.4). */
 import { sql } from 'drizzle-orm'
-import { bigint, bigserial, check, index, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
+import { bigint, bigserial, check, index, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import { bytea, jsonb, timestamptz, updatedAt } from './columns.ts'
 
 /**
@@ -31,6 +31,16 @@ export const auditEvents = pgTable(
     ingestSignature: text('ingest_signature'),
     /** First 8 bytes of SHA-256 of the key, hex. */
     chainKeyId: text('chain_key_id'),
+    // Generated from the metadata, as row security keeps operators on jsonb from every index.
+    applicationId: text('application_id').generatedAlwaysAs(
+      sql`"left"(metadata_json ->> 'application_id', 128)`,
+    ),
+    agentSessionId: text('agent_session_id').generatedAlwaysAs(
+      sql`"left"(metadata_json ->> 'agent_session_id', 128)`,
+    ),
+    authorityRecordId: text('authority_record_id').generatedAlwaysAs(
+      sql`"left"(metadata_json ->> 'session_id', 128)`,
+    ),
   },
   (t) => [
     primaryKey({ name: 'audit_events_pkey', columns: [t.id, t.occurredAt] }),
@@ -42,8 +52,30 @@ export const auditEvents = pgTable(
     index('audit_events_uncommon_type_idx')
       .on(t.zoneId, t.eventType, t.occurredAt.desc())
       .where(sql`${t.eventType} <> 'token_exchange' and ${t.eventType} <> 'gateway_resource_request'`),
+    index('audit_events_application_idx')
+      .on(t.zoneId, t.applicationId, t.occurredAt.desc())
+      .where(sql`${t.applicationId} is not null`),
+    index('audit_events_agent_session_idx')
+      .on(t.agentSessionId, t.occurredAt.desc())
+      .where(sql`${t.agentSessionId} is not null`),
+    index('audit_events_authority_record_idx')
+      .on(t.authorityRecordId, t.occurredAt.desc())
+      .where(sql`${t.authorityRecordId} is not null`),
     index('audit_events_ingested_at_idx').using('brin', t.ingestedAt),
   ],
+)
+
+/** One row for each label of an event; append-only and partitioned as the events are, written with them. */
+export const auditEventLabels = pgTable(
+  'audit_event_labels',
+  {
+    zoneId: text('zone_id').notNull(),
+    /** At most 128 characters of it. */
+    label: text('label').notNull(),
+    occurredAt: timestamptz('occurred_at').notNull(),
+    eventId: text('event_id').notNull(),
+  },
+  (t) => [uniqueIndex('audit_event_labels_key').on(t.zoneId, t.label, t.occurredAt.desc(), t.eventId.desc())],
 )
 
 export const auditChainHeads = pgTable('audit_chain_heads', {

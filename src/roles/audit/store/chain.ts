@@ -1,5 +1,5 @@
 /**
- * The per-zone chain: the only code that inserts into `audit_events` and moves
+ * The per-zone chain: the only code that inserts into `audit_events` and its labels, and moves
  * `audit_chain_heads`. Both change in one transaction under the zone's advisory lock,
  * taken before the head is read (storage-and-operations §7.2).
  */
@@ -83,6 +83,42 @@ export async function storedHashes(tx: Tx, keys: readonly StoredKey[]): Promise<
 /** The SQLSTATE with which the server refuses a link whose content hash is not that of its row. */
 export const hashRefused = 'CA001'
 
+/** How many characters of a label the index of labels takes; who searches for more compares the metadata too. */
+const indexedLabel = 128
+
+interface LabelRow {
+  readonly zoneId: string
+  readonly label: string
+  readonly occurredAt: string
+  readonly eventId: string
+}
+
+/** A row for each label of an event; few events have any. */
+function labelsOf(row: ChainedRow): LabelRow[] {
+  if (row.metadata?.includes('"agent_labels"') !== true) return []
+  const { agent_labels: labels } = JSON.parse(row.metadata) as { readonly agent_labels?: unknown }
+  if (!Array.isArray(labels)) return []
+  const cut = (label: string) =>
+    label.length <= indexedLabel ? label : [...label].slice(0, indexedLabel).join('')
+  const texts = new Set(labels.filter((label): label is string => typeof label === 'string').map(cut))
+  return [...texts].map((label) => ({
+    zoneId: row.zone_id,
+    label,
+    occurredAt: row.occurred_at,
+    eventId: row.id,
+  }))
+}
+
+const insertLabels = ({ sql }: Tx, labels: readonly LabelRow[]) => sql`
+  insert into audit_event_labels (zone_id, label, occurred_at, event_id)
+  select zone_id, label, occurred_at::timestamptz, event_id
+  from unnest(
+    ${labels.map((one) => one.zoneId)}::text[],
+    ${labels.map((one) => one.label)}::text[],
+    ${labels.map((one) => one.occurredAt)}::text[],
+    ${labels.map((one) => one.eventId)}::text[]
+  ) as given(zone_id, label, occurred_at, event_id)`
+
 /**
  * Inserts the links, of each zone in the order of its chain, and moves each head to the last of them,
  * in one statement. Only under `lockChains`. Fails with `hashRefused`.
@@ -90,6 +126,7 @@ export const hashRefused = 'CA001'
 export function appendLinks(tx: Tx, rows: readonly ChainedRow[]): void {
   if (rows.length === 0) return
   const last = new Map(rows.map((row) => [row.zone_id, row]))
+  const labels = rows.flatMap(labelsOf)
   tx.send(tx.sql`
     with appended as (
       insert into audit_events (
@@ -111,7 +148,7 @@ export function appendLinks(tx: Tx, rows: readonly ChainedRow[]): void {
         link->>11, link->>12, (link->>13)::bigint, link->>14, link->>15,
         nullif(link->16, 'null'), nullif(link->17, 'null'), nullif(link->18, 'null')
       from jsonb_array_elements(${`[${rows.map(linkText).join(',')}]`}::text::jsonb) as link
-    )
+    )${labels.length === 0 ? tx.sql`` : tx.sql`, labelled as (${insertLabels(tx, labels)})`}
     insert into audit_chain_heads (zone_id, chain_seq, content_sha256, updated_at)
     select zone_id, chain_seq, content_sha256, clock_timestamp()
     from unnest(

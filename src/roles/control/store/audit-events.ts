@@ -1,8 +1,8 @@
 /**
  * Read model over `audit_events`, a table of the audit role (audit-and-events §7.3).
- * Every statement is bound to one zone and newest first, by `(zone_id, occurred_at desc)`. What is looked
- * for inside the metadata is found by walking that index: row security keeps jsonb operators from every
- * other one, and naming the condition of a partial index would read it whole, across all zones.
+ * Every statement is bound to one zone and newest first, by `(zone_id, occurred_at desc)` or an index that
+ * begins with what is looked for. Row security keeps jsonb operators from every index: what is looked for
+ * inside the metadata is found by the text that was taken from it, cut to `indexed`, and then compared.
  */
 import type { Queryable } from '../../../platform/db/port.ts'
 import { plannedForItsValues } from '../../../platform/db/statement.ts'
@@ -40,8 +40,9 @@ export interface AuditFilters {
 }
 
 const columns = ({ sql }: Queryable) => sql`
-  id, zone_id, event_type, request_id, decision, policy_set_id, policy_set_version_id, manifest_sha,
-  evaluation_status, determining_policies_json, diagnostics_json, metadata_json, occurred_at, ingested_at`
+  e.id, e.zone_id, e.event_type, e.request_id, e.decision, e.policy_set_id, e.policy_set_version_id,
+  e.manifest_sha, e.evaluation_status, e.determining_policies_json, e.diagnostics_json, e.metadata_json,
+  e.occurred_at, e.ingested_at`
 
 /** Whatever was not allowed has an index of its own, which the literal lets the planner see. */
 const decided = ({ sql }: Queryable, decision: string) =>
@@ -56,7 +57,25 @@ function ofTypes({ sql }: Queryable, types: readonly string[]) {
   return sql`${wanted} and event_type <> 'token_exchange' and event_type <> 'gateway_resource_request'`
 }
 
-/** One page of a zone's events. Throws 400 `invalid_cursor`. */
+/** How many characters of a text the indexes hold; the metadata has to say so only of what may be longer. */
+const indexed = 128
+
+type FilterColumn = 'application_id' | 'agent_session_id' | 'authority_record_id'
+
+const inMetadata = ({ sql }: Queryable, column: FilterColumn, key: string, value: string) => sql`
+  ${sql(`e.${column}`)} = left(${value}, ${indexed})
+  and ${value.length < indexed ? sql`true` : sql`e.metadata_json->>${key} = ${value}`}`
+
+const hasLabel = ({ sql }: Queryable, label: string) => sql`e.metadata_json->'agent_labels' ? ${label}`
+
+const labelled = ({ sql }: Queryable, zoneId: string, label: string) => sql`
+  l.zone_id = ${zoneId} and l.label = left(${label}, ${indexed})`
+
+/**
+ * One page of a zone's events. A label leads in its own table, in the same order, unless something is given
+ * that few events carry: the planner takes the two for independent and would read both whole, so the events are
+ * fetched one by one (`offset 0`). Throws 400 `invalid_cursor`.
+ */
 export async function searchAuditEvents(
   db: Queryable,
   zoneId: string,
@@ -64,20 +83,35 @@ export async function searchAuditEvents(
   query: PageQuery,
 ): Promise<Page<AuditEventRow>> {
   const { sql } = db
-  const keys = keyset(sql, query, ['audit', zoneId, filters], 'occurred_at')
-  const rows = await plannedForItsValues(sql<(AuditEventRow & { cursor_ts: string })[]>`
-    select ${columns(db)}, ${keys.position}
-    from audit_events
-    where zone_id = ${zoneId}
-      and ${given(sql, filters.since, (value) => sql`occurred_at >= ${value}::timestamptz`)}
-      and ${given(sql, filters.until, (value) => sql`occurred_at < ${value}::timestamptz`)}
-      and ${given(sql, filters.request_id, (value) => sql`request_id = ${value}`)}
+  const { request_id, session_id, authority_record_id, label } = filters
+  const narrow = request_id ?? session_id ?? authority_record_id
+  const leading = narrow === undefined ? label : undefined
+  const compared = leading === undefined || leading.length >= indexed ? label : undefined
+  const at = leading === undefined ? 'e.occurred_at' : 'l.occurred_at'
+  const id = leading === undefined ? 'e.id' : 'l.event_id'
+  const keys = keyset(sql, query, ['audit', zoneId, filters], at, id)
+  const events = sql`
+    select ${columns(db)}
+    from audit_events e
+    where e.zone_id = ${zoneId}
+      and ${given(sql, request_id, (value) => sql`e.request_id = ${value}`)}
       and ${given(sql, filters.decision, (value) => decided(db, value))}
       and ${given(sql, filters.event_type, (value) => ofTypes(db, value))}
-      and ${given(sql, filters.application_id, (value) => sql`metadata_json->>'application_id' = ${value}`)}
-      and ${given(sql, filters.session_id, (value) => sql`metadata_json->>'agent_session_id' = ${value}`)}
-      and ${given(sql, filters.authority_record_id, (value) => sql`metadata_json->>'session_id' = ${value}`)}
-      and ${given(sql, filters.label, (value) => sql`metadata_json->'agent_labels' ? ${value}`)}
+      and ${given(sql, filters.application_id, (value) => inMetadata(db, 'application_id', 'application_id', value))}
+      and ${given(sql, session_id, (value) => inMetadata(db, 'agent_session_id', 'agent_session_id', value))}
+      and ${given(sql, authority_record_id, (value) => inMetadata(db, 'authority_record_id', 'session_id', value))}
+      and ${given(sql, compared, (value) => hasLabel(db, value))}`
+  const from =
+    leading === undefined
+      ? sql`(${events}) e`
+      : sql`audit_event_labels l
+        cross join lateral (${events} and e.id = l.event_id and e.occurred_at = l.occurred_at offset 0) e`
+  const rows = await plannedForItsValues(sql<(AuditEventRow & { cursor_ts: string })[]>`
+    select ${columns(db)}, ${keys.position}
+    from ${from}
+    where ${given(sql, leading, (value) => labelled(db, zoneId, value))}
+      and ${given(sql, filters.since, (value) => sql`${sql(at)} >= ${value}::timestamptz`)}
+      and ${given(sql, filters.until, (value) => sql`${sql(at)} < ${value}::timestamptz`)}
       and ${keys.after}
     ${keys.tail}`)
   return keys.page(rows)
@@ -91,8 +125,8 @@ export async function auditEventsOfRequest(
 ): Promise<AuditEventRow[]> {
   return await db.sql<AuditEventRow[]>`
     select ${columns(db)}
-    from audit_events
-    where request_id = ${requestId} and zone_id = ${zoneId}
-    order by occurred_at, id
+    from audit_events e
+    where e.request_id = ${requestId} and e.zone_id = ${zoneId}
+    order by e.occurred_at, e.id
     limit 1000`
 }
