@@ -1,8 +1,8 @@
 /**
  * Which starts and ends share a transaction: while a few transactions are under way, what is asked for
  * gathers, and goes together in the next one. A zone is in one of them at a time, with everything that waited
- * for it. Such a transaction waits for no lock, so that no zone delays another: what finds its zone busy is
- * made again in a transaction of that zone alone, which waits.
+ * for it. Such a transaction waits for no lock, so that no zone delays another: what finds its zone busy, and
+ * what would be long, is made again in a transaction of that zone alone.
  */
 import { isSerializationFailure, isUnavailable } from '../../platform/db/unavailable.ts'
 import {
@@ -11,6 +11,7 @@ import {
   changeSessions,
   type EndChange,
   type Outcome,
+  TooMuchEnds,
   zoneOf,
 } from './change-sessions.ts'
 import type { StartChange, Started } from './start-session.ts'
@@ -99,7 +100,8 @@ export function createSessionChanges(deps: ChangeDeps): SessionChanges {
     } catch (error) {
       // A refusal of the store is one change's own.
       if (!isUnknown(error)) {
-        deps.log.warn({ err: error, changes: together.length }, 'session_changes_parted')
+        if (!(error instanceof TooMuchEnds))
+          deps.log.warn({ err: error, changes: together.length }, 'session_changes_parted')
         return together
       }
       for (const { reject } of together) reject(error)
@@ -120,7 +122,7 @@ export function createSessionChanges(deps: ChangeDeps): SessionChanges {
         }
       }
     }
-    for (const each of lane) await makeAlone(each)
+    await Promise.all(lane.map(makeAlone))
   }
 
   /**

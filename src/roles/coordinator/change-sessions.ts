@@ -47,6 +47,14 @@ export interface Manner {
 
 export type ChangeDeps = StartDeps & Pick<CoordinatorDeps, 'db' | 'outbox' | 'log'>
 
+/** Rejects changes of several zones: too much ends in one of them for the others to wait for it. */
+export class TooMuchEnds extends Error {
+  override readonly name = 'TooMuchEnds'
+}
+
+/** Sessions and edges that may end in a transaction of several zones; each is told in three events. */
+const mostEnding = 256
+
 /** One outcome for each change, in order. A rejection means that nothing was done, or that it cannot be known. */
 export function changeSessions(
   deps: ChangeDeps,
@@ -88,6 +96,7 @@ async function changeWithin(
     findParentsForUpdate(tx, asked.children),
     readInheritable(tx, asked.children),
   ])
+  if (zones.length > 1 && sizeOf(trees) > mostEnding) throw new TooMuchEnds()
   const actions: AdminAction[] = []
   const outcomes = new Map<number, Outcome>()
   const settle = (change: Change & { readonly n: number }, decide: () => Outcome): void => {
@@ -172,6 +181,9 @@ function targetOf(
   const target = targets.get(sessionId)
   return target?.zone_id === caller.zoneId ? target : null
 }
+
+const sizeOf = (trees: ReadonlyMap<number, EndedTree>): number =>
+  [...trees.values()].reduce((size, { sessions, edges }) => size + sessions.length + edges.length, 0)
 
 /** Raises the epochs and tells of what ended. */
 async function announcedEnds(

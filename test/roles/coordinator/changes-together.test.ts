@@ -9,7 +9,12 @@ import type { CredentialHasher } from '../../../src/platform/crypto/port.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import type { Caller } from '../../../src/roles/coordinator/caller.ts'
 import { createSessionChanges } from '../../../src/roles/coordinator/change-queue.ts'
-import { type Change, changeSessions, type Outcome } from '../../../src/roles/coordinator/change-sessions.ts'
+import {
+  type Change,
+  changeSessions,
+  type EndChange,
+  type Outcome,
+} from '../../../src/roles/coordinator/change-sessions.ts'
 import { startCounting } from '../../../src/roles/coordinator/counts.ts'
 import { storedKey } from '../../../src/roles/coordinator/idempotency.ts'
 import { createReceiptCounts } from '../../../src/roles/coordinator/receipt-counts.ts'
@@ -112,7 +117,7 @@ function ending(
   sessionId: string,
   caller: Caller = at.caller,
   leaseGeneration: number | null = null,
-): Change {
+): EndChange {
   const path = `/zones/${at.zoneId}/agents/${sessionId}`
   const request = {
     ...asked(caller, 'DELETE', path),
@@ -253,6 +258,33 @@ describe('changes of several zones', () => {
     expect(await sessionsOf(busy)).toHaveLength(3)
     expect(await sessionsOf(free)).toHaveLength(5)
     await blocker[Symbol.asyncDispose]()
+  })
+
+  it('one that ends much is made in a transaction of its own', async () => {
+    const [one, two] = await Promise.all([place(), place()])
+    const [source, target] = [await started(one), await started(one)]
+    const { db } = stage.store
+    await db.sql`
+      insert into delegation_edges
+        (id, zone_id, source_agent_id, target_agent_id, issuer_application_id, receiver_application_id, expires_at)
+      select
+        ${`${one.zoneId}:`} || n, ${one.zoneId}, ${source}, ${target}, ${one.applicationId}, ${one.applicationId},
+        now() + interval '1 hour'
+      from generate_series(1, 300) as n`
+    const queue = createSessionChanges(deps())
+    await Promise.all([queue.end(ending(one, target)), queue.start(starting(two))])
+    expect((await sessionsOf(one)).find(({ id }) => id === target)?.status).toBe('terminated')
+    expect(await sessionsOf(two)).toHaveLength(1)
+    const [edges] = await db.sql`
+      select count(*)::int as n from delegation_edges where zone_id = ${one.zoneId} and status = 'revoked'`
+    expect(edges).toEqual({ n: 300 })
+    const [shared] = await db.sql`
+      select count(*)::int as n
+      from agent_sessions one
+      join agent_sessions two on two.xmin = one.xmin
+      where one.id = ${target}
+        and two.zone_id = ${two.zoneId}`
+    expect(shared).toEqual({ n: 0 })
   })
 
   it('one that the store refuses takes no other with it', async () => {
