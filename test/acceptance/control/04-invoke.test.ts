@@ -102,39 +102,26 @@ describe('Control invoke (control-api §16)', () => {
     expect((await post(spent, { command: 'app', subcommand: 'create' })).status).toBe(403)
     const again = await post(spent, list)
     expect([again.status, again.body.error.code]).toEqual([401, 'token_replay'])
-    const slow = await createStage({
-      settings: {
-        CARACAL_CONTROL_ENABLED: true,
-        CONTROL_GATE_FILE: gate,
-        CONTROL_INVOKE_IP_RATE_LIMIT_PER_MIN: 3,
-      },
-    })
-    try {
-      const statuses = []
-      for (let call = 0; call < 5; call += 1) {
-        statuses.push((await slow.send('POST', '/v1/control/invoke', list, { token: null })).status)
-      }
-      expect(statuses).toEqual([401, 401, 401, 429, 429])
-    } finally {
-      await slow[Symbol.asyncDispose]()
+    const slow = await stage.replica({ CONTROL_INVOKE_IP_RATE_LIMIT_PER_MIN: 3, TRUST_PROXY: true })
+    const options = { token: null, headers: { 'x-forwarded-for': '198.51.100.46' } }
+    const statuses = []
+    for (let call = 0; call < 5; call += 1) {
+      statuses.push((await slow.send('POST', '/v1/control/invoke', list, options)).status)
     }
+    expect(statuses).toEqual([401, 401, 401, 429, 429])
   })
 
   test('46: the sixty-first call of a window by one key is refused, whatever token it brings', async () => {
-    await using own = await createStage({
-      settings: {
-        CARACAL_CONTROL_ENABLED: true,
-        CONTROL_GATE_FILE: gate,
-        CONTROL_INVOKE_IP_RATE_LIMIT_PER_MIN: 0,
-        // A slow machine must not see the bucket fill up again.
-        CONTROL_RATE_WINDOW_SEC: 3600,
-      },
+    // The buckets are in the memory of one process (control-api §9.1).
+    const own = await stage.replica({
+      CONTROL_RATE_CAPACITY: 60,
+      // A slow machine must not see the bucket fill up again.
+      CONTROL_RATE_WINDOW_SEC: 3600,
     })
-    const ownZone = await own.zone()
     const scopes = ['control:app:read']
-    const [first, second] = [await controlKey(scopes, own, ownZone), await controlKey(scopes, own, ownZone)]
+    const [first, second] = [await controlKey(scopes), await controlKey(scopes)]
     const call = async (by: typeof first) => {
-      const options = { token: await token(scopes, by, own) }
+      const options = { token: await token(scopes, by) }
       const body = { command: 'app', subcommand: 'list' }
       return own.send('POST', '/v1/control/invoke', body, options)
     }
