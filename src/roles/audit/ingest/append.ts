@@ -172,8 +172,14 @@ function chainedRow(
     occurred_at: form.occurredAt.text,
     content_sha256: hash,
     ingest_signature: event.signature,
+    labels: labelsOf(event),
     ...links,
   }
+}
+
+function labelsOf({ members: { metadata_json: metadata } }: IncomingEvent): string[] {
+  const labels = (metadata as { readonly agent_labels?: unknown } | null | undefined)?.agent_labels
+  return Array.isArray(labels) ? labels.filter((label) => typeof label === 'string') : []
 }
 
 async function recordMismatch(tx: Tx, form: StoredForm, stored: string, incoming: string): Promise<void> {

@@ -31,6 +31,8 @@ export interface ChainedRow {
   readonly chain_seq: number
   readonly ingest_signature: string | null
   readonly chain_key_id: string | null
+  /** `agent_labels` of the metadata. */
+  readonly labels: readonly string[]
 }
 
 export interface StoredKey {
@@ -93,15 +95,12 @@ interface LabelRow {
   readonly eventId: string
 }
 
-/** A row for each label of an event; few events have any. */
+/** A row for each label of an event. */
 function labelsOf(row: ChainedRow): LabelRow[] {
-  if (row.metadata?.includes('"agent_labels"') !== true) return []
-  const { agent_labels: labels } = JSON.parse(row.metadata) as { readonly agent_labels?: unknown }
-  if (!Array.isArray(labels)) return []
+  if (row.labels.length === 0) return []
   const cut = (label: string) =>
     label.length <= indexedLabel ? label : [...label].slice(0, indexedLabel).join('')
-  const texts = new Set(labels.filter((label): label is string => typeof label === 'string').map(cut))
-  return [...texts].map((label) => ({
+  return [...new Set(row.labels.map(cut))].map((label) => ({
     zoneId: row.zone_id,
     label,
     occurredAt: row.occurred_at,
