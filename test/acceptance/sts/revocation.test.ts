@@ -96,29 +96,38 @@ describe('sts §18 revocation', () => {
 })
 
 describe('sts §18 mint limit', () => {
+  // A setting that no other test file has: the row below lowers the limit of a whole deployment.
+  let limited: World
+  beforeAll(async () => {
+    limited = await createWorld({ STS_MINT_RATE_LIMIT_PER_MIN: 999 })
+  })
+  afterAll(() => limited[Symbol.asyncDispose]())
+
   /** Every replica reads it once a minute by itself. */
   const patience = { timeoutMs: inOneProcess ? 5000 : 150_000, intervalMs: inOneProcess ? 20 : 1000 }
   async function limitIsRead(): Promise<void> {
     if (!inOneProcess) return
-    const refresh = world.sts.jobs.find((job) => job.name === 'mint_limit_refresh')
+    const refresh = limited.sts.jobs.find((job) => job.name === 'mint_limit_refresh')
     await refresh?.run({ signal: new AbortController().signal })
   }
 
   test('59: an operator lowers it, mandates already minted still trade', async () => {
-    const { mandate } = await mintGatewayMandate(world)
-    await world.db.sql`
+    const { mandate } = await mintGatewayMandate(limited)
+    await limited.db.sql`
       insert into sts_rate_limit (singleton, limit_per_minute, updated_at) values (true, 1, now())`
     await limitIsRead()
     const answer = await eventually(async () => {
-      const one = await token(world, { scope: 'agent:lifecycle' })
+      const one = await token(limited, { scope: 'agent:lifecycle' })
       return one.status === 429 ? one : null
     }, patience)
     expect(outcome(answer)).toEqual([429, 'provider_rate_limited'])
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
-    expect((await gatewayExchange(world, mandate)).status).toBe(200)
-    await world.db.sql`update sts_rate_limit set limit_per_minute = 1000000`
+    expect((await gatewayExchange(limited, mandate)).status).toBe(200)
+    await limited.db.sql`update sts_rate_limit set limit_per_minute = 1000000`
     await limitIsRead()
-    await eventually(async () => (await token(world, { scope: 'agent:lifecycle' })).status === 200, patience)
-    await world.db.sql`delete from sts_rate_limit`
-  })
+    await eventually(
+      async () => (await token(limited, { scope: 'agent:lifecycle' })).status === 200,
+      patience,
+    )
+  }, 200_000)
 })
