@@ -27,7 +27,12 @@ export async function dropSchema(target: ConnectionTarget): Promise<number> {
         from pg_class
         where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname = any(${tables})`
       if (present.length > 0) await tx`drop table ${tx(present.map(({ name }) => name) as never)}`
-      for (const name of functions) await tx`drop function if exists ${tx(name)}`
+      // One name may stand for several, each with parameters of its own.
+      const declared = await tx<{ signature: string }[]>`
+        select oid::regprocedure::text as signature
+        from pg_proc
+        where pronamespace = 'public'::regnamespace and proname = any(${functions})`
+      for (const { signature } of declared) await tx.unsafe(`drop function ${signature}`)
       return present.length
     })
   } finally {
