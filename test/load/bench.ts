@@ -5,7 +5,7 @@
  *   --quick      shorter rounds
  *   --only a,b   sections by name
  *   --chart FILE the rates as an SVG
- *   --lists s    of the flat lists, those whose name contains s
+ *   --lists a,b  of the flat lists, those whose name contains one of them
  *
  * `--only audit-kill` is a run of its own: 5,000 events a second into one zone for half a minute, with a
  * kill -9 of the ingesting process in the middle; it fails when anything is lost, repeated or out of place.
