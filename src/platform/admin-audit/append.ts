@@ -4,6 +4,7 @@
  * the head is read, so links cannot fork. In the lock order this comes after
  * idempotency, agent_spawn and delegation (storage-and-operations §7.2).
  */
+import { awaitNamedLocks } from '../db/advisory-locks.ts'
 import type { Tx } from '../db/port.ts'
 import { isUnavailable, sqlState } from '../db/unavailable.ts'
 import { uuidv7 } from '../ids.ts'
@@ -36,7 +37,7 @@ export async function appendAdminActions(
   const actions = unsafe.map(storableAction)
   const payloads = actions.map(payloadOf)
   const [, heads] = await Promise.all([
-    lockChains(tx, [...new Set(actions.map(({ zoneId }) => zoneId))]),
+    awaitNamedLocks(tx, [...new Set(actions.map(({ zoneId }) => chainLock(zoneId)))]),
     readHeads(
       tx,
       actions.map(({ zoneId }) => zoneId),
@@ -60,7 +61,7 @@ export async function openAdminRecord(
 ): Promise<(action: AdminAction) => void> {
   const told = refusalTo(onRefused)
   const [, write] = await Promise.all([
-    lockChains(tx, [zoneId]).catch(told),
+    awaitNamedLocks(tx, [chainLock(zoneId)]).catch(told),
     openAdminRecords(tx, key, [zoneId], onRefused),
   ])
   return (action) => write([{ ...action, zoneId }])
@@ -182,18 +183,6 @@ function sendLinks(
 /** Name of the advisory lock of a chain, hashed with `hashtextextended` and seed 0. */
 export const chainLock = (zoneId: string | null): string =>
   zoneId === null ? 'admin-audit::global' : `admin-audit:${zoneId}`
-
-async function lockChains(tx: Tx, zones: readonly (string | null)[]): Promise<void> {
-  const names = zones.map(chainLock)
-  await tx.sql`
-    select pg_advisory_xact_lock(hashtextextended(name, 0))
-    from (
-      select name
-      from unnest(${names}::text[]) as wanted(name)
-      order by name collate "C"
-      offset 0
-    ) ordered`
-}
 
 /** One row for each action, in order: the head of its chain, its payload as it will be stored, and the time. */
 async function readHeads(

@@ -60,15 +60,15 @@ export async function prepareEvents(
 /** Null where only Postgres can tell. */
 function spelledHere({ json, members }: IncomingEvent): CanonicalJson | null {
   if (!keepsSpelling(json)) return null
-  const texts = [members.determining_policies_json, members.diagnostics_json, members.metadata_json].map(
-    (value) => (value === undefined || value === null ? 'null' : jsonbText(value)),
-  )
-  if (texts.includes(null)) return null
-  const [determiningPolicies, diagnostics, metadata] = texts.map((text) => (text === 'null' ? null : text))
+  const determiningPolicies = jsonbText(members.determining_policies_json ?? null)
+  const diagnostics = jsonbText(members.diagnostics_json ?? null)
+  const metadata = jsonbText(members.metadata_json ?? null)
+  if (determiningPolicies === null || diagnostics === null || metadata === null) return null
+  const stored = (text: string) => (text === 'null' ? null : text)
   return {
-    determiningPolicies: determiningPolicies ?? null,
-    diagnostics: diagnostics ?? null,
-    metadata: metadata ?? null,
+    determiningPolicies: stored(determiningPolicies),
+    diagnostics: stored(diagnostics),
+    metadata: stored(metadata),
   }
 }
 

@@ -3,6 +3,7 @@
  * `audit_chain_heads`. Both change in one transaction under the zone's advisory lock,
  * taken before the head is read (storage-and-operations §7.2).
  */
+import { awaitNamedLocks } from '../../../platform/db/advisory-locks.ts'
 import type { Tx } from '../../../platform/db/port.ts'
 
 export interface ChainHead {
@@ -40,16 +41,12 @@ export interface StoredKey {
   readonly occurredAt: string
 }
 
-/** Blocks until this transaction is the only writer of these zones' chains; taken in one order, so two callers cannot deadlock. */
+/** Blocks until this transaction is the only writer of these zones' chains. */
 export async function lockChains(tx: Tx, zoneIds: readonly string[]): Promise<void> {
-  await tx.sql`
-    select pg_advisory_xact_lock(hashtextextended('audit:' || zone, 0))
-    from (
-      select zone
-      from unnest(${zoneIds as string[]}::text[]) as wanted(zone)
-      order by zone collate "C"
-      offset 0
-    ) ordered`
+  await awaitNamedLocks(
+    tx,
+    zoneIds.map((zone) => `audit:${zone}`),
+  )
 }
 
 /** The newest link of each chain that is not empty. Only under `lockChains`. */

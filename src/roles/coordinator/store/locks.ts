@@ -4,6 +4,7 @@
  */
 import type postgres from 'postgres'
 import { chainLock } from '../../../platform/admin-audit/append.ts'
+import { awaitNamedLocks } from '../../../platform/db/advisory-locks.ts'
 import type { Tx } from '../../../platform/db/port.ts'
 
 const spawn = (zoneId: string): string => `coordinator:agent_spawn:${zoneId}`
@@ -77,16 +78,7 @@ export async function awaitLocks(tx: Tx, wanted: readonly WantedLocks[]): Promis
   const keys = wanted.flatMap(({ key }) => key ?? [])
   const all = [...wanted.keys()]
   await Promise.all([
-    keys.length === 0
-      ? undefined
-      : tx.sql`
-          select pg_advisory_xact_lock(hashtextextended(name, 0))
-          from (
-            select name
-            from unnest(${keys}::text[]) as wanted(name)
-            order by name collate "C"
-            offset 0
-          ) ordered`,
+    keys.length === 0 ? undefined : awaitNamedLocks(tx, keys),
     tx.sql`
       select
         pg_advisory_xact_lock(hashtext(${spawn(zoneId)})),

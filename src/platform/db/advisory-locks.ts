@@ -1,0 +1,16 @@
+import type { Tx } from './port.ts'
+
+/**
+ * Waits for the advisory locks of these names, held to the end of the transaction. They are taken in one order,
+ * so that two callers cannot deadlock; a name is hashed with `hashtextextended` and seed 0.
+ */
+export async function awaitNamedLocks(tx: Tx, names: readonly string[]): Promise<void> {
+  await tx.sql`
+    select pg_advisory_xact_lock(hashtextextended(name, 0))
+    from (
+      select name
+      from unnest(${names as string[]}::text[]) as wanted(name)
+      order by name collate "C"
+      offset 0
+    ) ordered`
+}
