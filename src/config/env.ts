@@ -73,6 +73,10 @@ export const variables = {
     max: 256,
     doc: 'Processes that share the ports, each with all roles and pools of its own; `auto` is one for each core; as `--workers`.',
   }),
+  CARACAL_AUDIT_THREAD: choice(['auto', 'on', 'off'] as const, {
+    default: 'auto',
+    doc: 'Whether role audit, beside others in one process, has a thread of its own; `auto`: with more than one core.',
+  }),
   DATABASE_URL: storeUrl(postgresUrl, {
     secret: true,
     shown: 'embedded Postgres (dev only)',

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { Hono } from 'hono'
 import type { Settings } from '../config/env.ts'
-import { requireSetting } from '../config/load.ts'
+import { requireSetting, rolesOf } from '../config/load.ts'
 import type { ProcessLogger } from '../platform/observe/logger.ts'
 import { registerLogMetrics, registerPoolMetrics, registerTraceMetrics } from '../platform/observe/metrics.ts'
 import type { Platform } from '../platform/platform.ts'
@@ -71,7 +71,7 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
   const create: Readonly<Record<RoleName, () => Promise<Role>>> = {
     async sts() {
       const { createSts } = await import('../roles/sts/index.ts')
-      const audit = await openSink('sts', settings, roles, platformOf('sts'))
+      const audit = await openSink('sts', settings, platformOf('sts'))
       sts = createSts({ ...platformOf('sts'), audit })
       return sts
     },
@@ -96,7 +96,7 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
     },
     async gateway() {
       const { createGateway } = await import('../roles/gateway/index.ts')
-      const audit = await openSink('gateway', settings, roles, platformOf('gateway'))
+      const audit = await openSink('gateway', settings, platformOf('gateway'))
       owned.push(audit)
       const inProcess = settings.GATEWAY_STS_TRANSPORT === 'http' ? null : sts
       return createGateway({
@@ -128,7 +128,6 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
 async function openSink(
   role: 'sts' | 'gateway',
   settings: Settings,
-  roles: readonly RoleName[],
   { bus, keys, log, metrics }: Platform,
 ): Promise<AuditSink> {
   const { createAuditSink } = await import('../roles/audit/index.ts')
@@ -138,7 +137,7 @@ async function openSink(
     keys,
     log,
     metrics,
-    directory: roles.length > 1 ? join(journal, role) : journal,
+    directory: rolesOf(settings).length > 1 ? join(journal, role) : journal,
     metricPrefix: `caracal_${role}`,
   })
 }

@@ -8,12 +8,14 @@ import type { Logger } from 'pino'
 import type { JobRunner } from '../platform/jobs/runner.ts'
 import type { Listener } from './listener.ts'
 import type { RunningRoles } from './roles.ts'
+import type { RoleThread } from './thread/start-thread.ts'
 
 /** What there is to close; filled while the server starts. */
 export interface ShutdownParts {
   readonly listeners: Listener[]
   readonly runners: JobRunner[]
   roles: RunningRoles | null
+  readonly thread: RoleThread | null
   platform: AsyncDisposable | null
   store: AsyncDisposable | null
 }
@@ -24,7 +26,12 @@ const jobPatienceMs = 12_000
 const reservedMs = 4000
 
 /** Closes everything within `budgetMs`. Answers what did not end well; empty is clean. Runs every step whatever happened before. */
-export async function shutDown(parts: ShutdownParts, budgetMs: number, log: Logger): Promise<string[]> {
+export async function shutDown(
+  parts: ShutdownParts,
+  budgetMs: number,
+  log: Logger,
+  done = 'stopped',
+): Promise<string[]> {
   const failures: string[] = []
   const began = performance.now()
   const left = (): number => Math.max(0, budgetMs - (performance.now() - began))
@@ -38,7 +45,7 @@ export async function shutDown(parts: ShutdownParts, budgetMs: number, log: Logg
   if (!inTime) failures.push(`shutdown took longer than SHUTDOWN_GRACE_MS (${budgetMs} ms)`)
   for (const failure of failures) log.error({ failure }, 'shutdown failed')
   if (failures.length === 0 && parts.listeners.length > 0)
-    log.info({ shutdown_ms: Math.round(performance.now() - began) }, 'stopped')
+    log.info({ shutdown_ms: Math.round(performance.now() - began) }, done)
   return failures
 }
 
@@ -59,6 +66,7 @@ async function closeInOrder(parts: ShutdownParts, workBudgetMs: number, failures
       if (cut > 0) failures.push(`${cut} requests of ${listener.name} were cut`)
     }),
     stopJobs(parts.runners, Math.min(jobPatienceMs, workBudgetMs), failures),
+    attempt('thread', async () => void failures.push(...((await parts.thread?.stop(workBudgetMs)) ?? []))),
   ])
   for (const role of [...(parts.roles?.inOrder ?? [])].reverse())
     await attempt(`role ${role.name}`, () => role[Symbol.asyncDispose]())

@@ -5,9 +5,9 @@
 import type { Settings } from '../config/env.ts'
 import { rolesOf } from '../config/load.ts'
 import { buildVersion } from '../config/version.ts'
+import type { EmbeddedConnection } from '../platform/embedded/start.ts'
 import { createJobRunner, type JobRunner } from '../platform/jobs/runner.ts'
-import { createLogger, type ProcessLogger } from '../platform/observe/logger.ts'
-import type { Platform } from '../platform/platform.ts'
+import { createLogger, type LoggerOptions, type ProcessLogger } from '../platform/observe/logger.ts'
 import type { RoleName } from '../platform/role.ts'
 import { type ChainReport, verifyChain } from '../roles/audit/index.ts'
 import { assertPortFree, type Listener, type ListenerOptions, openListener } from './listener.ts'
@@ -18,21 +18,23 @@ import { createRoles, type RunningRoles } from './roles.ts'
 import { ensureSchema } from './schema.ts'
 import { type ShutdownParts, shutDown } from './shutdown.ts'
 import { gatewayPrefix, singlePort } from './single-port.ts'
-import { openStore, type Store, storeOfPrimary, withStore } from './store.ts'
+import { openStore, storeOfPrimary, withStore } from './store.ts'
+import { openRoleThread, rolesApart } from './thread/start-thread.ts'
+import type { Address } from './workers/messages.ts'
 import { type Seat, withEveryWorker } from './workers/seat.ts'
 
 export interface Server extends AsyncDisposable {
   readonly roles: readonly RoleName[]
   /** Bound addresses by listener. */
-  readonly listeners: Readonly<Partial<Record<ListenerName, { readonly port: number; readonly url: string }>>>
+  readonly listeners: Readonly<Partial<Record<ListenerName, Address>>>
   /** Settles when the server cannot go on by itself; whoever runs it then stops it. */
   readonly failed: Promise<Error>
   /** Recomputes a zone's whole audit chain from the store. */
   verifyAuditChain(zoneId: string): Promise<ChainReport>
   /** The metrics of a listener, for the other workers. */
   exposition(listener: string): Promise<string>
-  /** Drains and closes everything within `SHUTDOWN_GRACE_MS`; answers what did not end well. */
-  stop(): Promise<readonly string[]>
+  /** Drains and closes everything within `budgetMs`, by default `SHUTDOWN_GRACE_MS`; answers what did not end well. */
+  stop(budgetMs?: number): Promise<readonly string[]>
   /** For a process that must leave now: the embedded store is told to stop, nothing is waited for. */
   abandon(): void
 }
@@ -42,18 +44,21 @@ export interface StartOptions {
   readonly logger?: ProcessLogger
   /** Ends a start that is under way. */
   readonly signal?: AbortSignal
-  /** Set in a worker: what the primary has done is not done again. */
+  /** Set in a worker: its place among the others. */
   readonly seat?: Seat
+  /** Set where somebody else looked at the ports, opened the store and brought its schema up to date. */
+  readonly host?: { readonly connection: EmbeddedConnection | null }
 }
 
 /** The process's logger as the settings want it. */
-export function loggerOf(settings: Settings): ProcessLogger {
+export function loggerOf(settings: Settings, destination?: LoggerOptions['destination']): ProcessLogger {
   return createLogger({
     level: settings.LOG_LEVEL,
     env: settings.CARACAL_ENV,
     version: settings.CARACAL_VERSION ?? buildVersion(),
     maxFieldBytes: settings.CARACAL_LOG_MAX_FIELD_BYTES,
     sampleDebug: settings.CARACAL_LOG_SAMPLE_DEBUG,
+    ...(destination === undefined ? {} : { destination }),
   })
 }
 
@@ -64,31 +69,46 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const logger = options.logger ?? loggerOf(settings)
   const { log } = logger
   const signal = options.signal ?? new AbortController().signal
-  const plans = planListeners(settings, roles)
-  const { seat } = options
-  if (seat === undefined) for (const plan of plans) await assertPortFree(plan)
+  const { seat, host } = options
+  const inThread = host !== undefined && seat === undefined
+  if (host === undefined) for (const plan of planListeners(settings, roles)) await assertPortFree(plan)
+  const apart = host === undefined ? rolesApart(settings, roles) : []
+  const here = roles.filter((role) => !apart.includes(role))
 
-  const parts: ShutdownParts = { listeners: [], roles: null, runners: [], platform: null, store: null }
-  const stop = once(() => shutDown(parts, settings.SHUTDOWN_GRACE_MS, log))
+  const parts: ShutdownParts = {
+    listeners: [],
+    roles: null,
+    runners: [],
+    thread: apart.length === 0 ? null : openRoleThread(settings, apart, (line) => logger.writeLine(line)),
+    platform: null,
+    store: null,
+  }
+  let stopping: Promise<readonly string[]> | null = null
+  const stop = (budgetMs = settings.SHUTDOWN_GRACE_MS): Promise<readonly string[]> => {
+    stopping ??= shutDown(parts, budgetMs, log, inThread ? 'thread stopped' : 'stopped')
+    return stopping
+  }
   try {
     const store =
-      seat === undefined
+      host === undefined
         ? await openStore(settings, roles, log)
-        : storeOfPrimary(settings, roles, seat.connection)
+        : storeOfPrimary(settings, roles, host.connection)
     parts.store = store
     signal.throwIfAborted()
-    const first = roles[0] ?? 'control'
-    if (seat === undefined)
+    const first = here[0] ?? 'control'
+    if (host === undefined)
       await withStore(store.variable(first), settings.SHUTDOWN_GRACE_MS, log, () =>
         ensureSchema(settings, roles, store, log, signal),
       )
     signal.throwIfAborted()
-    const platform = await openPlatform(settings, roles, store, logger)
+    const platform = await openPlatform(settings, here, store, logger)
     parts.platform = platform
+    // The drivers are agreed upon by now: the thread finds them as another process would.
+    const elsewhere = parts.thread?.start(store.connection)
     const ports = new Set<number>()
     const running = await createRoles({
       settings,
-      roles,
+      roles: here,
       platform,
       logger,
       worker: seat?.number ?? 1,
@@ -99,7 +119,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     signal.throwIfAborted()
 
     startJobs(parts, platform.jobs, running, log)
-    for (const plan of plans) {
+    for (const plan of planListeners(settings, here)) {
       const listener = await openListener(withApp(plan, running, seat))
       parts.listeners.push(listener)
       ports.add(listener.port)
@@ -108,6 +128,11 @@ export async function startServer(settings: Settings, options: StartOptions = {}
           .child({ service: plan.role })
           .info({ listener: listener.name, host: listener.host, port: listener.port }, 'listening')
     }
+    const listeners: Record<string, Address> = {
+      ...Object.fromEntries(parts.listeners.flatMap((one) => addressesOf(one, here))),
+      ...(await elsewhere),
+    }
+    for (const { port } of Object.values(listeners)) ports.add(port)
     log.info(
       {
         roles,
@@ -116,9 +141,21 @@ export async function startServer(settings: Settings, options: StartOptions = {}
         bus: platform.driver,
         startup_ms: Math.round(performance.now() - began),
       },
-      seat === undefined ? 'ready' : 'worker ready',
+      inThread ? 'thread ready' : seat === undefined ? 'ready' : 'worker ready',
     )
-    return describe(roles, parts.listeners, platform.forRole(first), store, running, stop)
+    const { db, keys } = platform.forRole(first)
+    return {
+      roles,
+      listeners,
+      failed: parts.thread === null ? store.failed : Promise.race([store.failed, parts.thread.failed]),
+      verifyAuditChain: (zoneId) => verifyChain(db, keys.audit, zoneId),
+      exposition: (listener) => expositionOf(listener, running),
+      stop,
+      abandon: () => store.abandon(),
+      async [Symbol.asyncDispose]() {
+        await stop()
+      },
+    }
   } catch (error) {
     await stop()
     throw error
@@ -166,28 +203,6 @@ function startJobs(
   }
 }
 
-function describe(
-  roles: readonly RoleName[],
-  listeners: readonly Listener[],
-  { db, keys }: Pick<Platform, 'db' | 'keys'>,
-  store: Store,
-  running: RunningRoles,
-  stop: () => Promise<readonly string[]>,
-): Server {
-  return {
-    roles,
-    listeners: Object.fromEntries(listeners.flatMap((one) => addressesOf(one, roles))),
-    failed: store.failed,
-    verifyAuditChain: (zoneId) => verifyChain(db, keys.audit, zoneId),
-    exposition: (listener) => expositionOf(listener, running),
-    stop,
-    abandon: () => store.abandon(),
-    async [Symbol.asyncDispose]() {
-      await stop()
-    },
-  }
-}
-
 /** What `/metrics` of a listener says. */
 async function expositionOf(listener: string, running: RunningRoles): Promise<string> {
   const textOf = (role: RoleName): Promise<string> => running.platformOf(role).metrics.metrics()
@@ -197,19 +212,8 @@ async function expositionOf(listener: string, running: RunningRoles): Promise<st
 }
 
 /** Where each role is reached; below the prefix, the gateway of a shared listener. */
-function addressesOf(
-  { name, port, url }: Listener,
-  roles: readonly RoleName[],
-): [string, { readonly port: number; readonly url: string }][] {
+function addressesOf({ name, port, url }: Listener, roles: readonly RoleName[]): [string, Address][] {
   if (name !== shared) return [[name, { port, url }]]
   const names = roles.flatMap((role) => (role === 'control' ? [role, 'console'] : [role]))
   return names.map((one) => [one, { port, url: one === 'gateway' ? `${url}${gatewayPrefix}` : url }])
-}
-
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let running: Promise<T> | null = null
-  return () => {
-    running ??= work()
-    return running
-  }
 }

@@ -5,35 +5,27 @@ import { resource } from '../../src/cli/demo/operator.ts'
 import type { Operation } from './closed-loop.ts'
 import type { Actor, Scene } from './scene.ts'
 
-const form = { 'content-type': 'application/x-www-form-urlencoded' }
-
 const actorOf = (scene: Scene, worker: number): Actor => {
   const actor = scene.actors[worker % scene.actors.length]
   if (actor === undefined) throw new Error('the scene has no actors')
   return actor
 }
 
-export async function mintOnce(scene: Scene, actor: Actor): Promise<string> {
-  const { statusCode, body } = await scene.sts.request({
-    method: 'POST',
-    path: '/oauth/2/token',
-    headers: form,
-    body: actor.mintBody,
-  })
-  const answer = (await body.json()) as { access_token?: string; error?: string }
-  if (statusCode !== 200 || answer.access_token === undefined)
-    throw new Error(`mint ${statusCode} ${answer.error}`)
+/** One mandate for the gateway; throws when there is none. */
+export async function mintOnce({ wires: { sts } }: Scene, { mintBody }: Actor): Promise<string> {
+  const { status, body } = await sts.send(
+    `POST /oauth/2/token HTTP/1.1\r\nhost: ${sts.host}\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: ${mintBody.length}\r\n\r\n${mintBody}`,
+  )
+  const answer = JSON.parse(body) as { access_token?: string; error?: string }
+  if (status !== 200 || answer.access_token === undefined) throw new Error(`mint ${status} ${answer.error}`)
   return answer.access_token
 }
 
-async function callOnce(scene: Scene, mandate: string): Promise<string | null> {
-  const { statusCode, body } = await scene.gateway.request({
-    method: 'GET',
-    path: '/items',
-    headers: { authorization: `Bearer ${mandate}`, 'x-caracal-resource': resource },
-  })
-  const text = await body.text()
-  return statusCode === 200 ? null : `gateway ${statusCode} ${text.slice(0, 120)}`
+async function callOnce({ wires: { gateway } }: Scene, mandate: string): Promise<string | null> {
+  const { status, body } = await gateway.send(
+    `GET /items HTTP/1.1\r\nhost: ${gateway.host}\r\nauthorization: Bearer ${mandate}\r\nx-caracal-resource: ${resource}\r\n\r\n`,
+  )
+  return status === 200 ? null : `gateway ${status} ${body.slice(0, 120)}`
 }
 
 export const mint =

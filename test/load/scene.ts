@@ -5,6 +5,7 @@ import { Pool } from 'undici'
 import { type Agent, createAgent } from '../../src/cli/demo/agent.ts'
 import { readScope, resource, type Setup, setUp } from '../../src/cli/demo/operator.ts'
 import type { ServerUnderLoad } from './server.ts'
+import { type WirePool, wirePool } from './wire.ts'
 
 export interface Actor {
   readonly identity: Setup
@@ -18,6 +19,8 @@ export interface Actor {
 
 export interface Scene extends AsyncDisposable {
   readonly actors: readonly Actor[]
+  /** For what is sent in quantities. */
+  readonly wires: { readonly sts: WirePool; readonly gateway: WirePool }
   readonly sts: Pool
   readonly gateway: Pool
   readonly coordinator: Pool
@@ -42,18 +45,22 @@ export async function setScene(
   const actors: Actor[] = []
   for (let index = 0; index < count; index += 1) actors.push(await createActor(server, upstreamUrl, index))
   const pool = (url: string) => new Pool(url, { connections: 64, pipelining: 1 })
+  const wires = { sts: wirePool(server.urls.sts), gateway: wirePool(server.urls.gateway) }
   const sts = pool(server.urls.sts)
   const gateway = pool(server.urls.gateway)
   const coordinator = pool(server.urls.coordinator)
   const control = pool(server.urls.control)
   return {
     actors,
+    wires,
     sts,
     gateway,
     coordinator,
     control,
     upstreamUrl,
     async [Symbol.asyncDispose]() {
+      wires.sts[Symbol.dispose]()
+      wires.gateway[Symbol.dispose]()
       await Promise.all([sts.close(), gateway.close(), coordinator.close(), control.close()])
       upstream.closeAllConnections()
       upstream.close()

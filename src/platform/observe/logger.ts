@@ -38,6 +38,8 @@ export interface ProcessLogger {
   /** Without `service`; each role logs through `log.child({ service: role })`. */
   readonly log: Logger
   counters(): LogCounters
+  /** Passes on a finished line, of a thread of this process. */
+  writeLine(line: string): void
   /** Writes what is buffered; call it last. */
   flush(): void
 }
@@ -74,6 +76,7 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
   stdout?.on('drop', () => {
     counts.dropped += 1
   })
+  const destination = options.destination ?? (stdout as DestinationStream)
 
   const log = pino(
     {
@@ -99,7 +102,7 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
         },
       },
     },
-    options.destination ?? (stdout as DestinationStream),
+    destination,
   )
 
   // pino serialises a child's bindings once, past the formatters; children inherit this method.
@@ -113,6 +116,10 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
   return {
     log,
     counters: () => ({ ...counts }),
+    writeLine(line) {
+      counts.emitted += 1
+      destination.write(line)
+    },
     flush: () => stdout?.flushSync(),
   }
 }

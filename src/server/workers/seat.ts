@@ -1,12 +1,10 @@
 /** The worker's side of a server in several processes: where it stands, and whom it asks about the others. */
 import type { Hono } from 'hono'
-import type { EmbeddedConnection } from '../../platform/embedded/start.ts'
 import { type Exposition, mergeMetrics } from '../merge-metrics.ts'
 
 export interface Seat {
   /** 1-based. */
   readonly number: number
-  readonly connection: EmbeddedConnection | null
   /** Metrics of the same listener in the other workers; those that do not answer in time are left out. */
   readonly others: (listener: string) => Promise<readonly Exposition[]>
 }

@@ -70,7 +70,8 @@ function run(self: Worker): void {
       server = await startServer(settings, {
         logger,
         signal: starting.signal,
-        seat: { number, connection, others },
+        seat: { number, others },
+        host: { connection },
       })
       if (ending) return leave((await server.stop()).length === 0 ? 0 : 1)
       tell({ kind: 'ready', listeners: server.listeners })
