@@ -45,6 +45,7 @@ import { runPolicyDecisions } from './policy-decisions.ts'
 import { runProfile } from './profile.ts'
 import { type Scene, setScene } from './scene.ts'
 import { startServerUnderLoad } from './server.ts'
+import { type Sketched, sketch } from './sketch.ts'
 
 const { values } = parseArgs({
   options: {
@@ -147,9 +148,17 @@ const floors = {
   proxyHop: await bareProxyHop(scene.upstreamUrl, 16, seconds),
   bareInsert: await bareInserts(server.dataDir, 16, seconds),
 }
+const sketched = new Map<number, Sketched>()
+if (only === undefined || only.includes('sketch'))
+  for (const workers of [1, 16, 64])
+    sketched.set(workers, await sketch(scene, server.dataDir, workers, seconds))
 header()
 report({ section: 'floor: bare proxy hop', ...floors.proxyHop })
 report({ section: 'floor: bare insert', ...floors.bareInsert })
+for (const { mint, governed } of sketched.values()) {
+  report({ section: 'floor: sketch of a mint', ...mint })
+  report({ section: 'floor: sketch of both', ...governed })
+}
 await section('mint', [1, 4, 8, 16, 64], mint)
 const gatewayBefore = await gatewaySums(server)
 await section('gateway', [1], async (at) => spend(at, await stock(seconds * 500)))
