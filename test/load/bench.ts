@@ -25,7 +25,7 @@ import { closedLoop, type Measured, type Operation } from './closed-loop.ts'
 import { bareInserts, idleTransactions } from './embedded-store.ts'
 import { runFlatLists } from './flat-lists.ts'
 import { bareProxyHop, signAndVerifyMicros } from './floors.ts'
-import { gatewaySums, ownMs } from './gateway-own.ts'
+import { gatewayAdded, medianAddedMs } from './gateway-own.ts'
 import { lastBytesInProcess, lastBytesOfTwo } from './last-byte.ts'
 import { coldCalls, revocations } from './moments.ts'
 import { openLoop } from './open-loop.ts'
@@ -160,9 +160,9 @@ for (const { mint, governed } of sketched.values()) {
   report({ section: 'floor: sketch of both', ...governed })
 }
 await section('mint', [1, 4, 8, 16, 64], mint)
-const gatewayBefore = await gatewaySums(server)
+const addedBefore = await gatewayAdded(server)
 await section('gateway', [1], async (at) => spend(at, await stock(seconds * 500)))
-const gatewayOwnMs = ownMs(gatewayBefore, await gatewaySums(server))
+const gatewayAddedMs = medianAddedMs(addedBefore, await gatewayAdded(server))
 await section('gateway', [16], async (at) => spend(at, await stock(seconds * 2000)))
 await section('governed', [1, 4, 8, 16, 64], governed)
 await halfLoad()
@@ -188,8 +188,10 @@ if (audit !== null) reportIngest(audit)
 console.log(
   `start to ready ${Math.round(server.startMs)} ms on an empty directory${warmStartMs === null ? '' : `, ${Math.round(warmStartMs)} ms on the one of this run`} · idle ${mb(idleBytes)} and ${(idleCpu * 100).toFixed(1)} % of a core${idlePerSecond === null ? '' : `, ${idlePerSecond.toFixed(1)} transactions a second`} · resident ${mb(server.residentBytes())} after`,
 )
-if (gatewayOwnMs !== null)
-  console.log(`the gateway itself takes ${gatewayOwnMs.toFixed(2)} ms of a call at one worker, on average`)
+if (gatewayAddedMs !== null)
+  console.log(
+    `the gateway itself adds ${gatewayAddedMs.toFixed(2)} ms to a call at one worker, at the median`,
+  )
 console.log(`floor: one ES256 signature and verification ${floors.signAndVerifyMicros.toFixed(0)} µs`)
 console.log(
   JSON.stringify({
@@ -200,7 +202,7 @@ console.log(
     idleCpu,
     idlePerSecond,
     floors,
-    gatewayOwnMs,
+    gatewayAddedMs,
     rows,
     audit,
   }),

@@ -1,30 +1,29 @@
-/** What the gateway adds to a call by itself, by its own histograms: the exchange and the upstream are not its own. */
+/** What the gateway adds to a call by itself, by its own histogram: neither the exchange nor the upstream. */
 import type { ServerUnderLoad } from './server.ts'
 
-interface Sums {
-  readonly calls: number
-  /** Seconds. */
-  readonly own: number
-}
+/** Calls so far that took at most so many seconds, by bound. */
+export type Added = ReadonlyMap<number, number>
 
-export async function gatewaySums(server: ServerUnderLoad): Promise<Sums> {
+export async function gatewayAdded(server: ServerUnderLoad): Promise<Added> {
   const text = await (await fetch(`${server.urls.gateway}/metrics`)).text()
-  const total = (name: string): number =>
-    [...text.matchAll(new RegExp(`^caracal_gateway_${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce(
-      (sum, [, value]) => sum + Number(value),
-      0,
-    )
-  return {
-    calls: total('request_duration_seconds_count'),
-    own:
-      total('request_duration_seconds_sum') -
-      total('sts_exchange_duration_seconds_sum') -
-      total('upstream_duration_seconds_sum'),
-  }
+  const buckets = text.matchAll(/^caracal_gateway_added_duration_seconds_bucket\{le="([^"]+)"\} (\d+)$/gm)
+  return new Map(
+    [...buckets].map(([, bound, count]) => [bound === '+Inf' ? Infinity : Number(bound), Number(count)]),
+  )
 }
 
-/** Milliseconds for each call between two looks, on average; null without calls. */
-export function ownMs(before: Sums, after: Sums): number | null {
-  const calls = after.calls - before.calls
-  return calls === 0 ? null : ((after.own - before.own) * 1000) / calls
+/** Median milliseconds of the calls between two looks, interpolated within its bucket; null without calls. */
+export function medianAddedMs(before: Added, after: Added): number | null {
+  const counts = [...after].map(([bound, count]) => ({ bound, count: count - (before.get(bound) ?? 0) }))
+  const half = (counts.at(-1)?.count ?? 0) / 2
+  if (half === 0) return null
+  let below = { bound: 0, count: 0 }
+  for (const bucket of counts) {
+    if (bucket.count >= half) {
+      const share = (half - below.count) / (bucket.count - below.count)
+      return (below.bound + share * (bucket.bound - below.bound)) * 1000
+    }
+    below = bucket
+  }
+  return null
 }

@@ -55,6 +55,8 @@ export interface Call {
   status: number
   /** Sentence of a denial or cause of a failure, for the log. */
   reason: string
+  /** From arrival to dial without the exchange: what the gateway itself adds; `null` when nothing was dialled. */
+  addedLatencyMs: number | null
   /** From dial to response headers; `null` when nothing was dialled or nothing came. */
   upstreamLatencyMs: number | null
 }

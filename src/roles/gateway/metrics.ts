@@ -42,13 +42,19 @@ const counted: readonly (readonly [keyof Counters, string])[] = [
   ['revocation_reload_errors', 'Snapshots that failed to load'],
 ]
 
-/** Seconds of whole requests, of exchanges and of upstreams until their headers. */
+/** Seconds of whole requests and of their parts. */
 export interface Durations {
   readonly request: Histogram<'result_class'>
   readonly exchange: Histogram<'outcome'>
+  /** What is neither the exchange's nor the upstream's. */
+  readonly added: Histogram
   readonly upstream: Histogram<'result_class'>
 }
 
+/** Around the millisecond that a call should take at most. */
+const addedBuckets = [
+  0.0002, 0.0004, 0.0006, 0.0008, 0.001, 0.0012, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.05, 0.25,
+]
 const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
 export function createDurations(registry: Registry): Durations {
@@ -57,6 +63,12 @@ export function createDurations(registry: Registry): Durations {
   return {
     request: histogram('request_duration_seconds', 'Whole requests', 'result_class'),
     exchange: histogram('sts_exchange_duration_seconds', 'Exchanges with the STS', 'outcome'),
+    added: new Histogram({
+      name: `${prefix}added_duration_seconds`,
+      help: 'Calls until their upstream is dialled, without the exchange',
+      buckets: addedBuckets,
+      registers: [registry],
+    }),
     upstream: histogram(
       'upstream_duration_seconds',
       'Upstreams until their response headers',

@@ -139,6 +139,7 @@ function arrive(request: IncomingMessage, response: ServerResponse, { settings, 
     traceId: span?.trace.traceId ?? '',
     status: 0,
     reason: '',
+    addedLatencyMs: null,
     upstreamLatencyMs: null,
   }
   response.on('close', () => {
@@ -227,6 +228,7 @@ async function dial(call: Call, ground: Ground, pools: Pools): Promise<void> {
   // Where there is room nobody waits for the next turn of the event loop.
   const entered = turn === 'entered' ? turn : await turn
   const dialledAt = performance.now()
+  call.addedLatencyMs = dialledAt - call.startedAt - call.stsLatencyMs
   if (entered !== 'entered') {
     const failure = entered !== 'aborted' ? 'busy' : call.revoked ? 'revoked' : 'cancelled'
     return conclude(call, ground, notDialled(failure, `no connection: ${entered}`), dialledAt)

@@ -12,6 +12,7 @@ export function record(call: Call, { log, durations }: Ground): void {
       call.stsLatencyMs / 1000,
     )
   }
+  if (call.addedLatencyMs !== null) durations.added.observe(call.addedLatencyMs / 1000)
   if (call.upstreamLatencyMs !== null) {
     durations.upstream.observe({ result_class: resultClass(call.status) }, call.upstreamLatencyMs / 1000)
   }

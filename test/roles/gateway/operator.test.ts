@@ -73,6 +73,30 @@ describe('metrics', () => {
       audit_queue_cap: 10_000,
     })
   })
+
+  it('tells how long calls, their exchanges, their upstreams and the gateway itself took', async () => {
+    const sums = async (): Promise<Record<string, number>> => {
+      const text = await (await get('/metrics', bearer('m-1'))).text()
+      const names = ['request', 'sts_exchange', 'upstream', 'added']
+      const countOf = (name: string): number =>
+        [
+          ...text.matchAll(
+            new RegExp(`^caracal_gateway_${name}_duration_seconds_count(?:\\{.*\\})? (\\d+)$`, 'gm'),
+          ),
+        ].reduce((sum, [, count]) => sum + Number(count), 0)
+      return Object.fromEntries(names.map((name) => [name, countOf(name)]))
+    }
+    const before = await sums()
+    await stage.call()
+    await stage.call({ mandate: null })
+    const after = await sums()
+    expect(Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)])).toEqual([
+      ['request', 2],
+      ['sts_exchange', 1],
+      ['upstream', 1],
+      ['added', 1],
+    ])
+  })
 })
 
 describe('revocation reload', () => {
