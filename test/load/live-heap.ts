@@ -8,18 +8,27 @@ import { join } from 'node:path'
 const source = `
 import { appendFileSync } from 'node:fs'
 import { constants, PerformanceObserver } from 'node:perf_hooks'
+import { threadId } from 'node:worker_threads'
 const file = process.env.SOAK_LIVE_HEAP_FILE
 new PerformanceObserver((list) => {
   if (list.getEntries().some(({ detail }) => detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR))
-    appendFileSync(file, Date.now() + ' ' + process.memoryUsage().heapUsed + '\\n')
+    appendFileSync(file, Date.now() + ' ' + process.memoryUsage().heapUsed + ' ' + threadId + '\\n')
 }).observe({ entryTypes: ['gc'] })
 `
 
 export interface LiveHeap {
   /** Variables under which a Node process keeps the record. */
   readonly env: Readonly<Record<string, string>>
-  /** `Date.now()` and bytes after each full collection. */
-  samples(): { readonly at: number; readonly bytes: number }[]
+  /** After each full collection of one of the process's heaps. */
+  samples(): HeapSample[]
+}
+
+export interface HeapSample {
+  /** `Date.now()` */
+  readonly at: number
+  readonly bytes: number
+  /** 0 is the heap of the process, the others those of its threads. */
+  readonly thread: number
 }
 
 export function createLiveHeap(directory: string, name: string): LiveHeap {
@@ -34,8 +43,8 @@ export function createLiveHeap(directory: string, name: string): LiveHeap {
         .split('\n')
         .filter((line) => line !== '')
         .map((line) => {
-          const [at = 0, bytes = 0] = line.split(' ').map(Number)
-          return { at, bytes }
+          const [at = 0, bytes = 0, thread = 0] = line.split(' ').map(Number)
+          return { at, bytes, thread }
         }),
   }
 }

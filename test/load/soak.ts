@@ -65,9 +65,13 @@ async function run(topology: 'all' | 'split') {
   const connections = trendOf(
     measured.map(({ at, connections }) => ({ at: at / 60_000, value: connections })),
   )
-  const held = processes.map((one) => {
-    const floors = lowest(one.liveHeap().filter(({ at }) => at >= measuredFrom))
-    return { name: one.name, ...trendOf(floors), collections: floors.length }
+  const held = processes.flatMap((one) => {
+    const samples = one.liveHeap().filter(({ at }) => at >= measuredFrom)
+    return [...new Set(samples.map(({ thread }) => thread))].sort().map((thread) => {
+      const floors = lowest(samples.filter((sample) => sample.thread === thread))
+      const name = thread === 0 ? one.name : `${one.name}, thread ${thread}`
+      return { name, ...trendOf(floors), collections: floors.length }
+    })
   })
   const growing = held.filter(({ slope }) => slope * minutesMeasured > growthLimitBytes)
   const deaths = processes.flatMap((one) => one.deaths)
