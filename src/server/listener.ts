@@ -21,6 +21,7 @@ import {
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import type { HttpLimits, Role } from '../platform/role.ts'
+import { isLingering, lingerAfter } from './linger.ts'
 
 export interface ListenerOptions {
   /** As it appears in messages: a role, or `console`. */
@@ -65,6 +66,8 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   let idle: (() => void) | null = null
 
   const serve: RequestListener = (request, response) => {
+    if (isLingering(request.socket)) return void request.socket.destroy()
+    lingerAfter(request, response)
     inFlight += 1
     response.once('close', () => {
       inFlight -= 1

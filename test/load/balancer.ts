@@ -1,6 +1,7 @@
 /**
  * What stands before replicas: TCP connections go round robin, and past one that refuses them to
- * the next. It looks into nothing and checks nobody's health.
+ * the next. It looks into nothing and checks nobody's health. Who has said its last word can still
+ * be spoken to, as on a connection without it.
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
@@ -16,7 +17,7 @@ export async function openBalancer(targets: readonly number[]): Promise<Balancer
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => undefined)
   }
-  const server = createServer({ pauseOnConnect: true }, (client) => {
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (client) => {
     keep(client)
     turn += 1
     const first = turn
@@ -26,7 +27,7 @@ export async function openBalancer(targets: readonly number[]): Promise<Balancer
         client.destroy()
         return
       }
-      const replica = connect({ host: '127.0.0.1', port, noDelay: true })
+      const replica = connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true })
       keep(replica)
       const refused = (): void => attempt(tried + 1)
       replica.once('error', refused)
