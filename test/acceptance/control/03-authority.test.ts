@@ -520,7 +520,7 @@ describe('approvals, subjects, grants (control-api §16)', () => {
     expect(records.body.items[0]).toMatchObject({ status: 'revoked', revoked_reason: 'grant_revoked' })
   })
 
-  test('issuers, limits and the overview answer', async () => {
+  test('issuers and the overview answer', async () => {
     const zone = await stage.zone()
     const issuer = { issuer: 'https://idp.test', jwks_url: 'https://idp.test/jwks', audience: 'a' }
     const path = `/v1/zones/${zone}/subject-issuers`
@@ -533,18 +533,6 @@ describe('approvals, subjects, grants (control-api §16)', () => {
     ])
     expect((await stage.send('PATCH', `${path}/${made.body.id}`, {})).status).toBe(200)
     expect((await stage.send('DELETE', `${path}/${made.body.id}`)).status).toBe(204)
-    expect((await stage.send('GET', '/v1/audit-retention')).body).toMatchObject({
-      retention_days: 365,
-      updated_at: null,
-    })
-    const high = await stage.send('PUT', '/v1/audit-retention', { retention_days: 366 })
-    expect([high.status, high.body.error, high.body.max_days]).toEqual([400, 'retention_above_limit', 365])
-    expect((await stage.send('PUT', '/v1/audit-retention', { retention_days: 30 })).body.retention_days).toBe(
-      30,
-    )
-    expect(
-      (await stage.send('PUT', '/v1/mint-rate-limit', { limit_per_minute: 5 })).body.limit_per_minute,
-    ).toBe(5)
     const overview = await stage.send('GET', `/v1/zones/${zone}/overview`)
     expect(overview.body).toMatchObject({
       zone_id: zone,
@@ -552,5 +540,24 @@ describe('approvals, subjects, grants (control-api §16)', () => {
       policy_sets: { active_name: null },
     })
     expect((await stage.send('GET', '/v1/operator/status')).body).toEqual({ enabled: false })
+  })
+
+  test('limits are lowered for everybody, never raised over the configured', async () => {
+    // A setting that no other test file has: what is lowered here holds for a whole deployment.
+    await using own = await createStage({ settings: { STS_MINT_RATE_LIMIT_PER_MIN: 998 } })
+    expect((await own.send('GET', '/v1/audit-retention')).body).toMatchObject({
+      retention_days: 365,
+      updated_at: null,
+    })
+    const high = await own.send('PUT', '/v1/audit-retention', { retention_days: 366 })
+    expect([high.status, high.body.error, high.body.max_days]).toEqual([400, 'retention_above_limit', 365])
+    expect((await own.send('PUT', '/v1/audit-retention', { retention_days: 30 })).body.retention_days).toBe(
+      30,
+    )
+    expect(
+      (await own.send('PUT', '/v1/mint-rate-limit', { limit_per_minute: 5 })).body.limit_per_minute,
+    ).toBe(5)
+    const over = await own.send('PUT', '/v1/mint-rate-limit', { limit_per_minute: 999 })
+    expect([over.status, over.body.error]).toEqual([400, 'rate_limit_above_ceiling'])
   })
 })
