@@ -442,7 +442,7 @@ describe('policies (control-api §16)', () => {
       expect(status.body.outbox.id).toBe(a.answer.body.outbox_id)
       return status.body.propagation_status === 'loaded'
     })
-    const entries = await stage.bus.range('caracal.policy.invalidate', '-', 1000)
+    const entries = await stage.bus.range('caracal.policy.invalidate', '-', 10_000)
     const mine = entries.filter((entry) => entry.fields.zone_id === zone)
     expect(mine).toHaveLength(1)
     expect(mine[0]?.fields._sig).toMatch(/^[0-9a-f]{64}$/)

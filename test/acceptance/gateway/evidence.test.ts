@@ -83,8 +83,11 @@ describe('gateway: evidence', () => {
       headers: { 'x-request-id': 'evidence' },
     })
     await scene.stage.evidence('evidence', 'gateway_resource_request')
-    const entries = await scene.stage.bus.range('caracal.audit.events', '-', 1000)
-    const ours = entries.filter((entry) => entry.fields.data?.includes('"gateway_resource_request"'))
+    const entries = await scene.stage.bus.range('caracal.audit.events', scene.world.since, 10_000)
+    const ours = entries.filter(({ fields: { data = '{}' } }) => {
+      const event = JSON.parse(data) as { event_type?: string; request_id?: string }
+      return event.event_type === 'gateway_resource_request' && event.request_id === 'evidence'
+    })
     expect(ours).toHaveLength(1)
     const { id, data, sig } = ours[0]?.fields ?? {}
     const event = JSON.parse(data ?? '') as { id: string; metadata_json: Record<string, unknown> }
