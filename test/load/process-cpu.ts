@@ -1,5 +1,6 @@
 /** CPU time of processes, as /proc tells it. */
 import { readFileSync } from 'node:fs'
+import { childrenOf } from './process-tree.ts'
 
 /** Ticks per second of /proc/<pid>/stat; 100 on every Linux Node runs on. */
 const ticksPerSecond = 100
@@ -11,9 +12,7 @@ export function cpuSecondsOf(pid: number): number {
 
 /** The same with everything it started, what has ended included. */
 export function cpuSecondsOfFamily(pid: number): number {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
-  const living = children === '' ? [] : children.split(' ')
-  return living.reduce((ticks, child) => ticks + ticksOf(Number(child), 2), ticksOf(pid, 4)) / ticksPerSecond
+  return childrenOf(pid).reduce((ticks, child) => ticks + ticksOf(child, 2), ticksOf(pid, 4)) / ticksPerSecond
 }
 
 /** utime and stime, and with four members those of children that ended. */

@@ -1,15 +1,8 @@
 /** Which settings a provider kind has, and what each may hold (gateway §22.2). */
+import { providerKinds } from '../../platform/db/schema/definitions.ts'
 import { tokenRequestParameters } from '../../platform/oauth/token-parameters.ts'
 
-export const providerKinds = [
-  'none',
-  'caracal_mandate',
-  'oauth2_authorization_code',
-  'oauth2_client_credentials',
-  'api_key',
-  'bearer_token',
-  'http_basic',
-] as const
+export { providerKinds }
 export type ProviderKind = (typeof providerKinds)[number]
 
 /** Answers the normalised value. Throws `ConfigError` with field and rule, never the value. */

@@ -289,7 +289,7 @@ describe('Control invoke (control-api §16)', () => {
   test('49: Control keys are out of its reach', async () => {
     const answer = await invoke({ command: 'app', subcommand: 'rotate-secret', flags: { id: key.id } })
     expect([answer.status, answer.error.code]).toEqual([403, 'denied'])
-    expect(answer.error.remediation).toBeTruthy()
+    expect(answer.error.remediation).toBe('use the admin API or the console')
     const resource = await invoke({
       command: 'resource',
       subcommand: 'create',

@@ -3,6 +3,10 @@ import { sql } from 'drizzle-orm'
 import { bigint, bigserial, check, index, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import { bytea, jsonb, timestamptz, updatedAt } from './columns.ts'
 
+/** How many characters of a text the indexes of the ledger hold; who searches for more compares the metadata too. */
+export const indexedCharacters = 128
+const cut = sql.raw(String(indexedCharacters))
+
 /**
  * Append-only and partitioned by month of `occurred_at`; the migration adds partitions and triggers.
  * No reference to zones: evidence outlives a zone.
@@ -33,13 +37,13 @@ export const auditEvents = pgTable(
     chainKeyId: text('chain_key_id'),
     // Generated from the metadata, as row security keeps operators on jsonb from every index.
     applicationId: text('application_id').generatedAlwaysAs(
-      sql`"left"(metadata_json ->> 'application_id', 128)`,
+      sql`"left"(metadata_json ->> 'application_id', ${cut})`,
     ),
     agentSessionId: text('agent_session_id').generatedAlwaysAs(
-      sql`"left"(metadata_json ->> 'agent_session_id', 128)`,
+      sql`"left"(metadata_json ->> 'agent_session_id', ${cut})`,
     ),
     authorityRecordId: text('authority_record_id').generatedAlwaysAs(
-      sql`"left"(metadata_json ->> 'session_id', 128)`,
+      sql`"left"(metadata_json ->> 'session_id', ${cut})`,
     ),
   },
   (t) => [
@@ -70,7 +74,7 @@ export const auditEventLabels = pgTable(
   'audit_event_labels',
   {
     zoneId: text('zone_id').notNull(),
-    /** At most 128 characters of it. */
+    /** At most `indexedCharacters` of it. */
     label: text('label').notNull(),
     occurredAt: timestamptz('occurred_at').notNull(),
     eventId: text('event_id').notNull(),

@@ -105,6 +105,17 @@ export const workloads = pgTable(
   ],
 )
 
+/** How an upstream is given its credential (gateway §22.2). */
+export const providerKinds = [
+  'none',
+  'caracal_mandate',
+  'oauth2_authorization_code',
+  'oauth2_client_credentials',
+  'api_key',
+  'bearer_token',
+  'http_basic',
+] as const
+
 export const providers = pgTable(
   'providers',
   {
@@ -112,17 +123,7 @@ export const providers = pgTable(
     zoneId: text('zone_id').notNull(),
     name: text('name').notNull(),
     identifier: text('identifier').notNull(),
-    providerKind: text('provider_kind', {
-      enum: [
-        'none',
-        'caracal_mandate',
-        'oauth2_authorization_code',
-        'oauth2_client_credentials',
-        'api_key',
-        'bearer_token',
-        'http_basic',
-      ],
-    }).notNull(),
+    providerKind: text('provider_kind', { enum: providerKinds }).notNull(),
     configJson: jsonb('config_json').notNull().default(sql`'{}'::jsonb`),
     secretConfigKeys: textArray('secret_config_keys'),
     connectivityFailedAt: timestamptz('connectivity_failed_at'),

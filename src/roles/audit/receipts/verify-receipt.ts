@@ -7,6 +7,7 @@ import type { JWK } from 'jose'
 import * as v from 'valibot'
 import { canonicalJson } from '../../../platform/canonical-json.ts'
 import { decodeBase64url, parseCompact, verifySignature } from '../../../platform/jose/compact.ts'
+import { publicJwkEntries } from '../../../platform/jose/public-jwk.ts'
 import { importVerificationJwk } from '../../../platform/jose/zone-key.ts'
 import { contentHash, parseInstant } from '../canonical.ts'
 import { keyThumbprint } from './key-thumbprint.ts'
@@ -62,15 +63,7 @@ const receiptSchema = v.strictObject({
   }),
   inclusion: v.strictObject({ leaf_index: count, tree_size: count, path: v.array(sha256) }),
   head: v.string(),
-  key: v.strictObject({
-    kty: v.literal('EC'),
-    crv: v.literal('P-256'),
-    use: v.literal('sig'),
-    alg: v.literal('ES256'),
-    kid: v.string(),
-    x: v.string(),
-    y: v.string(),
-  }),
+  key: v.strictObject(publicJwkEntries),
   issued_at: v.string(),
   signature: v.string(),
 })

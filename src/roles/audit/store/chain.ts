@@ -5,6 +5,7 @@
  */
 import { awaitNamedLocks } from '../../../platform/db/advisory-locks.ts'
 import type { Tx } from '../../../platform/db/port.ts'
+import { indexedCharacters } from '../../../platform/db/schema/audit.ts'
 
 export interface ChainHead {
   readonly chainSeq: number
@@ -82,9 +83,6 @@ export async function storedHashes(tx: Tx, keys: readonly StoredKey[]): Promise<
 /** The SQLSTATE with which the server refuses a link whose content hash is not that of its row. */
 export const hashRefused = 'CA001'
 
-/** How many characters of a label the index of labels takes; who searches for more compares the metadata too. */
-const indexedLabel = 128
-
 interface LabelRow {
   readonly zoneId: string
   readonly label: string
@@ -96,7 +94,7 @@ interface LabelRow {
 function labelsOf(row: ChainedRow): LabelRow[] {
   if (row.labels.length === 0) return []
   const cut = (label: string) =>
-    label.length <= indexedLabel ? label : [...label].slice(0, indexedLabel).join('')
+    label.length <= indexedCharacters ? label : [...label].slice(0, indexedCharacters).join('')
   return [...new Set(row.labels.map(cut))].map((label) => ({
     zoneId: row.zone_id,
     label,

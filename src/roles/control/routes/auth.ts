@@ -1,5 +1,6 @@
 /** Logging in and out, and who one is (control-api §12.3). */
 import * as v from 'valibot'
+import { publicJwkEntries } from '../../../platform/jose/public-jwk.ts'
 import { logIn, logOut } from '../login.ts'
 import { equivalentRole } from '../rbac/built-in-roles.ts'
 import { rotateLoginKey } from '../rotate-login-key.ts'
@@ -16,15 +17,7 @@ const principal = v.object({
 })
 const tag = 'Authentication'
 
-const publicKey = v.object({
-  kty: v.literal('EC'),
-  crv: v.literal('P-256'),
-  use: v.literal('sig'),
-  alg: v.literal('ES256'),
-  kid: v.string(),
-  x: v.string(),
-  y: v.string(),
-})
+const publicKey = v.object(publicJwkEntries)
 
 export const authRoutes = [
   route({

@@ -2,9 +2,10 @@
  * Read model over `audit_events`, a table of the audit role (audit-and-events §7.3).
  * Every statement is bound to one zone and newest first, by `(zone_id, occurred_at desc)` or an index that
  * begins with what is looked for. Row security keeps jsonb operators from every index: what is looked for
- * inside the metadata is found by the text that was taken from it, cut to `indexed`, and then compared.
+ * inside the metadata is found by the text that was taken from it, cut to `indexedCharacters`, and then compared.
  */
 import type { Queryable } from '../../../platform/db/port.ts'
+import { indexedCharacters } from '../../../platform/db/schema/audit.ts'
 import { plannedForItsValues } from '../../../platform/db/statement.ts'
 import { given, keyset, type Page, type PageQuery } from './page.ts'
 
@@ -57,19 +58,16 @@ function ofTypes({ sql }: Queryable, types: readonly string[]) {
   return sql`${wanted} and event_type <> 'token_exchange' and event_type <> 'gateway_resource_request'`
 }
 
-/** How many characters of a text the indexes hold; the metadata has to say so only of what may be longer. */
-const indexed = 128
-
 type FilterColumn = 'application_id' | 'agent_session_id' | 'authority_record_id'
 
 const inMetadata = ({ sql }: Queryable, column: FilterColumn, key: string, value: string) => sql`
-  ${sql(`e.${column}`)} = left(${value}, ${indexed})
-  and ${value.length < indexed ? sql`true` : sql`e.metadata_json->>${key} = ${value}`}`
+  ${sql(`e.${column}`)} = left(${value}, ${indexedCharacters})
+  and ${value.length < indexedCharacters ? sql`true` : sql`e.metadata_json->>${key} = ${value}`}`
 
 const hasLabel = ({ sql }: Queryable, label: string) => sql`e.metadata_json->'agent_labels' ? ${label}`
 
 const labelled = ({ sql }: Queryable, zoneId: string, label: string) => sql`
-  l.zone_id = ${zoneId} and l.label = left(${label}, ${indexed})`
+  l.zone_id = ${zoneId} and l.label = left(${label}, ${indexedCharacters})`
 
 /**
  * One page of a zone's events. A label leads in its own table, in the same order, unless something is given
@@ -86,7 +84,7 @@ export async function searchAuditEvents(
   const { request_id, session_id, authority_record_id, label } = filters
   const narrow = request_id ?? session_id ?? authority_record_id
   const leading = narrow === undefined ? label : undefined
-  const compared = leading === undefined || leading.length >= indexed ? label : undefined
+  const compared = leading === undefined || leading.length >= indexedCharacters ? label : undefined
   const at = leading === undefined ? 'e.occurred_at' : 'l.occurred_at'
   const id = leading === undefined ? 'e.id' : 'l.event_id'
   const keys = keyset(sql, query, ['audit', zoneId, filters], at, id)
