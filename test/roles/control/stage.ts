@@ -134,6 +134,7 @@ async function joinStage(options: StageOptions): Promise<Stage> {
   const control = remoteRole<ControlRole>(joined.urls.control)
   const send = clientOf(control)
   const sts = remoteSts(joined.urls.sts)
+  let asked = 0
   return {
     database,
     settings,
@@ -144,8 +145,13 @@ async function joinStage(options: StageOptions): Promise<Stage> {
     sts,
     send,
     async replica(overrides) {
-      // Without settings of its own it is one of those that answer anyway.
-      if (overrides === undefined) return { control, send }
+      // Without settings of its own it is one of those that answer anyway, each in its turn.
+      if (overrides === undefined) {
+        const { control: urls } = joined.replicas
+        const one = remoteRole<ControlRole>(urls[asked % urls.length] ?? '')
+        asked += 1
+        return { control: one, send: clientOf(one) }
+      }
       const role = remoteRole<ControlRole>(await joined.process('control', variablesOf(overrides)))
       return { control: role, send: clientOf(role) }
     },
