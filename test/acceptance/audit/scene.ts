@@ -13,8 +13,11 @@ import { createRegistry } from '../../../src/platform/observe/metrics.ts'
 import type { Role } from '../../../src/platform/role.ts'
 import { type AuditDeps, type AuditEvent, createAudit } from '../../../src/roles/audit/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { sharedSettings } from '../../fixtures/deployment.ts'
 import { eventually } from '../../fixtures/eventually.ts'
-import { testSettings } from '../../fixtures/settings.ts'
+import { testKeys, testSettings } from '../../fixtures/settings.ts'
+import { joinDeployment, remoteRole } from '../../fixtures/shared-deployment.ts'
+import { inOneProcess } from '../../fixtures/topology.ts'
 import { type CuttableProxy, createCuttableProxy } from '../../platform/bus/cuttable-proxy.ts'
 import { openRedisServer } from '../../platform/bus/redis-server.ts'
 
@@ -25,9 +28,13 @@ const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
 export const stream = 'caracal.audit.events'
 export const deadLetterStream = 'caracal.audit.events.dlq'
 
+const ownToken = 't'
+/** What opens the operator routes of a ledger. */
+export const operatorToken = inOneProcess ? ownToken : sharedSettings.AUDIT_ADMIN_TOKEN
+
 const published: Partial<Settings> = {
   CARACAL_MODE: 'stable',
-  AUDIT_ADMIN_TOKEN: 't',
+  AUDIT_ADMIN_TOKEN: ownToken,
   METRICS_BEARER: 'm',
 }
 
@@ -87,7 +94,7 @@ export async function openScene(driver: 'redis' | 'postgres'): Promise<Scene> {
         : createRedisBus({
             url: `redis://${redis.host}:${redis.port}${redis.path}`,
             log,
-            settings: { REDIS_DIAL_TIMEOUT: 2000, REDIS_READ_TIMEOUT: 3000 },
+            settings: redisTimes,
           })
     if (redis !== null) await bus.ping()
     owned.push(bus)
@@ -95,18 +102,7 @@ export async function openScene(driver: 'redis' | 'postgres'): Promise<Scene> {
   }
   const bus = await openBus()
 
-  const add: Scene['add'] = async (...fields) => {
-    const outcomes = await bus.publish(fields.map((one) => ({ stream, fields: one })))
-    return outcomes.map((outcome) => {
-      if (!outcome.ok) throw new Error(outcome.message)
-      return outcome.id
-    })
-  }
-  const stored: Scene['stored'] = async (zoneId) => {
-    const [row] = await database.admin<{ n: number }[]>`
-      select count(*)::int as n from audit_events where zone_id = ${zoneId}`
-    return row?.n ?? 0
-  }
+  const add: Scene['add'] = (...fields) => addTo(bus, fields)
 
   return {
     database,
@@ -114,12 +110,9 @@ export async function openScene(driver: 'redis' | 'postgres'): Promise<Scene> {
     proxy,
     openBus,
     add,
-    send: (...events) =>
-      add(...events.map((one) => signed(typeof one === 'string' ? one : JSON.stringify(one)))),
-    stored,
-    async waitStored(zoneId, count, timeoutMs = 10_000) {
-      await eventually(async () => (await stored(zoneId)) === count, { timeoutMs })
-    },
+    send: (...events) => add(...events.map(textOf).map(signed)),
+    stored: (zoneId) => storedIn(database, zoneId),
+    waitStored: (zoneId, count, timeoutMs) => untilStored(database, zoneId, count, timeoutMs),
     deadLetters: () => bus.range(deadLetterStream, '-', 1000),
     pending: async () => (await bus.group(stream, 'audit-ingestor').stats()).pending,
     async replica({ settings, bus: ownBus, started = true } = {}) {
@@ -144,8 +137,7 @@ export async function openScene(driver: 'redis' | 'postgres'): Promise<Scene> {
           if (job === undefined) throw new Error(`no job ${name}`)
           await job.run({ signal: new AbortController().signal })
         },
-        get: async (path, bearer = 't') =>
-          role.app.request(path, bearer === null ? {} : { headers: { authorization: `Bearer ${bearer}` } }),
+        get: async (path, bearer = ownToken) => role.app.request(path, bearing(bearer)),
         async [Symbol.asyncDispose]() {
           if (disposed) return
           disposed = true
@@ -163,6 +155,73 @@ export async function openScene(driver: 'redis' | 'postgres'): Promise<Scene> {
       await database[Symbol.asyncDispose]()
     },
   }
+}
+
+/** What a deployment offers as well as a scene of its own: events go in on the bus and are read over HTTP. */
+export interface Ledger extends AsyncDisposable, Pick<Scene, 'send' | 'stored' | 'waitStored'> {
+  readonly app: Pick<Role['app'], 'request'>
+  get(path: string, bearer?: string | null): Promise<Response>
+}
+
+/** Over the deployment of the run when there is one: what asks has no say in which replica ingests or answers. */
+export async function openLedger(driver: 'redis' | 'postgres'): Promise<Ledger> {
+  return inOneProcess ? ledgerOf(await openScene(driver)) : joinLedger()
+}
+
+async function ledgerOf(scene: Scene): Promise<Ledger> {
+  const { role, get } = await scene.replica()
+  return { ...scene, app: role.app, get }
+}
+
+async function joinLedger(): Promise<Ledger> {
+  const joined = await joinDeployment({ AUDIT_ADMIN_TOKEN: sharedSettings.AUDIT_ADMIN_TOKEN })
+  const { database } = joined
+  const bus = createRedisBus({ url: joined.redisUrl, log, settings: redisTimes })
+  const { app } = remoteRole<Role>(joined.urls.audit)
+  const key = Buffer.from(testKeys.AUDIT_HMAC_KEY, 'hex')
+  return {
+    app,
+    send: (...events) =>
+      addTo(
+        bus,
+        events.map(textOf).map((data) => ({ data, sig: hmacHex(key, data) })),
+      ),
+    stored: (zoneId) => storedIn(database, zoneId),
+    waitStored: (zoneId, count, timeoutMs) => untilStored(database, zoneId, count, timeoutMs),
+    get: async (path, bearer = operatorToken) => app.request(path, bearing(bearer)),
+    async [Symbol.asyncDispose]() {
+      await bus[Symbol.asyncDispose]()
+      await joined[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const redisTimes = { REDIS_DIAL_TIMEOUT: 2000, REDIS_READ_TIMEOUT: 3000 }
+const textOf = (one: AuditEvent | string): string => (typeof one === 'string' ? one : JSON.stringify(one))
+const bearing = (bearer: string | null): RequestInit =>
+  bearer === null ? {} : { headers: { authorization: `Bearer ${bearer}` } }
+
+async function addTo(bus: Bus, fields: readonly Record<string, string>[]): Promise<string[]> {
+  const outcomes = await bus.publish(fields.map((one) => ({ stream, fields: one })))
+  return outcomes.map((outcome) => {
+    if (!outcome.ok) throw new Error(outcome.message)
+    return outcome.id
+  })
+}
+
+async function storedIn(database: TestDatabase, zoneId: string): Promise<number> {
+  const [row] = await database.admin<{ n: number }[]>`
+    select count(*)::int as n from audit_events where zone_id = ${zoneId}`
+  return row?.n ?? 0
+}
+
+async function untilStored(
+  database: TestDatabase,
+  zoneId: string,
+  count: number,
+  timeoutMs = 10_000,
+): Promise<void> {
+  await eventually(async () => (await storedIn(database, zoneId)) === count, { timeoutMs })
 }
 
 /** Where a Postgres listens, for the door in front of it. */

@@ -1,29 +1,28 @@
 /** Export and tail of a zone over HTTP. */
-import { afterAll, beforeAll, expect } from 'vitest'
-import { seam } from '../../fixtures/seam.ts'
-import { event, openScene, type Replica, type Scene } from './scene.ts'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { event, type Ledger, openLedger, operatorToken } from './scene.ts'
 
-let scene: Scene
-let replica: Replica
+let ledger: Ledger
 beforeAll(async () => {
-  scene = await openScene('postgres')
-  replica = await scene.replica()
+  ledger = await openLedger('postgres')
   const metadata = { note: '=1+1', quote: 'a "b", c' }
-  await scene.send(
+  await ledger.send(
     ...Array.from({ length: 1200 }, (_, n) =>
       event('zone-e', { request_id: `req-${n}`, metadata_json: metadata }),
     ),
   )
-  await scene.send(event('zone-e', { request_id: '=1+1', decision: 'deny' }))
-  await scene.waitStored('zone-e', 1201)
+  // Only now, so that it is the last one however many ingest.
+  await ledger.waitStored('zone-e', 1200)
+  await ledger.send(event('zone-e', { request_id: '=1+1', decision: 'deny' }))
+  await ledger.waitStored('zone-e', 1201)
 })
-afterAll(() => scene?.[Symbol.asyncDispose]())
+afterAll(() => ledger?.[Symbol.asyncDispose]())
 
-seam('ingests by its own hand')('exports a zone as NDJSON, every event once and in chain order', async () => {
-  expect((await replica.get('/api/audit/export?zone_id=zone-e', null)).status).toBe(401)
-  expect((await replica.get('/api/audit/export')).status).toBe(400)
-  expect((await replica.get('/api/audit/export?zone_id=zone-e&format=xml')).status).toBe(400)
-  const answer = await replica.get('/api/audit/export?zone_id=zone-e')
+it('exports a zone as NDJSON, every event once and in chain order', async () => {
+  expect((await ledger.get('/api/audit/export?zone_id=zone-e', null)).status).toBe(401)
+  expect((await ledger.get('/api/audit/export')).status).toBe(400)
+  expect((await ledger.get('/api/audit/export?zone_id=zone-e&format=xml')).status).toBe(400)
+  const answer = await ledger.get('/api/audit/export?zone_id=zone-e')
   expect(answer.headers.get('content-type')).toBe('application/x-ndjson')
   expect(answer.headers.get('content-disposition')).toBe('attachment; filename="audit-zone-e.ndjson"')
   const lines = (await answer.text())
@@ -34,8 +33,8 @@ seam('ingests by its own hand')('exports a zone as NDJSON, every event once and 
   expect(lines[0]).toMatchObject({ zone_id: 'zone-e', prev_content_sha256: null })
 })
 
-seam('ingests by its own hand')('exports CSV no spreadsheet runs', async () => {
-  const answer = await replica.get('/api/audit/export?zone_id=zone-e&format=csv')
+it('exports CSV no spreadsheet runs', async () => {
+  const answer = await ledger.get('/api/audit/export?zone_id=zone-e&format=csv')
   const lines = (await answer.text()).split('\r\n')
   expect(lines).toHaveLength(1203)
   expect(lines[0]).toMatch(/^chain_seq,id,occurred_at,/)
@@ -43,14 +42,14 @@ seam('ingests by its own hand')('exports CSV no spreadsheet runs', async () => {
   expect(lines[1201]).toContain(",'=1+1,")
 })
 
-seam('ingests by its own hand')('follows a zone and resumes after the last event seen', async () => {
-  expect((await replica.get('/api/audit/tail?zone_id=zone-t', null)).status).toBe(401)
-  await scene.send(...Array.from({ length: 3 }, () => event('zone-t')))
-  await scene.waitStored('zone-t', 3)
+it('follows a zone and resumes after the last event seen', async () => {
+  expect((await ledger.get('/api/audit/tail?zone_id=zone-t', null)).status).toBe(401)
+  await ledger.send(...Array.from({ length: 3 }, () => event('zone-t')))
+  await ledger.waitStored('zone-t', 3)
   const follow = async (headers: Record<string, string>, count: number) => {
     const leave = new AbortController()
-    const answer = await replica.role.app.request('/api/audit/tail?zone_id=zone-t', {
-      headers: { authorization: 'Bearer t', ...headers },
+    const answer = await ledger.app.request('/api/audit/tail?zone_id=zone-t', {
+      headers: { authorization: `Bearer ${operatorToken}`, ...headers },
       signal: leave.signal,
     })
     expect(answer.headers.get('content-type')).toMatch(/^text\/event-stream/)
@@ -61,7 +60,7 @@ seam('ingests by its own hand')('follows a zone and resumes after the last event
       if (done) break
       text += new TextDecoder().decode(value)
       if (text.includes(': following') && !text.includes('id:') && headers['last-event-id'] === undefined) {
-        await scene.send(event('zone-t'))
+        await ledger.send(event('zone-t'))
       }
     }
     await reader.cancel()
@@ -71,8 +70,8 @@ seam('ingests by its own hand')('follows a zone and resumes after the last event
   expect(await follow({}, 1)).toEqual([4])
   expect(
     (
-      await replica.role.app.request('/api/audit/tail?zone_id=zone-t', {
-        headers: { authorization: 'Bearer t', 'last-event-id': 'x' },
+      await ledger.app.request('/api/audit/tail?zone_id=zone-t', {
+        headers: { authorization: `Bearer ${operatorToken}`, 'last-event-id': 'x' },
       })
     ).status,
   ).toBe(400)
