@@ -29,7 +29,6 @@ export function lingerAfter(request: IncomingMessage, response: ServerResponse):
       lingering.add(socket)
       timer = setTimeout(() => socket.destroy(), patienceMs)
       socket.end()
-      request.resume()
     }
     const received = (): void => {
       clearTimeout(timer)
@@ -38,5 +37,8 @@ export function lingerAfter(request: IncomingMessage, response: ServerResponse):
     }
     request.once('end', received)
     socket.once('close', () => clearTimeout(timer))
+    // Who read it stopped on the way, and would pause it at every piece.
+    request.removeAllListeners('data')
+    request.resume()
   })
 }

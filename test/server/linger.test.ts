@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Hono } from 'hono'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { CaracalError } from '../../src/platform/errors.ts'
+import { readBody } from '../../src/platform/http/body.ts'
 import { type Listener, openListener } from '../../src/server/listener.ts'
 import { openBalancer } from '../load/balancer.ts'
 
@@ -14,6 +16,8 @@ let served: string[]
 beforeEach(async () => {
   served = []
   const app = new Hono()
+  app.post('/counted', async (c) => c.text(`read ${(await readBody(c, 65_536)).length}`))
+  app.onError((error, c) => c.text(error instanceof CaracalError ? 'too large' : 'broken', 413))
   app.all('*', (c) => {
     served.push(c.req.path)
     return c.text('too large', 413, c.req.path === '/closing' ? { connection: 'close' } : {})
@@ -93,18 +97,31 @@ it.each([
   'the answer of %s outlives the rest of the body, and the connection ends with it',
   async (_who, path, connection) => {
     const caller = await open()
-    caller.write(head(path, connection, 24))
-    await caller.send(24)
+    caller.write(head(path, connection, 8))
+    await caller.send(8)
     expect(await caller.read()).toMatch(refused)
     await caller.end()
   },
 )
 
+it('that of who counts a body of unknown length while it reads does so too', async () => {
+  const caller = await open()
+  caller.write('POST /counted HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n')
+  for (let sent = 0; sent < 8; sent += 1) {
+    caller.write('100000\r\n')
+    await caller.send(1)
+    caller.write('\r\n')
+  }
+  caller.write('0\r\n\r\n')
+  expect(await caller.read()).toMatch(refused)
+  await caller.end()
+})
+
 it('it does so behind a balancer', async () => {
   await using balancer = await openBalancer([listener.port])
   const caller = await open(Number(new URL(balancer.url).port))
-  caller.write(head('/app', 'close', 24))
-  await caller.send(24)
+  caller.write(head('/app', 'close', 8))
+  await caller.send(8)
   expect(await caller.read()).toMatch(refused)
   await caller.end()
 })
