@@ -8,6 +8,7 @@ import type { Database } from '../platform/db/port.ts'
 import type { Ephemera } from '../platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../platform/ephemera/postgres.ts'
 import type { Job } from '../platform/jobs/job.ts'
+import type { RoleName } from '../platform/role.ts'
 import type { Driver } from './deployment.ts'
 import { DependencyUnreachable } from './store.ts'
 
@@ -23,12 +24,23 @@ export function driverOf(settings: Pick<Settings, 'REDIS_URL'>): Driver {
 }
 
 /** Opens both ports. With Redis it resolves once Redis answers, for which it waits `SHUTDOWN_GRACE_MS`. */
-export async function openDrivers(settings: Settings, db: Database, log: Logger): Promise<Drivers> {
-  return settings.REDIS_URL === null ? onPostgres(db, log) : onRedis(settings.REDIS_URL, settings, db, log)
+export async function openDrivers(
+  settings: Settings,
+  roles: readonly RoleName[],
+  db: Database,
+  log: Logger,
+): Promise<Drivers> {
+  return settings.REDIS_URL === null
+    ? onPostgres(roles, db, log)
+    : onRedis(settings.REDIS_URL, settings, db, log)
 }
 
-function onPostgres(db: Database, log: Logger): Drivers {
-  const bus = createPostgresBus({ db, log })
+/** Where nothing but the ledger reads, a notification that was lost delays evidence and never a revocation. */
+const ledgerPollMs = 5000
+
+function onPostgres(roles: readonly RoleName[], db: Database, log: Logger): Drivers {
+  const onlyLedger = roles.every((role) => role === 'audit')
+  const bus = createPostgresBus({ db, log, ...(onlyLedger ? { pollMs: ledgerPollMs } : {}) })
   const ephemera = createPostgresEphemera({ db, log })
   return { bus, ephemera, jobs: [...bus.jobs, ...ephemera.jobs], ...closing(bus, ephemera) }
 }

@@ -90,7 +90,7 @@ export async function openPlatform(
 
     // Asked before the bus is opened and recorded once it works: a start with a mistyped URL decides nothing.
     await assertDrivers(owner, driverOf(settings))
-    const drivers = await openDrivers(settings, busy, log)
+    const drivers = await openDrivers(settings, roles, busy, log)
     opened.push(drivers)
     await agreeOnDrivers(owner, driverOf(settings))
     const traces = openTraces(settings, log)
