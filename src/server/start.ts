@@ -71,7 +71,8 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const signal = options.signal ?? new AbortController().signal
   const { seat, host } = options
   const inThread = host !== undefined && seat === undefined
-  if (host === undefined) for (const plan of planListeners(settings, roles)) await assertPortFree(plan)
+  const plans = planListeners(settings, roles)
+  if (host === undefined) for (const plan of plans) await assertPortFree(plan)
   const apart = host === undefined ? rolesApart(settings, roles) : []
   const here = roles.filter((role) => !apart.includes(role))
 
@@ -119,7 +120,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     signal.throwIfAborted()
 
     startJobs(parts, platform.jobs, running, log)
-    for (const plan of planListeners(settings, here)) {
+    for (const plan of plans.filter(({ role }) => here.includes(role))) {
       const listener = await openListener(withApp(plan, running, seat))
       parts.listeners.push(listener)
       ports.add(listener.port)
