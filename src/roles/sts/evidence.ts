@@ -7,7 +7,7 @@ import { uuidv7 } from '../../platform/ids.ts'
 import type { CompleteDecision, FailedDecision } from '../../policy/index.ts'
 import type { Accepted, AuditEvent, AuditSink, Boarded } from '../audit/index.ts'
 import type { ApplicationDefinition } from './definitions.ts'
-import type { Exchange } from './exchange-state.ts'
+import { type Exchange, requireProof } from './exchange-state.ts'
 import type { LoadedBundle } from './policy-bundles.ts'
 
 export type Metadata = Readonly<Record<string, unknown>>
@@ -27,9 +27,9 @@ export interface EventFacts {
 export interface Evidence {
   /** Resolves to where the event rests; never rejects. */
   emit(facts: EventFacts): Promise<Accepted>
-  /** One denial of an exchange, with its application as base metadata. Not waited for. */
+  /** One denial of an exchange, with its application as base metadata. Not waited for. Throws `Unproven`. */
   denied(x: Exchange, status: string, metadata: Metadata): void
-  /** One policy decision about one resource; an allow becomes evidence its mandate waits for. */
+  /** One policy decision about one resource; an allow becomes evidence its mandate waits for, another throws `Unproven`. */
   decided(
     x: Exchange,
     resource: string,
@@ -63,6 +63,7 @@ export function createEvidence(audit: AuditSink): Evidence {
     emit,
 
     denied(x, status, metadata) {
+      requireProof(x)
       void send(x)
       void emit({
         zoneId: x.zoneId,
@@ -87,8 +88,12 @@ export function createEvidence(audit: AuditSink): Evidence {
           ? { ...applicationMetadata(x.application), resource }
           : decisionMetadata(x, resource, bundle),
       }
-      if (decision.decision === 'allow') told(x, facts)
-      else void emit(facts)
+      if (decision.decision === 'allow') {
+        told(x, facts)
+        return
+      }
+      requireProof(x)
+      void emit(facts)
     },
 
     granted(x, policy, metadata) {

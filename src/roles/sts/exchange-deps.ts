@@ -12,6 +12,7 @@ import type { IssuerKeys } from './federation/issuer-keys.ts'
 import type { MintLimit } from './mint-limit.ts'
 import type { PolicyBundles } from './policy-bundles.ts'
 import type { ProviderCredentials } from './providers/credentials.ts'
+import type { RecentExchanges } from './recent-exchanges.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import type { IssueRecord } from './store/issue-records.ts'
 import type { IssueTogether } from './store/issue-together.ts'
@@ -25,6 +26,8 @@ export interface ExchangeDeps {
   readonly ephemera: Ephemera
   readonly hasher: CredentialHasher
   readonly readSnapshot: ReadSnapshot
+  /** `null` where a write cannot prove what was remembered. */
+  readonly recent: RecentExchanges | null
   readonly issueRecord: IssueRecord
   /** `null` where record, token registry and evidence do not share a database. */
   readonly issueTogether: IssueTogether | null
@@ -44,6 +47,8 @@ export interface ExchangeDeps {
   readonly onGatewayMandate: (token: string) => void
   /** Called for every delegation lineage that was judged. */
   readonly onLineageRead: (broken: boolean) => void
+  /** Called when the write of a remembered exchange proved, or disproved, what it rests on. */
+  readonly onRemembered: (proved: boolean) => void
   /** Called for every policy evaluation with its duration in seconds. */
   readonly onPolicyEvaluated: (seconds: number, failed: boolean) => void
 }

@@ -2,6 +2,7 @@
  * What one exchange knows while it passes the checks. A check reads what earlier
  * ones established and adds its own finding; nothing here outlives the request.
  */
+import type { Counter } from '../../platform/ephemera/port.ts'
 import type { TraceContext } from '../../platform/observe/trace.ts'
 import type { Accepted, AuditEvent } from '../audit/index.ts'
 import type { ApprovalGate, PresentedApproval } from './approvals/hold.ts'
@@ -9,6 +10,7 @@ import type { Constraints } from './constraints.ts'
 import type { ApplicationDefinition, ResourceDefinition } from './definitions.ts'
 import type { UpstreamToken } from './directive.ts'
 import type { LoadedBundle } from './policy-bundles.ts'
+import type { Premise } from './store/issue-records.ts'
 import type { EdgeState, RecordState, SessionState, Snapshot } from './store/snapshot.ts'
 
 export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
@@ -93,8 +95,26 @@ export interface PendingEvidence {
   accepted: Promise<Accepted> | null
 }
 
+/** Decided on what was remembered, the exchange cannot be answered: it must be decided again, on a snapshot. */
+export class Unproven extends Error {
+  override readonly name = 'Unproven'
+  /** Whether the premise was found fallen; otherwise it was not asked. */
+  readonly disproved: boolean
+  constructor(disproved: boolean) {
+    super(disproved ? 'what was remembered is outdated' : 'the exchange rests on what was remembered')
+    this.disproved = disproved
+  }
+}
+
+/** Before anything but a mandate comes of an exchange. Throws `Unproven` while it rests on what was remembered. */
+export function requireProof(x: Exchange): void {
+  if (x.premise !== null) throw new Unproven(false)
+}
+
 export interface Exchange {
   readonly request: ExchangeRequest
+  /** What the exchange was decided on without reading it; `null` on a snapshot, and once the write has proved it. */
+  premise: Premise | null
   readonly snapshot: Snapshot
   readonly zoneId: string
   readonly application: ApplicationDefinition
@@ -118,6 +138,8 @@ export interface Exchange {
   providerProblem: ProviderProblem | null
   /** Connection tokens found for this exchange, by resource row id. */
   readonly upstreamTokens: Map<string, UpstreamToken>
+  /** Uses of the mint limit, by key: each is counted once, however often the request is decided. */
+  readonly counted: Map<string, Counter>
   /** Requested resources that fell to the mint limit, and the longest wait among them. */
   rateLimited: { count: number; remainingMs: number }
 

@@ -37,6 +37,7 @@ import { createSecretDocuments } from './providers/secret-documents.ts'
 import { createServiceTokens } from './providers/service-tokens.ts'
 import { createUserConnections } from './providers/user-connections.ts'
 import { readiness } from './readiness.ts'
+import { createRecentExchanges } from './recent-exchanges.ts'
 import { consumeRevocations } from './revocations.ts'
 import { mountApprovalRoutes } from './routes/approvals.ts'
 import { mountInternalRoutes } from './routes/internal.ts'
@@ -122,6 +123,8 @@ export function createSts(deps: StsDeps): StsRole {
   /** SHA-256 of gateway mandates signed a moment ago: the gateway of this process need not verify them again. */
   const signed = new LRUCache<string, true>({ max: 20_000, ttl: 60_000 })
   const mintLimit = createMintLimit(ephemera, settings.STS_MINT_RATE_LIMIT_PER_MIN)
+  const issueTogether =
+    bus.store?.database === db && ephemera.database === db ? createTogetherIssuer(db, bus.store) : null
   const exchangeDeps: ExchangeDeps = {
     issuer,
     controlAudience: settings.CONTROL_AUDIENCE,
@@ -130,8 +133,8 @@ export function createSts(deps: StsDeps): StsRole {
     hasher: deps.hasher,
     readSnapshot: createSnapshotReader(db),
     issueRecord: createRecordIssuer(db),
-    issueTogether:
-      bus.store?.database === db && ephemera.database === db ? createTogetherIssuer(db, bus.store) : null,
+    issueTogether,
+    recent: issueTogether === null ? null : createRecentExchanges(),
     applications: createVersionedCache({ max: 10_000, ttlMs: definitionTtlMs }),
     resources: createVersionedCache({ max: 10_000, ttlMs: definitionTtlMs }),
     keys,
@@ -149,6 +152,10 @@ export function createSts(deps: StsDeps): StsRole {
     onLineageRead: (broken) => {
       counters.graphTraversals += 1
       if (broken) counters.graphTraversalErrors += 1
+    },
+    onRemembered: (proved) => {
+      if (proved) counters.rememberedExchanges += 1
+      else counters.rememberedOutdated += 1
     },
     onPolicyEvaluated: (seconds, failed) => {
       counters.policyEvaluations += 1
@@ -267,7 +274,9 @@ export function createSts(deps: StsDeps): StsRole {
 
     exchangeForGateway: (call, signal) => exchangeFor(call, signal),
     readAhead(call) {
-      const begun = beginReading(gatewayExchangeRequest(call, exchangeDeps.tracer), exchangeDeps)
+      const request = gatewayExchangeRequest(call, exchangeDeps.tracer)
+      if (exchangeDeps.recent?.recall(request)) return exchangeFor
+      const begun = beginReading(request, exchangeDeps)
       return (same, signal) => exchangeFor(same, signal, begun)
     },
     signedHere: (digest) => signed.has(digest),

@@ -111,6 +111,7 @@ function liveBasis(x: Exchange): LiveBasis | null {
       id: edge.id,
       parent: edge.parent_edge_id,
       version: edge.edge_version,
+      seen: edge.row_version,
       source: edge.source_session_id,
       target: edge.target_session_id,
     })),

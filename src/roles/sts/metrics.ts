@@ -5,6 +5,8 @@ import { countFrom, gaugeFrom } from '../../platform/observe/metrics.ts'
 export interface StsCounters {
   graphTraversals: number
   graphTraversalErrors: number
+  rememberedExchanges: number
+  rememberedOutdated: number
   jwksInvalidKeys: number
   secretBackendReads: number
   secretBackendErrors: number
@@ -25,6 +27,8 @@ export function createStsCounters(): StsCounters {
   return {
     graphTraversals: 0,
     graphTraversalErrors: 0,
+    rememberedExchanges: 0,
+    rememberedOutdated: 0,
     jwksInvalidKeys: 0,
     secretBackendReads: 0,
     secretBackendErrors: 0,
@@ -45,6 +49,12 @@ export function createStsCounters(): StsCounters {
 const exported: readonly (readonly [name: string, member: keyof StsCounters, help: string])[] = [
   ['graph_traversals_total', 'graphTraversals', 'Delegation lineages read for a decision'],
   ['graph_traversal_errors_total', 'graphTraversalErrors', 'Delegation lineages that carried no authority'],
+  ['remembered_exchanges_total', 'rememberedExchanges', 'Mandates issued without a read of their own'],
+  [
+    'remembered_outdated_total',
+    'rememberedOutdated',
+    'Exchanges whose write found what was remembered outdated',
+  ],
   ['jwks_invalid_keys_total', 'jwksInvalidKeys', 'Signing keys that could not be opened'],
   ['secret_backend_reads_total', 'secretBackendReads', 'Sealed credentials opened'],
   ['secret_backend_errors_total', 'secretBackendErrors', 'Sealed credentials that could not be opened'],

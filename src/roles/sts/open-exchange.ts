@@ -17,6 +17,7 @@ import type {
 import type { ExchangeDeps } from './exchange-deps.ts'
 import { accessTokenType, type Exchange, type ExchangeRequest } from './exchange-state.ts'
 import type { ActiveVersion } from './policy-bundles.ts'
+import type { Recalled } from './recent-exchanges.ts'
 import { internalError, invalidClient } from './refusal.ts'
 import type { ApplicationRow, ResourceRow, Snapshot, SnapshotQuery } from './store/snapshot.ts'
 import { storeFailure } from './store-failure.ts'
@@ -34,6 +35,7 @@ export async function openExchange(
   deps: ExchangeDeps,
   caller?: Caller,
   begun?: Promise<State>,
+  counted: Exchange['counted'] = new Map(),
 ): Promise<Exchange> {
   if (request.applicationId === '') throw invalidClient('application_id is empty')
   const notBlocked = request.gateway === null ? deps.authFailures.refuseBlocked(request.applicationId) : null
@@ -46,12 +48,20 @@ export async function openExchange(
 
   const found = resolveApplication(request, zoneId, snapshot, held, deps.applications)
   const application = await authenticateClient(request, zoneId, found, deps, caller)
+  const resources = resolveResources(zoneId, snapshot, held, deps.resources)
+  return newExchange(request, { zoneId, snapshot, application, resources, premise: null }, counted)
+}
+
+/** An exchange before its first check. */
+export function newExchange(
+  request: ExchangeRequest,
+  known: Recalled,
+  counted: Exchange['counted'],
+): Exchange {
   return {
     request,
-    snapshot,
-    zoneId,
-    application,
-    resources: resolveResources(zoneId, snapshot, held, deps.resources),
+    ...known,
+    counted,
     presented: null,
     recordId: null,
     record: null,

@@ -16,10 +16,10 @@ import { requireResource } from './checks/require-resource.ts'
 import { validateReferences } from './checks/validate-references.ts'
 import { verifySubjectToken } from './checks/verify-subject-token.ts'
 import type { Check, ExchangeDeps } from './exchange-deps.ts'
-import { type Exchange, type ExchangeRequest, idTokenType } from './exchange-state.ts'
+import { type Exchange, type ExchangeRequest, idTokenType, Unproven } from './exchange-state.ts'
 import { federate } from './federation/federate.ts'
 import { type IssuedMandate, issueMandate } from './issue.ts'
-import { openExchange, type State } from './open-exchange.ts'
+import { newExchange, openExchange, type State } from './open-exchange.ts'
 
 const checks: readonly Check[] = [
   requireResource, //     C   at least one resource
@@ -93,14 +93,43 @@ async function runExchange(
   caller?: Caller,
   begun?: Promise<State>,
 ): Promise<IssuedMandate> {
-  const x = await openExchange(request, deps, caller, begun) // A, D
+  const counted: Exchange['counted'] = new Map()
+  const recalled = begun === undefined ? (deps.recent?.recall(request) ?? null) : null
+  if (recalled !== null) {
+    const issued = await exchangeFromMemory(newExchange(request, recalled, counted), deps)
+    if (issued !== null) return issued
+  }
+  const x = await openExchange(request, deps, caller, begun, counted) // A, D
   try {
     if (request.subjectTokenType === idTokenType) return await federate(x, deps) // B
     await pass(checks, x, deps)
-    return await issueMandate(x, deps) // M
+    const issued = await issueMandate(x, deps) // M
+    deps.recent?.keep(x)
+    return issued
   } finally {
     // Whatever became of the exchange: what was decided is told.
     void deps.evidence.send(x)
+  }
+}
+
+/** `null` unless a mandate comes of it: then nothing was told or written, and the exchange is made on a snapshot. */
+async function exchangeFromMemory(x: Exchange, deps: ExchangeDeps): Promise<IssuedMandate | null> {
+  const { request } = x
+  try {
+    if (request.gateway === null) await deps.authFailures.refuseBlocked(request.applicationId)
+    await pass(checks, x, deps)
+    const issued = await issueMandate(x, deps)
+    deps.onRemembered(true)
+    return issued
+  } catch (error) {
+    if (x.premise === null) throw error
+    if (error instanceof Unproven && error.disproved) {
+      deps.recent?.unsettle(request)
+      deps.onRemembered(false)
+    }
+    return null
+  } finally {
+    if (x.premise === null) void deps.evidence.send(x)
   }
 }
 

@@ -40,6 +40,8 @@ export interface LoadedBundle {
 export interface PolicyBundles {
   /** The bundle for the binding a snapshot saw; at once when it is loaded already. Rejects when it must be read and cannot. */
   at(zoneId: string, binding: ActiveVersion | null): LoadedBundle | Promise<LoadedBundle>
+  /** The version that is in force here; `null` for none, or for a zone not known yet. */
+  versionInForce(zoneId: string): string | null
   /** The bundle in force, read first when the zone is not known yet. */
   status(zoneId: string): Promise<PolicyStatus>
   /** Reads the binding and swaps the bundle if it changed (event). */
@@ -202,6 +204,7 @@ export function createPolicyBundles(deps: PolicyBundleDeps): PolicyBundles {
   return {
     at,
     reload,
+    versionInForce: (zoneId) => inForce.get(zoneId)?.policySetVersionId ?? null,
 
     async status(zoneId) {
       if (!inForce.has(zoneId)) await reload(zoneId)

@@ -5,7 +5,7 @@
  */
 import { EphemeraUnavailable } from '../../platform/ephemera/port.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
-import type { Exchange } from './exchange-state.ts'
+import { type Exchange, Unproven } from './exchange-state.ts'
 import { accessDenied, internalError, unavailable } from './refusal.ts'
 import type { Issued, LiveBasis, NewRecord } from './store/issue-records.ts'
 import type { Together } from './store/issue-together.ts'
@@ -20,9 +20,10 @@ export interface Issue {
   readonly ttl: number
 }
 
-/** Rejects with 403 when the basis died meanwhile, 503 when a store cannot be asked or the evidence cannot be kept. */
+/** Rejects with `Unproven` when the premise does not hold, 403 when the basis died meanwhile, 503 when a store cannot be asked or the evidence cannot be kept. */
 export async function writeIssue(x: Exchange, issue: Issue, deps: ExchangeDeps): Promise<void> {
   if (await writeTogether(x, issue, deps)) return
+  if (x.premise !== null) throw new Unproven(true)
   await settleAll([insertRecord(x, issue, deps), registerJti(x, issue, deps), ...awaitEvidence(x, deps)])
 }
 
@@ -31,7 +32,7 @@ export async function writeBesideRecord(x: Exchange, issue: Issue, deps: Exchang
   await settleAll([registerJti(x, issue, deps), ...awaitEvidence(x, deps)])
 }
 
-/** False when nothing was written, because the stores are several or the graph of the zone is being changed. */
+/** False when nothing was written: the stores are several, the graph of the zone is being changed, or the premise fell. */
 async function writeTogether(x: Exchange, issue: Issue, deps: ExchangeDeps): Promise<boolean> {
   if (deps.issueTogether === null) return false
   const boarded = deps.evidence.board(x)
@@ -41,15 +42,18 @@ async function writeTogether(x: Exchange, issue: Issue, deps: ExchangeDeps): Pro
     written = await deps.issueTogether({
       record: issue.record,
       basis: issue.basis,
+      premise: x.premise,
       jti: { key: jtiKey(issue), holder: jtiHolder(x), ttlMs: issue.ttl * 1000 },
       evidence: boarded.map(({ entry }) => entry),
     })
   } catch (error) {
     // The decision was made; its evidence outlives the store that was to hold its outcome.
+    x.premise = null
     for (const event of boarded) void event.leftBehind()
     throw storeFailure(error, 'authority record cannot be inserted')
   }
-  if (written.outcome === 'busy') return false
+  if (written.outcome === 'inserted') x.premise = null
+  if (x.premise !== null || written.outcome === 'busy' || written.outcome === 'outdated') return false
   for (const event of boarded) {
     if (written.outcome === 'inserted') event.arrived()
     else void event.leftBehind()

@@ -31,6 +31,7 @@ const zoneTables = [
   'audit_tree_heads',
   'authority_records',
   'coordinator_idempotency_receipts',
+  'definition_versions',
   'delegated_grants',
   'delegation_edges',
   'delegation_graph_epochs',

@@ -44,7 +44,7 @@ async function constraints(sql: postgres.Sql): Promise<Facts> {
     select k.conrelid::regclass || '.' || k.conname as name, pg_get_constraintdef(k.oid) as fact
     from pg_constraint k
     join pg_class c on c.oid = k.conrelid
-    where c.relnamespace = 'public'::regnamespace and not c.relispartition and k.contype <> 'n' and k.conparentid = 0`
+    where c.relnamespace = 'public'::regnamespace and not c.relispartition and k.contype not in ('n', 't') and k.conparentid = 0`
   return Object.fromEntries(rows.map((row) => [row.name, row.fact]))
 }
 

@@ -1,6 +1,7 @@
 /** Record, token registration and evidence of an exchange commit together or not at all (sts §5.2 M). */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
+import type { Premise } from '../../../src/roles/sts/store/issue-records.ts'
 import { createTogetherIssuer, type IssueTogether } from '../../../src/roles/sts/store/issue-together.ts'
 import { createWorld, type World } from './world.ts'
 
@@ -18,7 +19,7 @@ afterAll(async () => {
   await world[Symbol.asyncDispose]()
 })
 
-function item(overrides: { zoneId?: string; rests?: string; jti?: string } = {}) {
+function item(overrides: { zoneId?: string; rests?: string; jti?: string; premise?: Premise } = {}) {
   const id = uuidv7()
   return {
     record: {
@@ -31,6 +32,7 @@ function item(overrides: { zoneId?: string; rests?: string; jti?: string } = {})
       expiresAt: Date.now() + 60_000,
       claims: null,
     },
+    premise: overrides.premise ?? null,
     basis: overrides.rests === undefined ? null : { records: [overrides.rests], edges: [], sessions: [] },
     jti: { key: `audit:jti:${overrides.jti ?? id}`, holder: 'someone|1', ttlMs: 60_000 },
     evidence: [{ stream, fields: { id, data: `{"of":"${id}"}` } }],
@@ -87,4 +89,45 @@ test('one that breaks the schema takes no other with it', async () => {
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(['inserted', 'refused', 'inserted'])
   expect(await traces(bad)).toEqual({ records: 0, told: 0, holder: null })
   expect(await traces(alsoGood)).toEqual({ records: 1, told: 1, holder: 'someone|1' })
+})
+
+test('a premise holds until a definition of the zone changes, its graph shrinks or the clocks part', async () => {
+  const { zoneId } = world.zone
+  const definitions = async () => {
+    const [row] = await world.db.sql<{ version: string }[]>`
+      select version from definition_versions where zone_id = ${zoneId}`
+    return row?.version ?? ''
+  }
+  const premise = { definitions: await definitions(), epoch: 0 }
+  const good = item({ premise })
+  expect(await issue(good)).toMatchObject({ outcome: 'inserted' })
+
+  const late = item({ premise })
+  late.record.authenticatedAt -= 10_000
+  expect(await issue(late)).toMatchObject({ outcome: 'outdated' })
+  expect(await traces(late)).toEqual({ records: 0, told: 0, holder: null })
+
+  await world.db.sql`insert into delegation_graph_epochs (zone_id, epoch) values (${zoneId}, 1)`
+  expect(await issue(item({ premise }))).toMatchObject({ outcome: 'outdated' })
+  expect(await issue(item({ premise: { ...premise, epoch: 1 } }))).toMatchObject({ outcome: 'inserted' })
+
+  await world.db.sql`update applications set updated_at = now() where zone_id = ${zoneId}`
+  expect(await definitions()).not.toBe(premise.definitions)
+  expect(await issue(item({ premise: { ...premise, epoch: 1 } }))).toMatchObject({ outcome: 'outdated' })
+  expect(await issue(item())).toMatchObject({ outcome: 'inserted' })
+})
+
+test('a remembered record must be the one of its subject', async () => {
+  const base = item()
+  await issue(base)
+  const [row] = await world.db.sql<{ version: string; epoch: string }[]>`
+    select d.version, g.epoch from definition_versions d
+    join delegation_graph_epochs g on g.zone_id = d.zone_id
+    where d.zone_id = ${world.zone.zoneId}`
+  const premise = { definitions: row?.version ?? '', epoch: Number(row?.epoch) }
+  const rests = base.record.id
+  expect(await issue(item({ rests, premise }))).toMatchObject({ outcome: 'inserted' })
+  const anothers = item({ rests, premise })
+  anothers.record.subjectId = 'somebody-else'
+  expect(await issue(anothers)).toMatchObject({ outcome: 'basis_dead' })
 })

@@ -51,6 +51,7 @@ function chain(
         expires_at: now + 60_000,
         revoked: false,
         edge_version: 0,
+        row_version: '1',
       },
       index,
     ),

@@ -316,6 +316,22 @@ export const policySetBindings = pgTable(
   ],
 )
 
+/** The transaction that last changed a definition of the zone; written by triggers, whoever makes the change. */
+export const definitionVersions = pgTable(
+  'definition_versions',
+  {
+    zoneId: text('zone_id').primaryKey(),
+    version: text('version').notNull(),
+  },
+  (t) => [
+    foreignKey({
+      name: 'definition_versions_zone_id_fkey',
+      columns: [t.zoneId],
+      foreignColumns: [zones.id],
+    }).onDelete('cascade'),
+  ],
+)
+
 export const delegatedGrants = pgTable(
   'delegated_grants',
   {

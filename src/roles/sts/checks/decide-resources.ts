@@ -4,7 +4,7 @@
  * once for all resources, between the rules that cost nothing and the ones that decide.
  */
 import type { ExchangeDeps } from '../exchange-deps.ts'
-import type { Exchange } from '../exchange-state.ts'
+import { type Exchange, Unproven } from '../exchange-state.ts'
 import { activeVersion } from '../open-exchange.ts'
 import type { LoadedBundle } from '../policy-bundles.ts'
 import { unavailable } from '../refusal.ts'
@@ -29,10 +29,14 @@ export async function decideResources(x: Exchange, deps: ExchangeDeps): Promise<
   }
 }
 
-/** The bundle of the version the snapshot saw. */
+/** The bundle of the version the snapshot saw. A version that is only remembered is never brought back in force. */
 export async function bundleInForce(x: Exchange, deps: ExchangeDeps): Promise<LoadedBundle> {
+  const version = activeVersion(x.snapshot)
+  if (x.premise !== null && deps.bundles.versionInForce(x.zoneId) !== version?.versionId) {
+    throw new Unproven(true)
+  }
   try {
-    x.bundle = await deps.bundles.at(x.zoneId, activeVersion(x.snapshot))
+    x.bundle = await deps.bundles.at(x.zoneId, version)
     return x.bundle
   } catch (error) {
     throw unavailable('policy cannot be read', error)

@@ -4,13 +4,14 @@ import { holdMetadata } from '../approvals/hold.ts'
 import { interactionRequired } from '../approvals/interaction-required.ts'
 import { classConflict, mergeGates } from '../approvals/merge-gates.ts'
 import type { ExchangeDeps } from '../exchange-deps.ts'
-import type { Exchange } from '../exchange-state.ts'
+import { type Exchange, requireProof } from '../exchange-state.ts'
 import { accessDenied } from '../refusal.ts'
 import type { HoldRequest } from '../store/holds.ts'
 import { exchangeBinding, principalOf, recordOf } from './present-approval.ts'
 
 export async function holdForApproval(x: Exchange, deps: ExchangeDeps): Promise<void> {
   if (x.gates.length === 0 || x.approval !== null) return
+  requireProof(x)
   const terms = mergeGates(x.gates)
   if (terms === null) {
     deps.evidence.denied(x, 'approval_class_conflict', {})

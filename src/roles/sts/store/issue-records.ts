@@ -37,6 +37,8 @@ export interface LiveBasis {
     readonly id: string
     readonly parent: string | null
     readonly version: number
+    /** Compared only under a premise. */
+    readonly seen: string
     readonly source: string
     readonly target: string
   }[]
@@ -51,6 +53,14 @@ export type IssueRecord = (record: NewRecord, basis: LiveBasis | null) => Promis
 
 /** `busy`: somebody changes the graph of the zone; the attempt inserted nothing and must be made again. */
 export type Attempted = Issued | 'busy'
+
+/** What an exchange took for granted and its write has to prove. */
+export interface Premise {
+  /** Version of the definitions of the zone. */
+  readonly definitions: string
+  /** Delegation graph epoch of the zone. */
+  readonly epoch: number
+}
 
 export interface IssueItem {
   readonly record: NewRecord
@@ -177,7 +187,7 @@ function insertStatement(sql: Queryable['sql'], items: readonly IssueItem[]) {
 }
 
 /** The first two arguments of the function: the items, and the zones whose locks some of them need. */
-export function issueRows(items: readonly IssueItem[]): string {
+export function issueRows(items: readonly (IssueItem & { readonly premise?: Premise | null })[]): string {
   return JSON.stringify(items.map(issueRow))
 }
 
@@ -185,7 +195,7 @@ export function guardedZones(items: readonly IssueItem[]): string[] {
   return [...new Set(items.filter(({ basis }) => basis !== null).map(({ record }) => record.zoneId))]
 }
 
-function issueRow({ record, basis }: IssueItem, n: number) {
+function issueRow({ record, basis, premise }: IssueItem & { readonly premise?: Premise | null }, n: number) {
   return {
     n,
     id: record.id,
@@ -200,6 +210,7 @@ function issueRow({ record, basis }: IssueItem, n: number) {
     records: basis?.records ?? [],
     edges: basis?.edges ?? [],
     sessions: basis?.sessions ?? [],
+    ...(premise == null ? {} : { known: premise.definitions, epoch: premise.epoch }),
   }
 }
 

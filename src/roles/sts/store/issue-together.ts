@@ -8,16 +8,26 @@
 import { createCoalescer } from '../../../platform/bus/coalesce.ts'
 import type { OutgoingEntry, StoreBus } from '../../../platform/bus/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
-import { type Attempted, guardedZones, type IssueItem, issueRows, oneBadItemAside } from './issue-records.ts'
+import {
+  type Attempted,
+  guardedZones,
+  type IssueItem,
+  issueRows,
+  oneBadItemAside,
+  type Premise,
+} from './issue-records.ts'
 
 export interface TogetherItem extends IssueItem {
+  /** `null`: decided on a snapshot. */
+  readonly premise: Premise | null
   /** Registered for `ttlMs` with `holder` as its value. */
   readonly jti: { readonly key: string; readonly holder: string; readonly ttlMs: number }
   readonly evidence: readonly OutgoingEntry[]
 }
 
 export interface Together {
-  readonly outcome: Attempted
+  /** `outdated`: the premise does not hold and nothing was written. */
+  readonly outcome: Attempted | 'outdated'
   /** False when the id was taken already. */
   readonly fresh: boolean
 }

@@ -55,8 +55,10 @@ export function assemble(query: SnapshotQuery, facts: Facts): Snapshot {
   if (query.sessionId !== null) sessionIds.add(query.sessionId)
   return {
     now: Number(zone.f),
+    readAt: performance.now(),
     application_version: application?.c ?? null,
     application: application?.d ? (JSON.parse(application.d) as ApplicationRow) : null,
+    application_expires_at: application?.e ? Number(application.e) : null,
     record: record === null ? null : recordState(record),
     sessions: [...sessionIds].flatMap((id) => {
       const row = inZone(facts.sessions.get(id))
@@ -64,6 +66,7 @@ export function assemble(query: SnapshotQuery, facts: Facts): Snapshot {
     }),
     lineage,
     epoch: Number(zone.g ?? 0),
+    definitions: zone.h,
     resources: query.resources.map(({ name }) => {
       const row = facts.resources.get(`${zoneId}\0${name}`)
       return {
@@ -131,6 +134,7 @@ function subjectRecord(id: string, state: string, subjectId: string | null): Rec
 }
 
 function edgeState(row: FactRow, step: number): EdgeState {
+  const [edgeVersion, rowVersion = ''] = (row.n ?? '').split(' ')
   return {
     step,
     id: row.a,
@@ -145,6 +149,7 @@ function edgeState(row: FactRow, step: number): EdgeState {
     status: row.k ?? '',
     expires_at: Number(row.l),
     revoked: row.m !== 'false',
-    edge_version: Number(row.n),
+    edge_version: Number(edgeVersion),
+    row_version: rowVersion,
   }
 }

@@ -48,7 +48,8 @@ export function readFacts(db: Pick<Database, 'sql'>, queries: readonly SnapshotQ
     with recursive lineage as (
       select 1 as step, e.id, e.zone_id, e.parent_edge_id, e.source_agent_id, e.target_agent_id,
              e.issuer_application_id, e.receiver_application_id, e.resource_id, e.scopes,
-             e.constraints_json, e.status, e.expires_at, e.revoked_at, e.edge_version
+             e.constraints_json, e.status, e.expires_at, e.revoked_at, e.edge_version,
+             e.xmin::text as row_version
       from delegation_edges e
       where e.id = any(${edges}::text[])
       union all
@@ -57,7 +58,7 @@ export function readFacts(db: Pick<Database, 'sql'>, queries: readonly SnapshotQ
       cross join lateral (
         select e.id, e.zone_id, e.parent_edge_id, e.source_agent_id, e.target_agent_id,
                e.issuer_application_id, e.receiver_application_id, e.resource_id, e.scopes,
-               e.constraints_json, e.status, e.expires_at, e.revoked_at, e.edge_version
+               e.constraints_json, e.status, e.expires_at, e.revoked_at, e.edge_version, e.xmin::text
         from delegation_edges e
         where e.id = l.parent_edge_id
         limit 1
@@ -78,7 +79,7 @@ export function readFacts(db: Pick<Database, 'sql'>, queries: readonly SnapshotQ
            case when cardinality(${edges}::text[]) = 0 then null else (
              select g.epoch::text from delegation_graph_epochs g where g.zone_id = q.zone
            ) end as g,
-           null as h, null as i, null as j, null as k, null as l, null as m, null as n
+           definitions.version as h, null as i, null as j, null as k, null as l, null as m, null as n
     from unnest(${[...zones.keys()]}::text[], ${[...zones.values()]}::text[]) as q(zone, key_held)
     left join lateral (
       select b.policy_set_id, b.active_version_id
@@ -97,12 +98,16 @@ export function readFacts(db: Pick<Database, 'sql'>, queries: readonly SnapshotQ
       order by s.version desc
       limit 1
     ) signing on true
+    left join lateral (
+      select d.version from definition_versions d where d.zone_id = q.zone limit 1
+    ) definitions on true
     union all
     select 'application', a.id, a.zone_id, a.version,
            case when a.version = q.known then null else json_build_object(
              'name', a.name, 'registration_method', a.registration_method,
              'client_secret_hash', a.client_secret_hash, 'traits', a.traits)::text end,
-           null, null, null, null, null, null, null, null, null, null
+           (extract(epoch from a.expires_at) * 1000)::text,
+           null, null, null, null, null, null, null, null, null
     from unnest(${[...applications.keys()]}::text[],
                 ${[...applications.values()]}::text[]) as q(id, known)
     cross join lateral (
@@ -139,7 +144,7 @@ export function readFacts(db: Pick<Database, 'sql'>, queries: readonly SnapshotQ
            l.issuer_application_id, l.receiver_application_id, l.resource_id,
            array_to_json(l.scopes)::text, l.constraints_json::text, l.status,
            (extract(epoch from l.expires_at) * 1000)::text, (l.revoked_at is not null)::text,
-           l.edge_version::text
+           concat_ws(' ', l.edge_version, l.row_version)
     from lineage l
     union all
     select 'resource', q.name, q.zone, v.version,

@@ -65,6 +65,8 @@ export interface EdgeState {
   readonly expires_at: number
   readonly revoked: boolean
   readonly edge_version: number
+  /** Changes with every write of the row, the terms included, which no route changes. */
+  readonly row_version: string
 }
 
 export interface ApplicationRow {
@@ -93,13 +95,19 @@ export interface ResourceRow {
 
 export interface Snapshot {
   readonly now: number
+  /** When the answer arrived, by the monotonic clock of this process. */
+  readonly readAt: number
   /** `null`: no live application of that id in that (live) zone. */
   readonly application_version: string | null
   readonly application: ApplicationRow | null
+  /** When the application ends by itself. */
+  readonly application_expires_at: number | null
   readonly record: RecordState | null
   readonly sessions: readonly SessionState[]
   readonly lineage: readonly EdgeState[]
   readonly epoch: number
+  /** Moves with every change of a definition of the zone. */
+  readonly definitions: string | null
   /** `version` `null`: no such resource. */
   readonly resources: readonly {
     readonly name: string

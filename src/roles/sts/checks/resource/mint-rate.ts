@@ -16,11 +16,14 @@ export async function withinMintRate(
 ): Promise<readonly ResourceDefinition[]> {
   if (x.request.gateway !== null || resources.length === 0) return resources
   const limit = deps.mintLimit.perMinute()
-  const counters = await deps.mintLimit.count(
-    resources.map((resource) => mintKey(x.zoneId, resource.id, x.application.id)),
-  )
-  return resources.filter((resource, index) => {
-    const counter = counters[index]
+  const keyOf = (resource: ResourceDefinition) => mintKey(x.zoneId, resource.id, x.application.id)
+  const keys = resources.map(keyOf).filter((key) => !x.counted.has(key))
+  if (keys.length > 0) {
+    const counters = await deps.mintLimit.count(keys)
+    for (const [index, counter] of counters.entries()) x.counted.set(keys[index] as string, counter)
+  }
+  return resources.filter((resource) => {
+    const counter = x.counted.get(keyOf(resource))
     if (counter !== undefined && counter.count <= limit) return true
     deps.evidence.denied(x, 'rate_limited', { resource: resource.identifier })
     x.rateLimited.count += 1
