@@ -156,7 +156,10 @@ process.once('SIGTERM', async () => {
 
 const server = createServer((request, response) => {
   const work = request.url === '/oauth/2/token' ? mint : call
-  work(request, response).catch((error: unknown) => answer(response, 500, { error: String(error) }))
+  // What fails after its answer fails because the sketch is being ended.
+  work(request, response).catch((error: unknown) => {
+    if (!response.headersSent) answer(response, 500, { error: String(error) })
+  })
 })
 server.listen(0, '127.0.0.1', () => {
   process.send?.({ port: (server.address() as AddressInfo).port })
