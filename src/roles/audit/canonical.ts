@@ -30,26 +30,48 @@ export interface Instant {
   readonly text: string
 }
 
-const separator = '\x1f'
+/** Between the fields of the text a hash covers. */
+export const hashedSeparator = '\x1f'
+
+/** The text of audit-and-events §5.2; with another separator than that of the hash it is only a way to send the fields. */
+export function canonicalText(form: StoredForm, separator = hashedSeparator): string {
+  return (
+    form.id +
+    separator +
+    form.zoneId +
+    separator +
+    form.eventType +
+    separator +
+    form.requestId +
+    separator +
+    form.decision +
+    separator +
+    form.policySetId +
+    separator +
+    form.policySetVersionId +
+    separator +
+    form.manifestSha +
+    separator +
+    form.evaluationStatus +
+    separator +
+    (form.determiningPolicies ?? 'null') +
+    separator +
+    (form.diagnostics ?? 'null') +
+    separator +
+    (form.metadata ?? 'null') +
+    separator +
+    String(form.occurredAt.micros * 1000n)
+  )
+}
 
 /** `content_sha256` of audit-and-events §5.2, lower-case hex. */
 export function contentHash(form: StoredForm): string {
-  const fields = [
-    form.id,
-    form.zoneId,
-    form.eventType,
-    form.requestId,
-    form.decision,
-    form.policySetId,
-    form.policySetVersionId,
-    form.manifestSha,
-    form.evaluationStatus,
-    form.determiningPolicies ?? 'null',
-    form.diagnostics ?? 'null',
-    form.metadata ?? 'null',
-    String(form.occurredAt.micros * 1000n),
-  ]
-  return hash('sha256', fields.join(separator), 'hex')
+  return hashOfText(canonicalText(form))
+}
+
+/** `contentHash` of whoever has the text already. */
+export function hashOfText(canonical: string): string {
+  return hash('sha256', canonical, 'hex')
 }
 
 /** `chain_hmac`: keyed link of a content hash to its predecessor; empty without a key. */

@@ -132,4 +132,56 @@ describe('the chain', () => {
     expect([...(await appendPrepared(store.db, key, [wrong])).values()]).toEqual(['duplicate'])
     expect((await verifyChain(store.db, key, zone)).total).toBe(0)
   })
+
+  it('stores any text whole, whatever it is made of', async () => {
+    const zone = uuidv7()
+    const texts = [
+      'a\x1fb',
+      '\x1e',
+      '\x1d',
+      '\x1f\x1e\x1d\u{f0000}',
+      '\u{f0001}\u{f0002}ä€😀',
+      '"\\\'{}\n',
+      'null',
+      '',
+    ]
+    const events = texts.map((policySetId) => ({ ...incoming(zone, '{"a":"\\u001f\\u001e"}'), policySetId }))
+    const signed = events.map((event, index) => (index === 2 ? { ...event, signature: '\x1d' } : event))
+    expect(new Set((await appendEvents(store.db, key, signed)).values())).toEqual(new Set(['stored']))
+    const rows = await store.db.sql<{ text: string | null; signature: string | null }[]>`
+      select policy_set_id as text, ingest_signature as signature
+      from audit_events where zone_id = ${zone} order by chain_seq`
+    expect(rows.map(({ text }) => text ?? '')).toEqual(texts)
+    expect(rows.map(({ signature }) => signature)).toEqual(signed.map(({ signature }) => signature))
+    expect((await verifyChain(store.db, key, zone)).total).toBe(0)
+  })
+
+  it('refuses a text that Postgres could only store changed', async () => {
+    const zone = uuidv7()
+    const halved = { ...incoming(zone, 'null'), decision: '\ud800' }
+    await expect(appendEvents(store.db, key, [halved])).rejects.toThrow('not Unicode')
+    const rows = await store.db.sql`select 1 from audit_events where zone_id = ${zone}`
+    expect(rows).toHaveLength(0)
+  })
+
+  it('knows a repeat inside of one batch and beside new events', async () => {
+    const zone = uuidv7()
+    const [first, second, third] = ['{"n":1}', '{"n":2}', '{"n":3}'].map((one) => incoming(zone, one))
+    if (first === undefined || second === undefined || third === undefined)
+      throw new Error('nothing was made')
+    const tampered = incoming(zone, '{"n":4}', second.id)
+    const batches = [
+      [first, { ...first }],
+      [first, second],
+      [tampered, third, { ...tampered }],
+    ]
+    const outcomes = []
+    for (const batch of batches) outcomes.push([...(await appendEvents(store.db, key, batch)).values()])
+    expect(outcomes).toEqual([
+      ['stored', 'duplicate'],
+      ['duplicate', 'stored'],
+      ['tampered', 'stored', 'tampered'],
+    ])
+    expect(await verifyChain(store.db, key, zone)).toMatchObject({ checked: 3, total: 0 })
+  })
 })

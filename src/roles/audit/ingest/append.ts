@@ -1,13 +1,13 @@
 /**
  * Appends authentic events to their zones' chains, in one transaction for all zones of a batch: locks and
- * reads together, one insert, commit. What the hashes cover is spelled here and compared by the server as it
- * stores it; only events of which the spelling cannot be told here cost a round trip before. Many events share one zone lock, many zones one commit; the locks are taken in one order,
- * so two replicas cannot deadlock.
+ * heads together, one insert, commit. What the hashes cover is spelled here and compared by the server as it
+ * stores it; only events of which the spelling cannot be told here cost a round trip before. Many events share
+ * one zone lock, many zones one commit; the locks are taken in one order, so two replicas cannot deadlock.
  */
 import type { Database, Tx } from '../../../platform/db/port.ts'
 import { sqlState } from '../../../platform/db/unavailable.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
-import { chainKeyId, contentHash, linkHmac, type StoredForm } from '../canonical.ts'
+import { canonicalText, chainKeyId, hashOfText, linkHmac, type StoredForm } from '../canonical.ts'
 import { jsonbText, keepsSpelling } from '../jsonb-text.ts'
 import { recordAlert } from '../store/alerts.ts'
 import { type CanonicalJson, canonicalJson } from '../store/canonical-json.ts'
@@ -17,6 +17,7 @@ import {
   chainHeads,
   hashRefused,
   lockChains,
+  repeated,
   type StoredKey,
   storedHashes,
   storedKey,
@@ -33,6 +34,8 @@ type Speller = 'here' | 'store'
 export interface Prepared {
   readonly event: IncomingEvent
   readonly form: StoredForm
+  /** The text the hash covers. */
+  readonly canonical: string
   readonly hash: string
 }
 
@@ -42,18 +45,20 @@ export async function prepareEvents(
   events: readonly IncomingEvent[],
   speller: Speller = 'here',
 ): Promise<Prepared[]> {
-  const spelled = new Map(events.map((event) => [event, speller === 'here' ? spelledHere(event) : null]))
-  const unsure = events.filter((event) => spelled.get(event) === null)
-  if (unsure.length > 0) {
-    const json = await canonicalJson(
-      db,
-      unsure.map((event) => event.json),
-    )
-    for (const [index, event] of unsure.entries()) spelled.set(event, json[index] ?? null)
-  }
-  return events.map((event): Prepared => {
-    const form = storedForm(event, spelled.get(event) ?? null)
-    return { event, form, hash: contentHash(form) }
+  const spelled = events.map((event) => (speller === 'here' ? spelledHere(event) : null))
+  const unsure = events.filter((_, index) => spelled[index] === null)
+  const json =
+    unsure.length === 0
+      ? []
+      : await canonicalJson(
+          db,
+          unsure.map((event) => event.json),
+        )
+  let answered = 0
+  return events.map((event, index): Prepared => {
+    const form = storedForm(event, spelled[index] ?? json[answered++] ?? null)
+    const canonical = canonicalText(form)
+    return { event, form, canonical, hash: hashOfText(canonical) }
   })
 }
 
@@ -81,38 +86,45 @@ export async function appendEvents(
   return await appendPrepared(db, key, await prepareEvents(db, events))
 }
 
-/** Stores every event once and answers what became of each. Rejects without storing anything. */
+/**
+ * Stores every event once and answers what became of each. Rejects without storing anything.
+ * Hardly an event comes twice: which are stored already is looked up once the insert was refused for one of them.
+ */
 export async function appendPrepared(
   db: Database,
   key: HmacKey,
   prepared: readonly Prepared[],
 ): Promise<Map<IncomingEvent, Appended>> {
-  try {
-    return await db.transaction((tx) => append(tx, key, prepared, 'here'))
-  } catch (error) {
-    if (!(error instanceof SpelledOtherwise) && sqlState(error) !== hashRefused) throw error
-    const events = prepared.map(({ event }) => event)
-    const again = await prepareEvents(db, events, 'store')
-    return await db.transaction((tx) => append(tx, key, again, 'store'))
+  if (areDistinct(prepared)) {
+    try {
+      return await db.transaction((tx) => append(tx, key, prepared, noneStored))
+    } catch (error) {
+      const state = sqlState(error)
+      if (state !== hashRefused && state !== repeated) throw error
+    }
   }
+  const events = prepared.map(({ event }) => event)
+  const again = await prepareEvents(db, events, 'store')
+  return await db.transaction((tx) => append(tx, key, again, storedHashes))
 }
 
-/** An event differs from the stored one of its id, or is spelled otherwise there: only Postgres can tell. */
-class SpelledOtherwise extends Error {
-  override readonly name = 'SpelledOtherwise'
+function areDistinct(prepared: readonly Prepared[]): boolean {
+  return new Set(prepared.map(({ form }) => storedKey(keyOf(form)))).size === prepared.length
 }
+
+const noneStored: typeof storedHashes = async () => new Map()
 
 async function append(
   tx: Tx,
   key: HmacKey,
   prepared: readonly Prepared[],
-  speller: Speller,
+  lookUp: typeof storedHashes,
 ): Promise<Map<IncomingEvent, Appended>> {
   const zones = [...new Set(prepared.map(({ form }) => form.zoneId))]
   // Sent together, run one after the other: what is read is read under the locks, each with its own snapshot.
   const [, known, heads] = await Promise.all([
     lockChains(tx, zones),
-    storedHashes(
+    lookUp(
       tx,
       prepared.map(({ form }) => keyOf(form)),
     ),
@@ -121,24 +133,28 @@ async function append(
   const keyId = chainKeyId(key.current)
   const outcomes = new Map<IncomingEvent, Appended>()
   const rows: ChainedRow[] = []
-  for (const { event, form, hash } of prepared) {
+  for (const { event, form, canonical, hash } of prepared) {
     const stored = known.get(storedKey(keyOf(form)))
     if (stored !== undefined) {
-      if (stored !== hash && speller === 'here') throw new SpelledOtherwise(form.id)
       outcomes.set(event, stored === hash ? 'duplicate' : 'tampered')
       if (stored !== hash) await recordMismatch(tx, form, stored, hash)
       continue
     }
     known.set(storedKey(keyOf(form)), hash)
     const head = heads.get(form.zoneId)
+    const previous = head?.contentSha256 ?? null
     const next = { chainSeq: (head?.chainSeq ?? 0) + 1, contentSha256: hash }
-    const links = {
-      prev_content_sha256: head?.contentSha256 ?? null,
-      chain_hmac: linkHmac(key.current, hash, head?.contentSha256 ?? null),
-      chain_seq: next.chainSeq,
-      chain_key_id: keyId,
-    }
-    rows.push(chainedRow(event, form, hash, links))
+    rows.push({
+      form,
+      canonical,
+      contentSha256: hash,
+      prevContentSha256: previous,
+      chainHmac: linkHmac(key.current, hash, previous),
+      chainSeq: next.chainSeq,
+      ingestSignature: event.signature,
+      chainKeyId: keyId,
+      labels: labelsOf(event),
+    })
     heads.set(form.zoneId, next)
     outcomes.set(event, 'stored')
   }
@@ -148,33 +164,6 @@ async function append(
 
 function keyOf(form: StoredForm): StoredKey {
   return { id: form.id, occurredAt: form.occurredAt.text }
-}
-
-function chainedRow(
-  event: IncomingEvent,
-  form: StoredForm,
-  hash: string,
-  links: Pick<ChainedRow, 'prev_content_sha256' | 'chain_hmac' | 'chain_seq' | 'chain_key_id'>,
-): ChainedRow {
-  return {
-    id: form.id,
-    zone_id: form.zoneId,
-    event_type: form.eventType,
-    request_id: form.requestId,
-    decision: form.decision,
-    policy_set_id: form.policySetId,
-    policy_set_version_id: form.policySetVersionId,
-    manifest_sha: form.manifestSha,
-    evaluation_status: form.evaluationStatus,
-    determining_policies: form.determiningPolicies,
-    diagnostics: form.diagnostics,
-    metadata: form.metadata,
-    occurred_at: form.occurredAt.text,
-    content_sha256: hash,
-    ingest_signature: event.signature,
-    labels: labelsOf(event),
-    ...links,
-  }
 }
 
 function labelsOf({ members: { metadata_json: metadata } }: IncomingEvent): string[] {

@@ -6,33 +6,26 @@
 import { awaitNamedLocks } from '../../../platform/db/advisory-locks.ts'
 import type { Tx } from '../../../platform/db/port.ts'
 import { indexedCharacters } from '../../../platform/db/schema/audit.ts'
+import type { StoredForm } from '../canonical.ts'
+import { linkLines } from './link-lines.ts'
 
 export interface ChainHead {
   readonly chainSeq: number
   readonly contentSha256: string
 }
 
-/** One row of `audit_events` as it is inserted; JSON members are `jsonb::text`. */
+/** One row of `audit_events` as it is inserted. */
 export interface ChainedRow {
-  readonly id: string
-  readonly zone_id: string
-  readonly event_type: string
-  readonly request_id: string
-  readonly decision: string
-  readonly policy_set_id: string
-  readonly policy_set_version_id: string
-  readonly manifest_sha: string
-  readonly evaluation_status: string
-  readonly determining_policies: string | null
-  readonly diagnostics: string | null
-  readonly metadata: string | null
-  readonly occurred_at: string
-  readonly content_sha256: string
-  readonly prev_content_sha256: string | null
-  readonly chain_hmac: string
-  readonly chain_seq: number
-  readonly ingest_signature: string | null
-  readonly chain_key_id: string | null
+  /** Its JSON members are `jsonb::text`. */
+  readonly form: StoredForm
+  /** `canonicalText` of the form. */
+  readonly canonical: string
+  readonly contentSha256: string
+  readonly prevContentSha256: string | null
+  readonly chainHmac: string
+  readonly chainSeq: number
+  readonly ingestSignature: string | null
+  readonly chainKeyId: string | null
   /** `agent_labels` of the metadata. */
   readonly labels: readonly string[]
 }
@@ -82,6 +75,8 @@ export async function storedHashes(tx: Tx, keys: readonly StoredKey[]): Promise<
 
 /** The SQLSTATE with which the server refuses a link whose content hash is not that of its row. */
 export const hashRefused = 'CA001'
+/** The SQLSTATE with which it refuses an event that is stored already. */
+export const repeated = '23505'
 
 interface LabelRow {
   readonly zoneId: string
@@ -96,10 +91,10 @@ function labelsOf(row: ChainedRow): LabelRow[] {
   const cut = (label: string) =>
     label.length <= indexedCharacters ? label : [...label].slice(0, indexedCharacters).join('')
   return [...new Set(row.labels.map(cut))].map((label) => ({
-    zoneId: row.zone_id,
+    zoneId: row.form.zoneId,
     label,
-    occurredAt: row.occurred_at,
-    eventId: row.id,
+    occurredAt: row.form.occurredAt.text,
+    eventId: row.form.id,
   }))
 }
 
@@ -115,12 +110,17 @@ const insertLabels = ({ sql }: Tx, labels: readonly LabelRow[]) => sql`
 
 /**
  * Inserts the links, of each zone in the order of its chain, and moves each head to the last of them,
- * in one statement. Only under `lockChains`. Fails with `hashRefused`.
+ * in one statement. Only under `lockChains`. Fails with `hashRefused`, and with `repeated` where an event is
+ * stored already.
+ *
+ * The server takes the text that was hashed apart: a link is stored only if that text has this hash, and its JSON
+ * and its time are spelled there as the row will give them back. So nothing of it is put together or spelled twice.
  */
 export function appendLinks(tx: Tx, rows: readonly ChainedRow[]): void {
   if (rows.length === 0) return
-  const last = new Map(rows.map((row) => [row.zone_id, row]))
+  const last = new Map(rows.map((row) => [row.form.zoneId, row]))
   const labels = rows.flatMap(labelsOf)
+  const { contents, links, between } = linkLines(rows)
   tx.send(tx.sql`
     with appended as (
       insert into audit_events (
@@ -129,52 +129,40 @@ export function appendLinks(tx: Tx, rows: readonly ChainedRow[]): void {
         ingest_signature, chain_key_id, determining_policies_json, diagnostics_json, metadata_json
       )
       select
-        link->>0, link->>1, link->>2, nullif(link->>3, ''), nullif(link->>4, ''), nullif(link->>5, ''),
-        nullif(link->>6, ''), nullif(link->>7, ''), nullif(link->>8, ''), (link->>9)::timestamptz,
+        c[1], c[2], c[3], nullif(c[4], ''), nullif(c[5], ''), nullif(c[6], ''), nullif(c[7], ''), nullif(c[8], ''),
+        nullif(c[9], ''), occurred_at,
         case
-          when link->>10 = encode(sha256(convert_to(concat_ws(
-            E'\x1f', link->>0, link->>1, link->>2, link->>3, link->>4, link->>5, link->>6, link->>7, link->>8,
-            (link->16)::text, (link->17)::text, (link->18)::text,
-            ((extract(epoch from (link->>9)::timestamptz) * 1000000)::bigint * 1000)::text
-          ), 'UTF8')), 'hex') then link->>10
-          else audit_hash_refused(link->>0)
+          when policies::text = c[10] and diagnostics::text = c[11] and metadata::text = c[12]
+            and ((extract(epoch from occurred_at) * 1000000)::bigint * 1000)::text = c[13]
+            and encode(sha256(convert_to(replace(content, ${between.fields}, E'\x1f'), 'UTF8')), 'hex') = l[2]
+          then l[2]
+          else audit_hash_refused(c[1])
         end,
-        link->>11, link->>12, (link->>13)::bigint, link->>14, link->>15,
-        nullif(link->16, 'null'), nullif(link->17, 'null'), nullif(link->18, 'null')
-      from jsonb_array_elements(${`[${rows.map(linkText).join(',')}]`}::text::jsonb) as link
+        l[3], l[4], l[5]::bigint, l[6], l[7],
+        nullif(policies, 'null'), nullif(diagnostics, 'null'), nullif(metadata, 'null')
+      from (
+        select content, c, l, l[1]::timestamptz as occurred_at,
+               c[10]::jsonb as policies, c[11]::jsonb as diagnostics, c[12]::jsonb as metadata
+        from (
+          select content, string_to_array(content, ${between.fields}) as c,
+                 string_to_array(link, ${between.fields}, ${between.nulls}) as l
+          from rows from (
+            string_to_table(${contents}, ${between.rows}), string_to_table(${links}, ${between.rows})
+          ) as line(content, link)
+          offset 0
+        ) taken
+        offset 0
+      ) spelled
     )${labels.length === 0 ? tx.sql`` : tx.sql`, labelled as (${insertLabels(tx, labels)})`}
     insert into audit_chain_heads (zone_id, chain_seq, content_sha256, updated_at)
     select zone_id, chain_seq, content_sha256, clock_timestamp()
     from unnest(
       ${[...last.keys()]}::text[],
-      ${[...last.values()].map((row) => row.chain_seq)}::bigint[],
-      ${[...last.values()].map((row) => row.content_sha256)}::text[]
+      ${[...last.values()].map((row) => row.chainSeq)}::bigint[],
+      ${[...last.values()].map((row) => row.contentSha256)}::text[]
     ) as head(zone_id, chain_seq, content_sha256)
     on conflict (zone_id) do update
     set chain_seq = excluded.chain_seq,
         content_sha256 = excluded.content_sha256,
         updated_at = excluded.updated_at`)
-}
-
-/** A link as JSON, in the order in which the insert takes it apart; the JSON members are texts of JSON already. */
-function linkText(row: ChainedRow): string {
-  const plain = JSON.stringify([
-    row.id,
-    row.zone_id,
-    row.event_type,
-    row.request_id,
-    row.decision,
-    row.policy_set_id,
-    row.policy_set_version_id,
-    row.manifest_sha,
-    row.evaluation_status,
-    row.occurred_at,
-    row.content_sha256,
-    row.prev_content_sha256,
-    row.chain_hmac,
-    row.chain_seq,
-    row.ingest_signature,
-    row.chain_key_id,
-  ])
-  return `${plain.slice(0, -1)},${row.determining_policies},${row.diagnostics},${row.metadata}]`
 }
