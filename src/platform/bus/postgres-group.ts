@@ -17,18 +17,21 @@ import { createBell } from './wait.ts'
 
 const leaseMs = 30_000
 
-interface HandedRow {
+/**
+ * An entry as it is read: its `data`, as a rule a long JSON text, apart from the other fields. Inside of the JSON
+ * of the payload every quote of it would be escaped by the server and read again here.
+ */
+interface EntryRow {
   readonly id: string
-  readonly payload: Fields
+  readonly data: string | null
+  readonly others: Fields
+}
+
+interface HandedRow extends EntryRow {
   readonly deliveries: number
 }
 
-interface ReadRow {
-  readonly present: boolean
-  readonly unsettled: boolean
-  readonly id: string | null
-  readonly payload: Fields | null
-}
+type ReadRow = { readonly present: boolean; readonly unsettled: boolean } & (EntryRow | { readonly id: null })
 
 export function openGroup(
   db: Database,
@@ -67,11 +70,11 @@ export function openGroup(
     }
   }
 
-  const toEntry = (row: HandedRow): ClaimedEntry => ({
-    id: row.id,
+  const toEntry = ({ id, data, others }: EntryRow, deliveries: number): ClaimedEntry => ({
+    id,
     stream,
-    fields: row.payload,
-    deliveries: row.deliveries,
+    fields: data === null ? others : { ...others, data },
+    deliveries,
   })
 
   const handOut = (consumer: string, count: number, horizon: string) => sql<ReadRow[]>`
@@ -106,7 +109,8 @@ export function openGroup(
                    where u.stream = ${stream}
                      and u.xid >= greatest(pg_snapshot_xmin(pg_current_snapshot()), ${horizon}::xid8)) as unsettled,
            f.xid::text || '-' || f.seq::text as id,
-           f.payload
+           f.payload->>'data' as data,
+           f.payload - 'data' as others
     from (select 1) one
     left join fresh f on true
     order by f.xid, f.seq`
@@ -169,9 +173,7 @@ export function openGroup(
             unsettled = first.unsettled
             if (first.id !== null) {
               drained = false
-              return rows.map((row) =>
-                toEntry({ id: row.id as string, payload: row.payload as Fields, deliveries: 1 }),
-              )
+              return rows.flatMap((row) => (row.id === null ? [] : [toEntry(row, 1)]))
             }
             if (unsettled) drained = false
           }
@@ -191,7 +193,7 @@ export function openGroup(
           select 1 from bus_cursor where stream = ${stream} and grp = ${group}`
         if (present === undefined) throw new GroupLost(`group ${group} of ${stream} is gone`)
         // What was trimmed while it was pending has nothing left to deliver.
-        const rows = await sql<(HandedRow & { gone: boolean })[]>`
+        const rows = await sql<HandedRow[]>`
           with idle as (
             select grp, seq from bus_delivery
             where grp = ${group} and stream = ${stream}
@@ -214,10 +216,10 @@ export function openGroup(
             where d.grp = i.grp and d.seq = i.seq and e.seq = i.seq
             returning e.xid, e.seq, e.payload, d.deliveries
           )
-          select xid::text || '-' || seq::text as id, payload, deliveries
+          select xid::text || '-' || seq::text as id, payload->>'data' as data, payload - 'data' as others, deliveries
           from taken
           order by xid, seq`
-        return rows.map(toEntry)
+        return rows.map((row) => toEntry(row, row.deliveries))
       }),
 
     ack: (ids) =>
