@@ -7,7 +7,8 @@
  * `locked_until` is the instant of the last delivery plus the lease, so an entry
  * is idle for `now() - locked_until + lease`.
  */
-import type { Database } from '../db/port.ts'
+import type { Database, Sql } from '../db/port.ts'
+import { sqlState } from '../db/unavailable.ts'
 import { type ClaimedEntry, type Fields, GroupLost, type GroupStats, type WorkGroup } from './port.ts'
 import { parseId } from './position.ts'
 import { finalBelow, settleMs } from './postgres-horizon.ts'
@@ -16,6 +17,7 @@ import type { Wake } from './postgres-wake.ts'
 import { createBell } from './wait.ts'
 
 const leaseMs = 30_000
+const uniqueViolation = '23505'
 
 /**
  * An entry as it is read: its `data`, as a rule a long JSON text, apart from the other fields. Inside of the JSON
@@ -77,7 +79,22 @@ export function openGroup(
     deliveries,
   })
 
-  const handOut = (consumer: string, count: number, horizon: string) => sql<ReadRow[]>`
+  /**
+   * Deliveries beyond the cursor are left only where it was moved back by hand or made anew: looking for each of
+   * them costs as much as its insert, so that is done when the plain insert was refused.
+   */
+  const handOut = async (consumer: string, count: number, horizon: string): Promise<ReadRow[]> => {
+    try {
+      return await handOutBy(consumer, count, horizon, sql``)
+    } catch (error) {
+      if (sqlState(error) !== uniqueViolation) throw error
+      return await handOutBy(consumer, count, horizon, sql`on conflict do nothing`)
+    }
+  }
+
+  const handOutBy = (consumer: string, count: number, horizon: string, leftOver: ReturnType<Sql>) => sql<
+    ReadRow[]
+  >`
     with cur as (
       select xid, seq from bus_cursor
       where stream = ${stream} and grp = ${group}
@@ -97,7 +114,7 @@ export function openGroup(
       insert into bus_delivery (grp, seq, stream, consumer, locked_until, deliveries)
       select ${group}, seq, ${stream}, ${consumer}, now() + ${leaseMs} * interval '1 millisecond', 1
       from fresh
-      on conflict do nothing
+      ${leftOver}
     ), moved as (
       update bus_cursor c
       set xid = f.xid, seq = f.seq
@@ -225,9 +242,10 @@ export function openGroup(
     ack: (ids) =>
       guarded(async () => {
         if (ids.length === 0) return
+        // A seq is one of all streams. Told the stream too, the planner would read all that is pending there.
         await sql`
           delete from bus_delivery
-          where grp = ${group} and stream = ${stream}
+          where grp = ${group}
             and seq = any(${ids.map((id) => parseId(id).seq.toString())}::bigint[])`
       }),
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Bus } from '../../../src/platform/bus/port.ts'
+import type { Bus, ClaimedEntry } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
 import { createPublisher } from '../../../src/platform/bus/postgres-publish.ts'
 import type { Database } from '../../../src/platform/db/port.ts'
@@ -56,6 +56,29 @@ describe('order and cost of the bus on Postgres', () => {
       await ended
     }
   }
+
+  test('what is pending already is handed out again where the cursor was moved back', async () => {
+    const stream = `test.${randomUUID()}`
+    const group = bus.group(stream, 'workers')
+    await group.ensure('start')
+    const read = async (n: number) => {
+      const entries: ClaimedEntry[] = []
+      while (entries.length < n)
+        entries.push(...(await group.read({ consumer: 'one', count: 10, blockMs: 5000, signal: forever })))
+      return entries
+    }
+    for (const n of [1, 2]) await put(db.sql, stream, n)
+    bus.store?.committed([stream])
+    const first = await read(2)
+    await db.sql`update bus_cursor set xid = '0', seq = 0 where stream = ${stream}`
+    await put(db.sql, stream, 3)
+    bus.store?.committed([stream])
+    const again = await read(3)
+    expect(again.map(({ fields }) => fields.n)).toEqual(['1', '2', '3'])
+    expect(again.slice(0, 2).map(({ id }) => id)).toEqual(first.map(({ id }) => id))
+    await group.ack(again.map(({ id }) => id))
+    expect(await group.stats()).toMatchObject({ pending: 0, undelivered: 0 })
+  })
 
   test('a call larger than a statement keeps its order when its first statement is slow', async () => {
     const stream = `test.${randomUUID()}`
