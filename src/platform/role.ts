@@ -33,7 +33,7 @@ export interface Role extends AsyncDisposable {
   readonly app: Hono
   /**
    * Looks at a request before Hono does; answers `true` when it took it.
-   * Only the gateway needs it: a proxied stream is written straight to the Node response.
+   * The gateway writes a proxied stream straight to the Node response; the STS answers mints by it.
    */
   readonly intercept?: (request: IncomingMessage, response: ServerResponse) => boolean
   readonly limits: HttpLimits

@@ -38,6 +38,8 @@ export function claimant(path: string): RoleName {
   return claims.find(([, pattern]) => pattern.test(path))?.[0] ?? 'control'
 }
 
+const pathOf = (target: string): string => target.split('?', 1)[0] ?? '/'
+
 /** What `openListener` needs to serve all of `roles`. `appOf` answers the app of a role, the console's for control. */
 export function singlePort(
   roles: readonly Role[],
@@ -55,7 +57,10 @@ export function singlePort(
     intercept(request, response) {
       const target = request.url ?? '/'
       const below = withoutPrefix(target)
-      if (below === null && request.headers['x-caracal-resource'] === undefined) return false
+      if (below === null && request.headers['x-caracal-resource'] === undefined) {
+        const name = claimant(pathOf(target))
+        return name !== 'gateway' && byName.get(name)?.intercept?.(request, response) === true
+      }
       request.url = below ?? target
       forGateway.add(request)
       return gateway?.intercept?.(request, response) === true
@@ -64,7 +69,7 @@ export function singlePort(
       fetch(request, env) {
         const { incoming } = env as NodeEnv
         if (forGateway.has(incoming)) return answer('gateway', request, env)
-        const path = (incoming.url ?? '/').split('?', 1)[0] ?? '/'
+        const path = pathOf(incoming.url ?? '/')
         return aggregates.has(path)
           ? aggregate(path, roles, (role) => appOf(role).fetch(within(request, path), env as object))
           : answer(claimant(path), request, env)

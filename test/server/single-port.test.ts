@@ -1,6 +1,9 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
+import type { Role, RoleName } from '../../src/platform/role.ts'
 import { mergeMetrics } from '../../src/server/merge-metrics.ts'
-import { claimant, withoutPrefix } from '../../src/server/single-port.ts'
+import { claimant, singlePort, withoutPrefix } from '../../src/server/single-port.ts'
 
 describe('whose a path is', () => {
   it.each([
@@ -38,6 +41,49 @@ describe('whose a path is', () => {
     ['/', 'control'],
   ])('%s is that of %s', (path, role) => {
     expect(claimant(path)).toBe(role)
+  })
+})
+
+describe('who sees a request before the apps do', () => {
+  const limits = { headerBytes: 1, headersTimeoutMs: 1, requestTimeoutMs: 1, keepAliveTimeoutMs: 1 }
+  const asked: string[] = []
+  const role = (name: RoleName, takes: boolean): Role => ({
+    name,
+    app: new Hono(),
+    limits,
+    jobs: [],
+    prepare: async () => undefined,
+    drain: () => undefined,
+    intercept: ({ url }) => {
+      asked.push(`${name} ${url}`)
+      return takes
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  })
+  const intercepted = (roles: readonly Role[], url: string, headers = {}) => {
+    asked.length = 0
+    const { intercept } = singlePort(roles, ({ app }) => app)
+    const taken = intercept?.({ url, headers } as IncomingMessage, {} as ServerResponse)
+    return [taken, ...asked]
+  }
+  const everyone = [role('sts', true), role('gateway', true), role('audit', false)]
+  const named = { 'x-caracal-resource': 'resource://x' }
+
+  it.each([
+    ['/oauth/2/token', {}, [true, 'sts /oauth/2/token']],
+    ['//oauth/2/token', {}, [true, 'sts //oauth/2/token']],
+    ['/oauth/2/token', named, [true, 'gateway /oauth/2/token']],
+    ['/gateway/oauth/2/token', {}, [true, 'gateway /oauth/2/token']],
+    ['/internal/revocations/reload', {}, [false]],
+    ['/api/audit/search?x', {}, [false, 'audit /api/audit/search?x']],
+    ['/v1/zones', {}, [false]],
+  ])('%s', (url, headers, expected) => {
+    expect(intercepted(everyone, url, headers)).toEqual(expected)
+  })
+
+  it('is nobody where the role does not run', () => {
+    expect(intercepted([role('audit', true)], '/oauth/2/token')).toEqual([false])
+    expect(intercepted([role('sts', true)], '/oauth/2/token', named)).toEqual([false])
   })
 })
 

@@ -6,7 +6,7 @@ import { isUnavailable, sqlState } from '../db/unavailable.ts'
 import { CaracalError } from '../errors.ts'
 import type { ErrorStyle } from './error-style.ts'
 import { errorOf } from './errors/registry.ts'
-import { requestContext } from './request-context.ts'
+import { type RequestContext, requestContext } from './request-context.ts'
 
 /** A statement that ran into its time-out waited for somebody else: trying again later helps. */
 const statementTimeout = '57014'
@@ -28,14 +28,22 @@ export function toCaracalError(thrown: unknown): CaracalError {
   return errorOf('internal_error', { cause: thrown })
 }
 
+export interface ErrorAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: object
+}
+
 /** Logs the private side once and answers with the public one. Never a stack, never a value. */
+export function errorAnswer(context: RequestContext, error: CaracalError, style: ErrorStyle): ErrorAnswer {
+  const { code, status, detail, headers } = error
+  if (status >= 500) context.log.error({ err: error, code, status }, 'request_failed')
+  else if (detail !== undefined) context.log.info({ code, status, detail }, 'request_refused')
+  return { status, headers, body: style(error, context.requestId) }
+}
+
 export function renderError(c: Context, error: CaracalError, style: ErrorStyle): Response {
-  const context = requestContext(c)
-  if (error.status >= 500) {
-    context.log.error({ err: error, code: error.code, status: error.status }, 'request_failed')
-  } else if (error.detail !== undefined) {
-    context.log.info({ code: error.code, status: error.status, detail: error.detail }, 'request_refused')
-  }
-  for (const [name, value] of Object.entries(error.headers)) c.header(name, value)
-  return c.json(style(error, context.requestId), error.status as ContentfulStatusCode)
+  const { status, headers, body } = errorAnswer(requestContext(c), error, style)
+  for (const [name, value] of Object.entries(headers)) c.header(name, value)
+  return c.json(body, status as ContentfulStatusCode)
 }

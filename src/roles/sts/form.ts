@@ -4,10 +4,13 @@
  * into an error: a field is named, its value is not.
  */
 import type { Context } from 'hono'
+import { CaracalError } from '../../platform/errors.ts'
+import type { PlainRequest } from '../../platform/http/direct.ts'
 import { headerOf } from '../../platform/http/incoming.ts'
+import { requestContext } from '../../platform/http/request-context.ts'
 import { invalidToken, payloadTooLarge } from './refusal.ts'
 
-const maxBodyBytes = 65_536
+export const maxBodyBytes = 65_536
 
 export interface Form {
   /** The bytes as received: the gateway's signature covers exactly these. */
@@ -18,17 +21,61 @@ export interface Form {
   has(name: string): boolean
 }
 
+/** The form of a request that came through the app. */
+export function readForm(c: Context, repeatable: ReadonlySet<string>): Promise<Form> {
+  return readPlainForm(plainRequest(c), repeatable)
+}
+
 /** Reads the form of a request, refusing everything sts §1.3 names. `repeatable` fields may occur more than once. */
-export async function readForm(c: Context, repeatable: ReadonlySet<string>): Promise<Form> {
-  const { method, url } = c.req
+export async function readPlainForm(request: PlainRequest, repeatable: ReadonlySet<string>): Promise<Form> {
+  const { method, target } = request
   if (method !== 'POST') throw invalidToken('method must be POST', 405)
-  const queryAt = url.indexOf('?')
-  if (queryAt >= 0 && queryAt < url.length - 1) throw invalidToken('query parameters are not allowed')
-  if (!isFormMediaType(headerOf(c, 'content-type'))) {
+  const queryAt = target.indexOf('?')
+  if (queryAt >= 0 && queryAt < target.length - 1) throw invalidToken('query parameters are not allowed')
+  if (!isFormMediaType(request.header('content-type'))) {
     throw invalidToken('content type must be application/x-www-form-urlencoded', 415)
   }
-  const raw = await readBody(c)
-  return parseForm(raw, repeatable)
+  return parseForm(await wholeBody(request), repeatable)
+}
+
+async function wholeBody(request: PlainRequest): Promise<Uint8Array> {
+  try {
+    return await request.body()
+  } catch (cause) {
+    throw cause instanceof CaracalError ? cause : unreadable(cause)
+  }
+}
+
+function unreadable(cause: unknown): CaracalError {
+  return invalidToken('request body cannot be read', 400, { cause })
+}
+
+/** A request of the app as handlers see it that also serve past the app. */
+export function plainRequest(c: Context): PlainRequest {
+  return {
+    method: c.req.method,
+    target: targetOf(c),
+    context: requestContext(c),
+    get signal() {
+      return c.req.raw.signal
+    },
+    header: (name) => headerOf(c, name),
+    body: () => readBody(c),
+  }
+}
+
+/** Path and query as they were sent. */
+function targetOf(c: Context): string {
+  const { url } = c.req
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  return start < 0 ? '/' : url.slice(start)
+}
+
+/** The escaped path as it was sent, without the query. */
+export function pathOf(request: Pick<PlainRequest, 'target'>): string {
+  const { target } = request
+  const end = target.indexOf('?')
+  return end < 0 ? target : target.slice(0, end)
 }
 
 const mediaType =
@@ -49,7 +96,7 @@ export async function readBody(c: Context): Promise<Uint8Array> {
     try {
       bytes = new Uint8Array(await request.arrayBuffer())
     } catch (cause) {
-      throw invalidToken('request body cannot be read', 400, { cause })
+      throw unreadable(cause)
     }
     if (bytes.byteLength > maxBodyBytes) throw payloadTooLarge()
     return bytes
@@ -72,8 +119,7 @@ async function readBounded(body: ReadableStream<Uint8Array>): Promise<Uint8Array
     }
   } catch (error) {
     await reader.cancel().catch(() => undefined)
-    if (error instanceof Error && error.name === 'CaracalError') throw error
-    throw invalidToken('request body cannot be read', 400, { cause: error })
+    throw error instanceof CaracalError ? error : unreadable(error)
   }
 }
 

@@ -45,7 +45,7 @@ import { mountJwksRoute } from './routes/jwks.ts'
 import { mountMetricsJson } from './routes/metrics-json.ts'
 import { mountOAuthRoutes } from './routes/oauth.ts'
 import { mountRunRoutes } from './routes/run.ts'
-import { mountTokenRoute } from './routes/token.ts'
+import { mountTokenRoute, tokenEndpoint } from './routes/token.ts'
 import { createSigningKeys } from './signing-keys.ts'
 import { simulate } from './simulate.ts'
 import { createRecordIssuer } from './store/issue-records.ts'
@@ -181,7 +181,7 @@ export function createSts(deps: StsDeps): StsRole {
   }
 
   let invalidations: Tail | null = null
-  const { app, drain } = createRoleApp({
+  const { app, drain, direct } = createRoleApp({
     role: 'sts',
     log,
     metrics: deps.metrics,
@@ -207,7 +207,8 @@ export function createSts(deps: StsDeps): StsRole {
         }),
     },
   })
-  mountTokenRoute(app, { exchange: exchangeDeps, gatewayKey: deps.keys.gatewaySts })
+  const tokens = { exchange: exchangeDeps, gatewayKey: deps.keys.gatewaySts }
+  mountTokenRoute(app, tokens)
   mountJwksRoute(app, { keys, requireZone: settings.STS_JWKS_REQUIRE_ZONE })
   mountRunRoutes(app, exchangeDeps)
   mountOAuthRoutes(app, { ...exchangeDeps, outbox: deps.outbox })
@@ -246,6 +247,7 @@ export function createSts(deps: StsDeps): StsRole {
   return {
     name: 'sts',
     app,
+    intercept: direct(tokenEndpoint(tokens)),
     limits: {
       headerBytes: 16_384,
       headersTimeoutMs: 5_000,

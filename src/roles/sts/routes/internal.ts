@@ -10,12 +10,12 @@ import { hasStaticBearer } from '../../../platform/http/bearer.ts'
 import { readBody } from '../../../platform/http/body.ts'
 import { headerOf } from '../../../platform/http/incoming.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
+import { pathOf, plainRequest } from '../form.ts'
 import { verifyGatewaySignature } from '../gateway-signature.ts'
 import type { PolicyBundles } from '../policy-bundles.ts'
 import { invalidToken, resourceNotFound } from '../refusal.ts'
 import type { SigningKeys } from '../signing-keys.ts'
 import { simulate } from '../simulate.ts'
-import { pathOf } from './token.ts'
 
 export interface InternalRouteDeps {
   readonly ephemera: Ephemera
@@ -75,7 +75,7 @@ function verifyCaller(c: Context, body: Uint8Array, deps: InternalRouteDeps): Pr
     {
       header: (name) => headerOf(c, name),
       method: c.req.method,
-      path: pathOf(c),
+      path: pathOf(plainRequest(c)),
       body,
       nowSeconds: Date.now() / 1000,
     },
