@@ -93,12 +93,26 @@ const rfc3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+
 export function parseInstant(text: string): Instant | null {
   const match = rfc3339.exec(text)
   if (match === null) return null
-  const seconds = Date.parse(`${match[1]}T${match[2]}${(match[4] ?? 'Z').toUpperCase()}`)
-  if (Number.isNaN(seconds)) return null
+  const second = `${match[1]}T${match[2]}${(match[4] ?? 'Z').toUpperCase()}`
+  if (second !== latest.text) latest = { text: second, ...secondOf(second) }
+  if (latest.whole === null) return null
   const fraction = (match[3] ?? '').padEnd(6, '0').slice(0, 6)
-  const whole = new Date(seconds).toISOString()
-  if (whole.startsWith('-') || whole.startsWith('+')) return null
-  return { micros: BigInt(seconds) * 1000n + BigInt(fraction), text: `${whole.slice(0, 19)}.${fraction}Z` }
+  return { micros: latest.micros + BigInt(fraction), text: `${latest.whole}.${fraction}Z` }
+}
+
+/** The second that was asked for last: the events of a batch share a few. */
+let latest: { readonly text: string; readonly micros: bigint; readonly whole: string | null } = {
+  text: '',
+  micros: 0n,
+  whole: null,
+}
+
+function secondOf(text: string): { readonly micros: bigint; readonly whole: string | null } {
+  const milliseconds = Date.parse(text)
+  if (Number.isNaN(milliseconds)) return { micros: 0n, whole: null }
+  const whole = new Date(milliseconds).toISOString()
+  if (whole.startsWith('-') || whole.startsWith('+')) return { micros: 0n, whole: null }
+  return { micros: BigInt(milliseconds) * 1000n, whole: whole.slice(0, 19) }
 }
 
 /**

@@ -15,10 +15,15 @@ export function keepsSpelling(json: string): boolean {
   return !spelledNumber.test(json)
 }
 
+/** What was met on the way. */
+export interface Met {
+  numbers: boolean
+}
+
 /** Null when the value has a number that may be spelled otherwise, or is nested too deep to say. */
-export function jsonbText(value: unknown): string | null {
+export function jsonbText(value: unknown, met: Met = { numbers: false }): string | null {
   try {
-    return spell(value)
+    return spell(value, met)
   } catch (error) {
     if (error instanceof Unspellable || error instanceof RangeError) return null
     throw error
@@ -29,11 +34,12 @@ class Unspellable extends Error {
   override readonly name = 'Unspellable'
 }
 
-function spell(value: unknown): string {
+function spell(value: unknown, met: Met): string {
   switch (typeof value) {
     case 'string':
-      return JSON.stringify(value)
+      return spellString(value)
     case 'number':
+      met.numbers = true
       if (!Number.isSafeInteger(value)) throw new Unspellable('a number may be spelled otherwise')
       return String(value)
     case 'boolean':
@@ -41,30 +47,40 @@ function spell(value: unknown): string {
     case 'object':
       if (value === null) return 'null'
       return Array.isArray(value)
-        ? spellArray(value)
-        : spellObject(value as Readonly<Record<string, unknown>>)
+        ? spellArray(value, met)
+        : spellObject(value as Readonly<Record<string, unknown>>, met)
     default:
       throw new Unspellable('not a JSON value')
   }
 }
 
-function spellArray(items: readonly unknown[]): string {
+/** ASCII that is spelled as it is. */
+const plain = /^[ !#-[\]-~]*$/
+
+function spellString(text: string): string {
+  return plain.test(text) ? `"${text}"` : JSON.stringify(text)
+}
+
+function spellArray(items: readonly unknown[], met: Met): string {
   let text = ''
-  for (const item of items) text += `${text === '' ? '' : ', '}${spell(item)}`
+  for (const item of items) text += `${text === '' ? '' : ', '}${spell(item, met)}`
   return `[${text}]`
 }
 
-function spellObject(members: Readonly<Record<string, unknown>>): string {
+function spellObject(members: Readonly<Record<string, unknown>>, met: Met): string {
   let text = ''
-  for (const key of Object.keys(members).sort(byLengthThenBytes))
-    text += `${text === '' ? '' : ', '}${JSON.stringify(key)}: ${spell(members[key])}`
+  for (const key of inOrder(Object.keys(members)))
+    text += `${text === '' ? '' : ', '}${spellString(key)}: ${spell(members[key], met)}`
   return `{${text}}`
 }
 
+/** Only of ASCII are the length and the order of UTF-16 units known to be those of the bytes. */
+function inOrder(keys: string[]): string[] {
+  return keys.sort(keys.every((key) => plain.test(key)) ? byLength : byLengthThenBytes)
+}
+
+const byLength = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : 1)
+
 function byLengthThenBytes(a: string, b: string): number {
-  const [lengthOfA, lengthOfB] = [Buffer.byteLength(a), Buffer.byteLength(b)]
-  if (lengthOfA !== lengthOfB) return lengthOfA - lengthOfB
-  // Only of ASCII is the order of UTF-16 units known to be that of the bytes.
-  if (lengthOfA === a.length && lengthOfB === b.length) return a < b ? -1 : 1
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  return Buffer.byteLength(a) - Buffer.byteLength(b) || Buffer.compare(Buffer.from(a), Buffer.from(b))
 }

@@ -64,11 +64,12 @@ export async function prepareEvents(
 
 /** Null where only Postgres can tell. */
 function spelledHere({ json, members }: IncomingEvent): CanonicalJson | null {
-  if (!keepsSpelling(json)) return null
-  const determiningPolicies = jsonbText(members.determining_policies_json ?? null)
-  const diagnostics = jsonbText(members.diagnostics_json ?? null)
-  const metadata = jsonbText(members.metadata_json ?? null)
+  const met = { numbers: false }
+  const determiningPolicies = jsonbText(members.determining_policies_json ?? null, met)
+  const diagnostics = jsonbText(members.diagnostics_json ?? null, met)
+  const metadata = jsonbText(members.metadata_json ?? null, met)
   if (determiningPolicies === null || diagnostics === null || metadata === null) return null
+  if (met.numbers && !keepsSpelling(json)) return null
   const stored = (text: string) => (text === 'null' ? null : text)
   return {
     determiningPolicies: stored(determiningPolicies),
