@@ -9,6 +9,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import { sha256Hex } from '../../platform/crypto/hmac.ts'
+import { createShortMemory } from '../../platform/short-memory.ts'
 import type { ApplicationDefinition, ResourceDefinition } from './definitions.ts'
 import type { Exchange, ExchangeRequest } from './exchange-state.ts'
 import type { RecordState, Snapshot } from './store/snapshot.ts'
@@ -39,7 +40,7 @@ interface Kept {
 }
 
 export function createRecentExchanges(): RecentExchanges {
-  const kept = new LRUCache<string, Kept>({ max: 5_000, ttl: keptForMs })
+  const kept = createShortMemory<Kept>({ max: 5_000, ms: keptForMs })
   /** The newest state seen of each zone: what was kept on another one is passed over. */
   const newest = new LRUCache<string, string>({ max: 5_000 })
   const unsettled = new LRUCache<string, true>({ max: 5_000, ttl: unsettledForMs })
@@ -53,7 +54,9 @@ export function createRecentExchanges(): RecentExchanges {
       if (request.gateway === null && entry.secretDigest !== sha256Hex(request.clientSecret ?? ''))
         return null
       const { snapshot } = entry
-      const now = snapshot.now + (performance.now() - snapshot.readAt)
+      const age = performance.now() - snapshot.readAt
+      if (age > keptForMs) return null
+      const now = snapshot.now + age
       const ending = snapshot.application_expires_at
       if (ending !== null && now > ending - applicationMarginMs) return null
       return {
