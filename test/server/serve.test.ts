@@ -218,9 +218,11 @@ describe('with a configured Postgres', () => {
 
     expect(await runCaracal(['migrate', '--status'], { env: { DATABASE_URL } })).toMatchObject({ code: 3 })
     const both = await Promise.all([1, 2].map(() => runCaracal(['migrate'], { env: { DATABASE_URL } })))
-    expect(both.map(({ code, stderr }) => ({ code, stderr }))).toEqual([
-      { code: 0, stderr: '' },
-      { code: 0, stderr: '' },
+    // On a slow machine each may say what it is still at, and nothing else.
+    const complaints = (stderr: string) => stderr.split('\n').filter((line) => !/^$| …$/.test(line))
+    expect(both.map(({ code, stderr }) => ({ code, complaints: complaints(stderr) }))).toEqual([
+      { code: 0, complaints: [] },
+      { code: 0, complaints: [] },
     ])
     const applied = both.flatMap(({ stdout }) =>
       stdout.split('\n').filter((line) => line.startsWith('applied ')),
