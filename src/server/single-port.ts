@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Hono } from 'hono'
+import { pathOf } from '../platform/http/incoming.ts'
 import type { HttpLimits, Role, RoleName } from '../platform/role.ts'
 import type { ListenerOptions } from './listener.ts'
 import { mergeMetrics } from './merge-metrics.ts'
@@ -37,8 +38,6 @@ export function withoutPrefix(target: string): string | null {
 export function claimant(path: string): RoleName {
   return claims.find(([, pattern]) => pattern.test(path))?.[0] ?? 'control'
 }
-
-const pathOf = (target: string): string => target.split('?', 1)[0] ?? '/'
 
 /** What `openListener` needs to serve all of `roles`. `appOf` answers the app of a role, the console's for control. */
 export function singlePort(

@@ -8,7 +8,7 @@
  * is idle for `now() - locked_until + lease`.
  */
 import type { Database, Sql } from '../db/port.ts'
-import { sqlState } from '../db/unavailable.ts'
+import { isUniqueViolation } from '../db/unavailable.ts'
 import { type ClaimedEntry, type Fields, GroupLost, type GroupStats, type WorkGroup } from './port.ts'
 import { parseId } from './position.ts'
 import { finalBelow, settleMs } from './postgres-horizon.ts'
@@ -17,7 +17,6 @@ import type { Wake } from './postgres-wake.ts'
 import { createBell } from './wait.ts'
 
 const leaseMs = 30_000
-const uniqueViolation = '23505'
 
 /**
  * An entry as it is read: its `data`, as a rule a long JSON text, apart from the other fields. Inside of the JSON
@@ -87,7 +86,7 @@ export function openGroup(
     try {
       return await handOutBy(consumer, count, horizon, sql``)
     } catch (error) {
-      if (sqlState(error) !== uniqueViolation) throw error
+      if (!isUniqueViolation(error)) throw error
       return await handOutBy(consumer, count, horizon, sql`on conflict do nothing`)
     }
   }

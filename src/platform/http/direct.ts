@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import type { CaracalError } from '../errors.ts'
 import type { Role } from '../role.ts'
+import { headerIn } from './incoming.ts'
 import type { ErrorAnswer } from './render-error.ts'
 import type { RequestContext } from './request-context.ts'
 import type { Arrival, Visit } from './visit.ts'
@@ -77,8 +78,8 @@ async function serve(
   const visit = deps.receive({
     method: 'POST',
     path,
-    requestId: headerOf(request, 'x-request-id'),
-    traceparent: headerOf(request, 'traceparent'),
+    requestId: headerIn(request, 'x-request-id'),
+    traceparent: headerIn(request, 'traceparent'),
     incoming: request,
   })
   let status = 200
@@ -115,14 +116,9 @@ function plainRequest(
       signal ??= leaving(response)
       return signal
     },
-    header: (name) => headerOf(request, name),
+    header: (name) => headerIn(request, name),
     body: () => wholeBody(request),
   }
-}
-
-function headerOf({ headers }: IncomingMessage, name: string): string | undefined {
-  const value = headers[name]
-  return Array.isArray(value) ? value.join(', ') : value
 }
 
 /** Aborted when the connection ends before the answer did. */

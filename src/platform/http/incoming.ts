@@ -1,4 +1,4 @@
-/** The Node request behind a Hono context. */
+/** What is read of a Node request, also of the one behind a Hono context. */
 import type { IncomingMessage } from 'node:http'
 import type { Context } from 'hono'
 
@@ -10,7 +10,17 @@ export function incomingOf(c: Context): IncomingMessage | undefined {
 /** A header by its lower-case name, without making a `Headers` of all of them: on hot routes that is felt. */
 export function headerOf(c: Context, name: string): string | undefined {
   const incoming = incomingOf(c)
-  if (incoming === undefined) return c.req.header(name)
-  const value = incoming.headers[name]
+  return incoming === undefined ? c.req.header(name) : headerIn(incoming, name)
+}
+
+/** The same of the Node request itself. */
+export function headerIn({ headers }: IncomingMessage, name: string): string | undefined {
+  const value = headers[name]
   return Array.isArray(value) ? value.join(', ') : value
+}
+
+/** The escaped path of a request target as it was sent, without the query. */
+export function pathOf(target: string): string {
+  const end = target.indexOf('?')
+  return end < 0 ? target : target.slice(0, end)
 }

@@ -34,7 +34,7 @@ export interface ErrorAnswer {
   readonly body: object
 }
 
-/** Logs the private side once and answers with the public one. Never a stack, never a value. */
+/** Logs the private side once and makes the public one. Never a stack, never a value. */
 export function errorAnswer(context: RequestContext, error: CaracalError, style: ErrorStyle): ErrorAnswer {
   const { code, status, detail, headers } = error
   if (status >= 500) context.log.error({ err: error, code, status }, 'request_failed')
@@ -42,6 +42,7 @@ export function errorAnswer(context: RequestContext, error: CaracalError, style:
   return { status, headers, body: style(error, context.requestId) }
 }
 
+/** Answers with it through the app. */
 export function renderError(c: Context, error: CaracalError, style: ErrorStyle): Response {
   const { status, headers, body } = errorAnswer(requestContext(c), error, style)
   for (const [name, value] of Object.entries(headers)) c.header(name, value)

@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import type { Registry } from 'prom-client'
 import { secretEquals } from '../../platform/crypto/hmac.ts'
+import { pathOf } from '../../platform/http/incoming.ts'
 import type { Platform } from '../../platform/platform.ts'
 import { metricsJson, metricsText } from './metrics.ts'
 import { type ReadinessDeps, readiness } from './readiness.ts'
@@ -24,7 +25,7 @@ const anyMethodPaths = new Set(['/health', '/ready', '/metrics', '/metrics.json'
 
 /** True for exactly the operator's paths; the reload path only with POST. */
 export function isOperatorPath(method: string | undefined, target: string | undefined): boolean {
-  const path = (target ?? '').split('?', 1)[0] as string
+  const path = pathOf(target ?? '')
   return anyMethodPaths.has(path) || (path === reloadPath && method === 'POST')
 }
 

@@ -3,7 +3,8 @@
  * with their provider and sealed credential, signing keys. Kept in memory and
  * never trusted by age: every read snapshot carries the row versions it saw, and
  * a cached definition is used only when its version is exactly the one in the
- * snapshot (design §3). A lost invalidation therefore cannot keep one alive.
+ * snapshot (design §3), or when the write proves that none of the zone has changed
+ * since (`recent-exchanges.ts`). A lost invalidation therefore cannot keep one alive.
  */
 import { LRUCache } from 'lru-cache'
 

@@ -65,17 +65,10 @@ export function plainRequest(c: Context): PlainRequest {
 }
 
 /** Path and query as they were sent. */
-function targetOf(c: Context): string {
+export function targetOf(c: Context): string {
   const { url } = c.req
   const start = url.indexOf('/', url.indexOf('://') + 3)
   return start < 0 ? '/' : url.slice(start)
-}
-
-/** The escaped path as it was sent, without the query. */
-export function pathOf(request: Pick<PlainRequest, 'target'>): string {
-  const { target } = request
-  const end = target.indexOf('?')
-  return end < 0 ? target : target.slice(0, end)
 }
 
 const mediaType =

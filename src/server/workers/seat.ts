@@ -1,5 +1,6 @@
 /** The worker's side of a server in several processes: where it stands, and whom it asks about the others. */
 import type { Hono } from 'hono'
+import { pathOf } from '../../platform/http/incoming.ts'
 import { type Exposition, mergeMetrics } from '../merge-metrics.ts'
 
 export interface Seat {
@@ -27,12 +28,12 @@ export function withEveryWorker(
   return {
     fetch(request, env, context) {
       const answer = app.fetch(request, env, context)
-      return pathOf(env) === '/metrics' ? every(answer) : answer
+      return pathBehind(env) === '/metrics' ? every(answer) : answer
     },
   }
 }
 
-function pathOf(env: unknown): string {
+function pathBehind(env: unknown): string {
   const { incoming } = (env ?? {}) as { readonly incoming?: { readonly url?: string } }
-  return (incoming?.url ?? '').split('?', 1)[0] ?? ''
+  return pathOf(incoming?.url ?? '')
 }

@@ -5,7 +5,7 @@
  * one zone lock, many zones one commit; the locks are taken in one order, so two replicas cannot deadlock.
  */
 import type { Database, Tx } from '../../../platform/db/port.ts'
-import { sqlState } from '../../../platform/db/unavailable.ts'
+import { isUniqueViolation, sqlState } from '../../../platform/db/unavailable.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import { canonicalText, chainKeyId, hashOfText, linkHmac, type StoredForm } from '../canonical.ts'
 import { jsonbText, keepsSpelling } from '../jsonb-text.ts'
@@ -17,7 +17,6 @@ import {
   chainHeads,
   hashRefused,
   lockChains,
-  repeated,
   type StoredKey,
   storedHashes,
   storedKey,
@@ -100,8 +99,7 @@ export async function appendPrepared(
     try {
       return await db.transaction((tx) => append(tx, key, prepared, noneStored))
     } catch (error) {
-      const state = sqlState(error)
-      if (state !== hashRefused && state !== repeated) throw error
+      if (sqlState(error) !== hashRefused && !isUniqueViolation(error)) throw error
     }
   }
   const events = prepared.map(({ event }) => event)

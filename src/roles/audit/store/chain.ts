@@ -75,8 +75,6 @@ export async function storedHashes(tx: Tx, keys: readonly StoredKey[]): Promise<
 
 /** The SQLSTATE with which the server refuses a link whose content hash is not that of its row. */
 export const hashRefused = 'CA001'
-/** The SQLSTATE with which it refuses an event that is stored already. */
-export const repeated = '23505'
 
 interface LabelRow {
   readonly zoneId: string
@@ -110,8 +108,8 @@ const insertLabels = ({ sql }: Tx, labels: readonly LabelRow[]) => sql`
 
 /**
  * Inserts the links, of each zone in the order of its chain, and moves each head to the last of them,
- * in one statement. Only under `lockChains`. Fails with `hashRefused`, and with `repeated` where an event is
- * stored already.
+ * in one statement. Only under `lockChains`. Fails with `hashRefused`, and with a unique violation where
+ * an event is stored already.
  *
  * The server takes the text that was hashed apart: a link is stored only if that text has this hash, and its JSON
  * and its time are spelled there as the row will give them back. So nothing of it is put together or spelled twice.

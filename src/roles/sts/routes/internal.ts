@@ -8,9 +8,9 @@ import type { Ephemera } from '../../../platform/ephemera/port.ts'
 import { CaracalError } from '../../../platform/errors.ts'
 import { hasStaticBearer } from '../../../platform/http/bearer.ts'
 import { readBody } from '../../../platform/http/body.ts'
-import { headerOf } from '../../../platform/http/incoming.ts'
+import { headerOf, pathOf } from '../../../platform/http/incoming.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
-import { pathOf, plainRequest } from '../form.ts'
+import { targetOf } from '../form.ts'
 import { verifyGatewaySignature } from '../gateway-signature.ts'
 import type { PolicyBundles } from '../policy-bundles.ts'
 import { invalidToken, resourceNotFound } from '../refusal.ts'
@@ -75,7 +75,7 @@ function verifyCaller(c: Context, body: Uint8Array, deps: InternalRouteDeps): Pr
     {
       header: (name) => headerOf(c, name),
       method: c.req.method,
-      path: pathOf(plainRequest(c)),
+      path: pathOf(targetOf(c)),
       body,
       nowSeconds: Date.now() / 1000,
     },

@@ -1,11 +1,12 @@
 /** `POST /oauth/2/token` (sts §1.3, §3): read the form, prove the caller, exchange, answer. */
 import type { Hono } from 'hono'
 import type { DirectEndpoint, PlainRequest } from '../../../platform/http/direct.ts'
+import { pathOf } from '../../../platform/http/incoming.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import type { ExchangeDeps } from '../exchange-deps.ts'
 import { assertAcceptedFields, exchangeRequest, repeatableFields } from '../exchange-form.ts'
 import { accessTokenType } from '../exchange-state.ts'
-import { type Form, maxBodyBytes, pathOf, plainRequest, readPlainForm } from '../form.ts'
+import { type Form, maxBodyBytes, plainRequest, readPlainForm } from '../form.ts'
 import { claimsGateway, verifyGatewaySignature } from '../gateway-signature.ts'
 import type { IssuedMandate } from '../issue.ts'
 import { exchange } from '../pipeline.ts'
@@ -52,7 +53,7 @@ async function provesGateway(request: PlainRequest, form: Form, deps: TokenRoute
     })
   }
   await verifyGatewaySignature(
-    { header, method, path: pathOf(request), body: form.raw, nowSeconds: Date.now() / 1000 },
+    { header, method, path: pathOf(request.target), body: form.raw, nowSeconds: Date.now() / 1000 },
     deps.gatewayKey,
     deps.exchange.ephemera,
   )

@@ -65,6 +65,8 @@ export interface Premise {
 export interface IssueItem {
   readonly record: NewRecord
   readonly basis: LiveBasis | null
+  /** `null` or absent: decided on a snapshot. */
+  readonly premise?: Premise | null
 }
 
 const maxItems = 128
@@ -187,7 +189,7 @@ function insertStatement(sql: Queryable['sql'], items: readonly IssueItem[]) {
 }
 
 /** The first two arguments of the function: the items, and the zones whose locks some of them need. */
-export function issueRows(items: readonly (IssueItem & { readonly premise?: Premise | null })[]): string {
+export function issueRows(items: readonly IssueItem[]): string {
   return JSON.stringify(items.map(issueRow))
 }
 
@@ -195,7 +197,7 @@ export function guardedZones(items: readonly IssueItem[]): string[] {
   return [...new Set(items.filter(({ basis }) => basis !== null).map(({ record }) => record.zoneId))]
 }
 
-function issueRow({ record, basis, premise }: IssueItem & { readonly premise?: Premise | null }, n: number) {
+function issueRow({ record, basis, premise }: IssueItem, n: number) {
   return {
     n,
     id: record.id,

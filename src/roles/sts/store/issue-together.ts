@@ -18,7 +18,6 @@ import {
 } from './issue-records.ts'
 
 export interface TogetherItem extends IssueItem {
-  /** `null`: decided on a snapshot. */
   readonly premise: Premise | null
   /** Registered for `ttlMs` with `holder` as its value. */
   readonly jti: { readonly key: string; readonly holder: string; readonly ttlMs: number }
