@@ -9,6 +9,7 @@
  * for both drivers.
  */
 import type { Database } from '../db/port.ts'
+import type { Rides } from './rides.ts'
 
 export type Fields = Readonly<Record<string, string>>
 
@@ -124,6 +125,7 @@ export interface StoreBus {
    * every process. Such a transaction is opened with `publishes`.
    */
   written(entries: readonly OutgoingEntry[]): void
+  readonly rides: Rides
 }
 
 export interface Bus extends AsyncDisposable {

@@ -27,6 +27,7 @@ import { adoptRestoredEvents } from './postgres-restore.ts'
 import { openTail } from './postgres-tail.ts'
 import { trimBelow, trimMark, trimToLength } from './postgres-trim.ts'
 import { createWake } from './postgres-wake.ts'
+import { createRides } from './rides.ts'
 
 export interface PostgresBusOptions {
   readonly db: Database
@@ -100,6 +101,7 @@ export function createPostgresBus({ db, log, pollMs = 1000 }: PostgresBusOptions
         wake.signal(streams)
         wake.tell(streams)
       },
+      rides: createRides(),
     },
     jobs: [trimJob],
 

@@ -20,6 +20,8 @@ const capacity = 10_000
 const batchSize = 1_000
 /** For how long outcomes nobody waits for may gather: each publish is a commit of its own. */
 const gatherMs = 10
+/** How long a statement may carry outcomes before they go to the journal; a publish gives up as soon. */
+const rideMs = 5_000
 /** How long a final publish may take before what it carries goes to the journal instead. */
 const flushGraceMs = 3_000
 
@@ -81,14 +83,39 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
     work.finally(() => inFlight.delete(work)).catch(() => undefined)
   }
 
+  const entryOf = ({ id, data }: Waiting) => ({ stream: auditStream, fields: frame(id, data, keys.audit) })
+
+  /** What nobody waits for, for a statement to carry that is sent before the gathering ends. */
+  const withdraw = bus.store?.rides.offer((max) => {
+    if (scheduled || queue.length === 0) return null
+    const batch = queue.slice(0, max)
+    queue = queue.slice(max)
+    for (const item of batch) unanswered.add(item)
+    let ended: (end?: Promise<void>) => void = () => undefined
+    track(new Promise((resolve) => (ended = resolve)))
+    const patience = setTimeout(() => {
+      ended(persist(batch.filter((item) => unanswered.delete(item))))
+    }, rideMs).unref()
+    return {
+      entries: batch.map(entryOf),
+      arrived() {
+        clearTimeout(patience)
+        for (const item of batch) if (unanswered.delete(item)) item.settle('bus')
+        ended()
+      },
+      leftBehind() {
+        clearTimeout(patience)
+        ended(send(batch.filter((item) => unanswered.has(item))))
+      },
+    }
+  })
+
   async function send(batch: readonly Waiting[]): Promise<void> {
     for (const item of batch) unanswered.add(item)
-    const outcomes = await bus
-      .publish(batch.map((item) => ({ stream: auditStream, fields: frame(item.id, item.data, keys.audit) })))
-      .catch((error: unknown) => {
-        log.warn({ err: error }, 'audit_publish_failed')
-        return []
-      })
+    const outcomes = await bus.publish(batch.map(entryOf)).catch((error: unknown) => {
+      log.warn({ err: error }, 'audit_publish_failed')
+      return []
+    })
     const refused: Waiting[] = []
     batch.forEach((item, index) => {
       // The journal has it by now: closing did not wait for the bus.
@@ -102,6 +129,7 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
   }
 
   async function persist(items: readonly Waiting[]): Promise<void> {
+    if (items.length === 0) return
     try {
       await journal.append(items.map((item) => item.data))
       counts.persisted += items.length
@@ -211,6 +239,7 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
     },
 
     async [Symbol.asyncDispose]() {
+      withdraw?.()
       flush()
       const patience = new AbortController()
       await Promise.race([

@@ -161,6 +161,38 @@ describe('the replay journal', () => {
     await eventually(async () => (await stored('zone-h')) === 2)
   })
 
+  it('what nobody waits for travels with a statement, and is told of in any case', async () => {
+    const sink = sinkOn(bus, 'riding')
+    const ride = () => {
+      sink.tell(event('zone-r'))
+      const [one, ...more] = bus.store?.rides.take(10) ?? []
+      if (one === undefined || more.length > 0) throw new Error('not one ride')
+      expect(one.entries.map(({ stream }) => stream)).toEqual(['caracal.audit.events'])
+      expect(bus.store?.rides.take(10)).toEqual([])
+      return one
+    }
+    const carried = ride()
+    await bus.publish(carried.entries)
+    carried.arrived()
+    ride().leftBehind()
+    await eventually(async () => (await stored('zone-r')) === 2)
+
+    // One that nobody hears of again rests in the journal.
+    ride()
+    await eventually(async () => (await sink.stats()).journalFiles === 1, { timeoutMs: 10_000 })
+    await sink.drainJournal()
+    await eventually(async () => (await stored('zone-r')) === 3)
+
+    // One that is under way when the sink closes is waited for; nothing is offered afterwards.
+    const last = ride()
+    const closing = sink[Symbol.asyncDispose]()
+    last.leftBehind()
+    await closing
+    await eventually(async () => (await stored('zone-r')) === 4)
+    expect((await sink.stats()).journalFiles).toBe(0)
+    expect(bus.store?.rides.take(10)).toEqual([])
+  })
+
   it('21.22 says that evidence is lost when neither bus nor disk takes it, and keeps saying so', async () => {
     const blocked = join(tmpdir(), `caracal-blocked-${process.pid}`)
     await writeFile(blocked, 'a file where the directory should be')

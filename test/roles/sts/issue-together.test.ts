@@ -1,5 +1,6 @@
 /** Record, token registration and evidence of an exchange commit together or not at all (sts §5.2 M). */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { StoreBus } from '../../../src/platform/bus/port.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import type { Premise } from '../../../src/roles/sts/store/issue-records.ts'
 import { createTogetherIssuer, type IssueTogether } from '../../../src/roles/sts/store/issue-together.ts'
@@ -7,12 +8,13 @@ import { createWorld, type World } from './world.ts'
 
 let world: World
 let issue: IssueTogether
+let store: StoreBus
 const stream = 'test.together'
 
 beforeAll(async () => {
   world = await createWorld()
-  const store = world.bus.store
-  if (store === undefined) throw new Error('the bus is not in the store')
+  if (world.bus.store === undefined) throw new Error('the bus is not in the store')
+  store = world.bus.store
   issue = createTogetherIssuer(world.db, store)
 })
 afterAll(async () => {
@@ -130,4 +132,50 @@ test('a remembered record must be the one of its subject', async () => {
   const anothers = item({ rests, premise })
   anothers.record.subjectId = 'somebody-else'
   expect(await issue(anothers)).toMatchObject({ outcome: 'basis_dead' })
+})
+
+describe('entries that ride along', () => {
+  /** One entry that waits for a statement, and what became of it. */
+  function rider() {
+    const id = uuidv7()
+    const fate: string[] = []
+    let waiting = true
+    const withdraw = store.rides.offer(() => {
+      if (!waiting) return null
+      waiting = false
+      return {
+        entries: [{ stream, fields: { id, data: '{}' } }],
+        arrived: () => fate.push('arrived'),
+        leftBehind: () => fate.push('left behind'),
+      }
+    })
+    const told = async (): Promise<number> => {
+      const [row] = await world.db.sql<{ n: number }[]>`
+        select count(*)::int as n from bus_event where stream = ${stream} and payload->>'id' = ${id}`
+      return row?.n ?? 0
+    }
+    return { fate, told, [Symbol.dispose]: withdraw }
+  }
+
+  test('are in the bus with what they travelled with', async () => {
+    using one = rider()
+    expect(await issue(item())).toMatchObject({ outcome: 'inserted', fresh: true })
+    expect([one.fate, await one.told()]).toEqual([['arrived'], 1])
+  })
+
+  test('are left behind by what is not written, and by a statement that fails', async () => {
+    using beside = rider()
+    expect(await issue(item({ rests: 'no-such-record' }))).toMatchObject({ outcome: 'basis_dead' })
+    expect([beside.fate, await beside.told()]).toEqual([['left behind'], 0])
+
+    using failing = rider()
+    await expect(issue(item({ zoneId: 'no-such-zone' }))).rejects.toThrow()
+    expect([failing.fate, await failing.told()]).toEqual([['left behind'], 0])
+  })
+
+  test('are not asked of a large statement', async () => {
+    using one = rider()
+    await Promise.all(Array.from({ length: 9 }, () => issue(item())))
+    expect(one.fate).toEqual([])
+  })
 })

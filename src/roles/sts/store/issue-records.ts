@@ -212,7 +212,9 @@ function issueRow({ record, basis, premise }: IssueItem, n: number) {
     records: basis?.records ?? [],
     edges: basis?.edges ?? [],
     sessions: basis?.sessions ?? [],
-    ...(premise == null ? {} : { known: premise.definitions, epoch: premise.epoch }),
+    // Left out of the JSON where there is none.
+    known: premise?.definitions,
+    epoch: premise?.epoch,
   }
 }
 

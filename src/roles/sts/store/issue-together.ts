@@ -6,7 +6,7 @@
  */
 
 import { createCoalescer } from '../../../platform/bus/coalesce.ts'
-import type { OutgoingEntry, StoreBus } from '../../../platform/bus/port.ts'
+import type { Fields, OutgoingEntry, StoreBus } from '../../../platform/bus/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
 import {
   type Attempted,
@@ -35,14 +35,40 @@ export interface Together {
 export type IssueTogether = (item: TogetherItem) => Promise<Together>
 
 const maxItems = 128
+/** A small statement has room for entries that ride along; a large one is waited for by many. */
+const roomyItems = 8
+const maxRiders = 32
+
+/** The number of its item, and what goes into the bus when that is written. */
+type Entry = readonly [item: number, stream: string, fields: Fields]
 
 const refused: Together = { outcome: 'refused', fresh: false }
 
 export function createTogetherIssuer(db: Pick<Database, 'hotWrites'>, bus: StoreBus): IssueTogether {
   const write = async (items: readonly TogetherItem[]): Promise<Together[]> => {
+    const rides = items.length <= roomyItems ? bus.rides.take(maxRiders) : []
+    const riders = rides.flatMap((ride) => ride.entries)
+    // They are entries of the first item, as far as the statement can tell.
     const entries = items.flatMap((item, n) =>
-      item.evidence.map((entry) => [n, entry.stream, entry.fields] as const),
+      (n === 0 ? [...item.evidence, ...riders] : item.evidence).map(
+        (entry) => [n, entry.stream, entry.fields] as const,
+      ),
     )
+    try {
+      const written = await send(items, entries)
+      const arrived = written[0]?.outcome === 'inserted'
+      for (const ride of rides) {
+        if (arrived) ride.arrived()
+        else ride.leftBehind()
+      }
+      return written
+    } catch (error) {
+      for (const ride of rides) ride.leftBehind()
+      throw error
+    }
+  }
+
+  const send = async (items: readonly TogetherItem[], entries: readonly Entry[]): Promise<Together[]> => {
     const streams = [...new Set(entries.map(([, stream]) => stream))]
     const notified = bus.announce(streams)
     const written = await db.hotWrites<(Together & { readonly n: number })[]>`
