@@ -125,6 +125,7 @@ export interface StoreBus {
    * every process. Such a transaction is opened with `publishes`.
    */
   written(entries: readonly OutgoingEntry[]): void
+  /** What waits for such a statement to take it along. */
   readonly rides: Rides
 }
 

@@ -7,10 +7,8 @@ import type { OutgoingEntry } from './port.ts'
 /** A batch that is under way. */
 export interface Ride {
   readonly entries: readonly OutgoingEntry[]
-  /** The statement has committed. */
-  arrived(): void
-  /** It has not: the owner publishes them. */
-  leftBehind(): void
+  /** Called once: whether the statement has committed them. What has not arrived its owner publishes. */
+  settle(arrived: boolean): void
 }
 
 export interface Rides {

@@ -98,14 +98,13 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
     }, rideMs).unref()
     return {
       entries: batch.map(entryOf),
-      arrived() {
+      settle(arrived) {
         clearTimeout(patience)
-        for (const item of batch) if (unanswered.delete(item)) item.settle('bus')
+        // The rest is in the journal by now.
+        const left = batch.filter((item) => unanswered.delete(item))
+        if (!arrived) return ended(send(left))
+        for (const item of left) item.settle('bus')
         ended()
-      },
-      leftBehind() {
-        clearTimeout(patience)
-        ended(send(batch.filter((item) => unanswered.has(item))))
       },
     }
   })

@@ -173,8 +173,8 @@ describe('the replay journal', () => {
     }
     const carried = ride()
     await bus.publish(carried.entries)
-    carried.arrived()
-    ride().leftBehind()
+    carried.settle(true)
+    ride().settle(false)
     await eventually(async () => (await stored('zone-r')) === 2)
 
     // One that nobody hears of again rests in the journal.
@@ -186,7 +186,7 @@ describe('the replay journal', () => {
     // One that is under way when the sink closes is waited for; nothing is offered afterwards.
     const last = ride()
     const closing = sink[Symbol.asyncDispose]()
-    last.leftBehind()
+    last.settle(false)
     await closing
     await eventually(async () => (await stored('zone-r')) === 4)
     expect((await sink.stats()).journalFiles).toBe(0)

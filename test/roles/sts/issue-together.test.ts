@@ -145,8 +145,7 @@ describe('entries that ride along', () => {
       waiting = false
       return {
         entries: [{ stream, fields: { id, data: '{}' } }],
-        arrived: () => fate.push('arrived'),
-        leftBehind: () => fate.push('left behind'),
+        settle: (arrived) => fate.push(arrived ? 'arrived' : 'left behind'),
       }
     })
     const told = async (): Promise<number> => {

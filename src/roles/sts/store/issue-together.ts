@@ -54,17 +54,13 @@ export function createTogetherIssuer(db: Pick<Database, 'hotWrites'>, bus: Store
         (entry) => [n, entry.stream, entry.fields] as const,
       ),
     )
+    let arrived = false
     try {
       const written = await send(items, entries)
-      const arrived = written[0]?.outcome === 'inserted'
-      for (const ride of rides) {
-        if (arrived) ride.arrived()
-        else ride.leftBehind()
-      }
+      arrived = written[0]?.outcome === 'inserted'
       return written
-    } catch (error) {
-      for (const ride of rides) ride.leftBehind()
-      throw error
+    } finally {
+      for (const ride of rides) ride.settle(arrived)
     }
   }
 
