@@ -141,7 +141,7 @@ export function createWake(db: Database, log: Logger, pollMs: number): Wake {
     for (const stream of streams) notifiedAt.set(stream, now)
     expectBack(streams)
     await db.hotWrites`
-      select count(pg_notify(${notifyChannel}, s)) as notified
+      select count(pg_notify(${notifyChannel}, s)) as notified, set_config('synchronous_commit', 'off', true)
       from unnest(${streams}::text[]) as s`.catch((error: unknown) => {
       log.debug({ err: error }, 'bus_notify_failed')
     })

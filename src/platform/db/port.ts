@@ -37,6 +37,12 @@ export interface TransactionOptions {
    * inserted at any later point of the transaction (bus/postgres-horizon.ts). Absent = false.
    */
   readonly publishes?: boolean
+  /**
+   * `later`: the commit is answered before it is on disk. A crash of the store in the moments after takes it back, and
+   * with it every commit that came after it; so for what is done again as long as no later commit says that it was
+   * done. Absent = `first`.
+   */
+  readonly flush?: 'first' | 'later'
 }
 
 /** A connection outside the pool, for locks that a session holds on to. Disposing ends it, and with it its locks. */

@@ -58,11 +58,14 @@ export async function runTransaction<T>(
 /** Letters that mean nothing to the SQL parser; anything else goes as a parameter, one trip later. */
 const isPlain = (zone: string): boolean => /^[A-Za-z0-9_.:,*-]*$/.test(zone)
 
-/** `begin`, the lock and the zone in one trip: when one fails those behind it are not run. */
-function beginning({ zone, publishes = false }: TransactionOptions): string {
-  const begin = publishes ? 'begin; lock table bus_event in row exclusive mode' : 'begin'
-  if (zone === undefined || !isPlain(zone)) return begin
-  return `${begin}; select set_config('caracal.zone_id', '${zone}', true)`
+/** `begin` and what belongs to it in one trip: when one fails those behind it are not run. */
+function beginning({ zone, publishes = false, flush = 'first' }: TransactionOptions): string {
+  const statements = ['begin']
+  if (publishes) statements.push('lock table bus_event in row exclusive mode')
+  if (flush === 'later') statements.push('set local synchronous_commit = off')
+  if (zone !== undefined && isPlain(zone))
+    statements.push(`select set_config('caracal.zone_id', '${zone}', true)`)
+  return statements.join('; ')
 }
 
 /**

@@ -4,7 +4,7 @@
  * stores it; only events of which the spelling cannot be told here cost a round trip before. Many events share
  * one zone lock, many zones one commit; the locks are taken in one order, so two replicas cannot deadlock.
  */
-import type { Database, Tx } from '../../../platform/db/port.ts'
+import type { Database, TransactionOptions, Tx } from '../../../platform/db/port.ts'
 import { isUniqueViolation, sqlState } from '../../../platform/db/unavailable.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import { canonicalText, chainKeyId, hashOfText, linkHmac, type StoredForm } from '../canonical.ts'
@@ -77,13 +77,17 @@ function spelledHere({ json, members }: IncomingEvent): CanonicalJson | null {
   }
 }
 
+/** `flush: 'later'` only where the acknowledgement of the entries is a later commit of the same store. */
+export type AppendOptions = Pick<TransactionOptions, 'flush'>
+
 /** `prepareEvents` and `appendPrepared` in one. */
 export async function appendEvents(
   db: Database,
   key: HmacKey,
   events: readonly IncomingEvent[],
+  options: AppendOptions = {},
 ): Promise<Map<IncomingEvent, Appended>> {
-  return await appendPrepared(db, key, await prepareEvents(db, events))
+  return await appendPrepared(db, key, await prepareEvents(db, events), options)
 }
 
 /**
@@ -94,17 +98,18 @@ export async function appendPrepared(
   db: Database,
   key: HmacKey,
   prepared: readonly Prepared[],
+  options: AppendOptions = {},
 ): Promise<Map<IncomingEvent, Appended>> {
   if (areDistinct(prepared)) {
     try {
-      return await db.transaction((tx) => append(tx, key, prepared, noneStored))
+      return await db.transaction((tx) => append(tx, key, prepared, noneStored), options)
     } catch (error) {
       if (sqlState(error) !== hashRefused && !isUniqueViolation(error)) throw error
     }
   }
   const events = prepared.map(({ event }) => event)
   const again = await prepareEvents(db, events, 'store')
-  return await db.transaction((tx) => append(tx, key, again, storedHashes))
+  return await db.transaction((tx) => append(tx, key, again, storedHashes), options)
 }
 
 function areDistinct(prepared: readonly Prepared[]): boolean {

@@ -98,10 +98,9 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
         if (reachable) await sleep(gatherMs, undefined, { signal: stop.signal }).catch(() => undefined)
       } catch (error) {
         if (stop.signal.aborted) return
-        if (error instanceof GroupLost) {
-          ready = false
-          positionedOnce = false
-        }
+        // A store that went away may have forgotten the last acknowledgements: its own entries come first again.
+        positionedOnce = false
+        if (error instanceof GroupLost) ready = false
         healthy = await deps.db.ping().then(
           () => false,
           // The bus is not to blame: readiness names Postgres by itself.

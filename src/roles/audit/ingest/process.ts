@@ -10,7 +10,14 @@ import type { Database } from '../../../platform/db/port.ts'
 import { isUnavailable } from '../../../platform/db/unavailable.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import type { Tracer } from '../../../platform/observe/tracer.ts'
-import { type Appended, appendEvents, appendPrepared, type Prepared, prepareEvents } from './append.ts'
+import {
+  type Appended,
+  type AppendOptions,
+  appendEvents,
+  appendPrepared,
+  type Prepared,
+  prepareEvents,
+} from './append.ts'
 import { classify, type IncomingEvent } from './classify.ts'
 import { deadLetter } from './dead-letter.ts'
 
@@ -136,11 +143,13 @@ async function appendRepeatedly(
   events: readonly IncomingEvent[],
   prepared: readonly Prepared[] | null,
 ): Promise<Map<IncomingEvent, Appended>> {
+  // A crash that takes links back has taken the acknowledgement of their entries back too, and they come again.
+  const options: AppendOptions = { flush: deps.bus.store?.database === deps.db ? 'later' : 'first' }
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await (prepared === null
-        ? appendEvents(deps.db, deps.key, events)
-        : appendPrepared(deps.db, deps.key, prepared))
+        ? appendEvents(deps.db, deps.key, events, options)
+        : appendPrepared(deps.db, deps.key, prepared, options))
     } catch (error) {
       if (!isUnavailable(error)) throw error
       // A store that is away says nothing about the event: no number of deliveries makes it a dead letter.
