@@ -3,12 +3,21 @@
  * delegations and `fetch` functions out. Each method's work is in the file of its name.
  */
 import { type ApplicationAuthorities, createApplicationAuthorities } from './application-authority.ts'
-import { assertPositiveInteger } from './authority.ts'
 import type { SessionOptions } from './begin-session.ts'
-import { configFromEnv, configFromProfile, type DetectedConfig, findProfile } from './config/detect.ts'
-import { configDirectory, type Environment } from './config/directory.ts'
-import { mergeBindings } from './config/resources.ts'
+import type { Environment } from './config/directory.ts'
 import { isProduction } from './config/urls.ts'
+import {
+  assertComplete,
+  bindingsOf,
+  type CaracalConfig,
+  type ClientSecretOptions,
+  type DetectionOptions,
+  detectConfig,
+  fromEnvironment,
+  fromProfile,
+  hubOf,
+  withSecret,
+} from './configuration.ts'
 import {
   type AuthorityDescription,
   type CaracalContext,
@@ -19,7 +28,7 @@ import {
   type TokenSource,
 } from './context.ts'
 import { createCoordinatorClient } from './coordinator.ts'
-import type { ClientCore, Warn } from './core.ts'
+import type { ClientCore } from './core.ts'
 import {
   acceptDelegation,
   type DelegateOptions,
@@ -29,15 +38,9 @@ import {
 } from './delegation.ts'
 import { encodeEnvelope, type HeaderSource } from './envelope.ts'
 import { isApprovalRequired } from './errors.ts'
-import { createEventHub, type EventHub, type EventListener } from './events.ts'
-import {
-  type Credentials,
-  type CredentialsResolver,
-  createSecretExchanger,
-  type Exchanger,
-  type Identity,
-} from './exchanger.ts'
-import { gatewayUrlFor, type ResourceBinding } from './gateway-route.ts'
+import type { EventListener } from './events.ts'
+import type { Exchanger, Identity } from './exchanger.ts'
+import { gatewayUrlFor } from './gateway-route.ts'
 import {
   bindFromHeaders,
   type ContextMiddleware,
@@ -45,7 +48,6 @@ import {
   type InboundOptions,
 } from './inbound.ts'
 import { decodeJwt } from './jwt.ts'
-import { lifecycleTokens } from './lifecycle-tokens.ts'
 import { type MintedMandate, type MintOptions, mintMandate } from './mint-mandate.ts'
 import type { ApprovalState } from './oauth/approvals.ts'
 import {
@@ -66,54 +68,6 @@ import {
 } from './transport.ts'
 import { warn } from './warn.ts'
 
-export interface CaracalConfig {
-  readonly coordinator: {
-    readonly baseUrl: string
-    readonly fetchImpl?: typeof fetch | undefined
-    /** Default 10 000. */
-    readonly timeoutMs?: number | undefined
-  }
-  readonly zoneId?: string | undefined
-  readonly applicationId?: string | undefined
-  /** Exactly one of `subjectToken` and `tokenSource`. */
-  readonly subjectToken?: string | undefined
-  readonly tokenSource?: TokenSource | undefined
-  readonly exchanger?: Exchanger | undefined
-  readonly gatewayUrl?: string | undefined
-  readonly resources?: readonly (string | ResourceBinding)[] | undefined
-  readonly defaultTtlSeconds?: number | undefined
-  readonly logger?: Warn | undefined
-  /** For gateway requests; default the global `fetch`. */
-  readonly fetchImpl?: typeof fetch | undefined
-  /** Refuse unverified inbound requests. Default: as CARACAL_ENV, else NODE_ENV. */
-  readonly production?: boolean | undefined
-}
-
-export interface ClientSecretOptions {
-  readonly coordinatorUrl: string
-  readonly stsUrl: string
-  readonly zoneId?: string | undefined
-  readonly applicationId?: string | undefined
-  readonly clientSecret?: string | undefined
-  /** Asked before every operation; null: `CredentialsUnavailableError`. */
-  readonly credentials?: CredentialsResolver | undefined
-  readonly resources?: readonly (string | ResourceBinding)[] | undefined
-  readonly gatewayUrl?: string | undefined
-  /** Default `agent:lifecycle`. */
-  readonly scope?: string | undefined
-  readonly defaultTtlSeconds?: number | undefined
-  readonly fetchImpl?: typeof fetch | undefined
-  readonly logger?: Warn | undefined
-  readonly production?: boolean | undefined
-}
-
-export interface DetectionOptions {
-  /** Default `process.env`. */
-  readonly env?: Environment | undefined
-  readonly configPath?: string | undefined
-  readonly clientSecret?: ClientSecretOptions | undefined
-}
-
 export class Caracal implements AsyncDisposable {
   readonly #core: ClientCore
   readonly #authorities: ApplicationAuthorities | null
@@ -124,11 +78,11 @@ export class Caracal implements AsyncDisposable {
   #closing: Promise<void> | null = null
 
   constructor(options: CaracalConfig | DetectionOptions = {}) {
-    const config = 'coordinator' in options ? options : detect(options)
+    const config = 'coordinator' in options ? options : detectConfig(options)
     assertComplete(config)
     this.#production = config.production ?? isProduction(process.env)
     const exchanger = config.exchanger ?? null
-    const events = hubs.get(config) ?? createEventHub()
+    const events = hubOf(config)
     this.#core = {
       coordinator: createCoordinatorClient({ ...config.coordinator, onEvent: events.emit }),
       exchanger,
@@ -148,14 +102,12 @@ export class Caracal implements AsyncDisposable {
   }
 
   static fromEnv(env: Environment = process.env): Caracal {
-    return new Caracal(settled(configFromEnv(env), env))
+    return new Caracal(fromEnvironment(env))
   }
 
   /** Profile mode: `path`, else `CARACAL_CONFIG`, else the configuration directory's. */
   static fromConfig(path?: string, env: Environment = process.env): Caracal {
-    const profile = path ?? findProfile(env)
-    if (profile === null) throw new Error(`there is no profile in ${configDirectory(env)}`)
-    return new Caracal(settled(configFromProfile(profile, env), env))
+    return new Caracal(fromProfile(path, env))
   }
 
   static fromClientSecret(options: ClientSecretOptions): Caracal {
@@ -411,83 +363,6 @@ export class Caracal implements AsyncDisposable {
     if (context === undefined) return { context, tokens: this.#core.rootTokens }
     return { context, tokens: context.ownToken === true ? context.tokenSource : undefined }
   }
-}
-
-/** Event hubs of configurations whose exchanger reports already before the client exists. */
-const hubs = new WeakMap<object, EventHub>()
-
-function detect(options: DetectionOptions): CaracalConfig {
-  const env = options.env ?? process.env
-  if (options.clientSecret !== undefined) return withSecret(options.clientSecret)
-  const profile = options.configPath ?? findProfile(env)
-  return settled(profile === null ? configFromEnv(env) : configFromProfile(profile, env), env)
-}
-
-function settled(config: DetectedConfig, env: Environment): CaracalConfig {
-  const { zoneId, applicationId, credential, stsUrl, coordinatorUrl, gatewayUrl, defaultTtlSeconds } = config
-  const common = { gatewayUrl, defaultTtlSeconds, resources: config.bindings, production: isProduction(env) }
-  if (credential.kind === 'token')
-    return {
-      ...common,
-      coordinator: { baseUrl: coordinatorUrl },
-      zoneId,
-      applicationId,
-      subjectToken: credential.token,
-    }
-  const { clientSecret } = credential
-  return withSecret({ ...common, stsUrl, coordinatorUrl, zoneId, applicationId, clientSecret })
-}
-
-function withSecret(options: ClientSecretOptions): CaracalConfig {
-  const { stsUrl, coordinatorUrl, fetchImpl, defaultTtlSeconds } = options
-  if (!stsUrl || !coordinatorUrl) throw new TypeError('stsUrl and coordinatorUrl are required')
-  if (defaultTtlSeconds !== undefined) assertPositiveInteger(defaultTtlSeconds, 'defaultTtlSeconds')
-  const events = createEventHub()
-  const exchanger = createSecretExchanger({
-    stsUrl,
-    credentials: options.credentials ?? fixedCredentials(options),
-    fetchImpl,
-    onEvent: events.emit,
-  })
-  const resources = bindingsOf(options.resources)
-  const tokenSource = lifecycleTokens(
-    exchanger,
-    resources.map(({ resourceId }) => resourceId),
-    options.scope,
-  )
-  const config: CaracalConfig = {
-    coordinator: { baseUrl: coordinatorUrl, fetchImpl },
-    exchanger,
-    tokenSource,
-    gatewayUrl: options.gatewayUrl,
-    resources,
-    defaultTtlSeconds,
-    fetchImpl,
-    logger: options.logger,
-    production: options.production,
-  }
-  hubs.set(config, events)
-  return config
-}
-
-function fixedCredentials({ zoneId, applicationId, clientSecret }: ClientSecretOptions): Credentials {
-  if (!zoneId || !applicationId || !clientSecret)
-    throw new TypeError('zoneId, applicationId and clientSecret are required (or a credentials resolver)')
-  return { zoneId, applicationId, clientSecret }
-}
-
-function assertComplete(config: CaracalConfig): void {
-  if (!config.coordinator?.baseUrl) throw new TypeError('coordinator.baseUrl is required')
-  if ((config.subjectToken === undefined) === (config.tokenSource === undefined))
-    throw new TypeError('exactly one of subjectToken and tokenSource is required')
-  if (config.exchanger === undefined && (!config.zoneId || !config.applicationId))
-    throw new TypeError('zoneId and applicationId are required without an exchanger')
-  if (config.defaultTtlSeconds !== undefined)
-    assertPositiveInteger(config.defaultTtlSeconds, 'defaultTtlSeconds')
-}
-
-function bindingsOf(resources: CaracalConfig['resources'] = []): ResourceBinding[] {
-  return mergeBindings(resources.map((one) => (typeof one === 'string' ? { resourceId: one } : one)))
 }
 
 async function identityOf(config: CaracalConfig, exchanger: Exchanger | null): Promise<Identity> {

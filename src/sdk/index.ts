@@ -1,7 +1,8 @@
 /** `caracal/sdk`: what an application that acts through agents needs. */
 export { Authority, type DelegationConstraints, type NarrowOptions } from './authority.ts'
 export type { SessionOptions } from './begin-session.ts'
-export { Caracal, type CaracalConfig, type ClientSecretOptions, type DetectionOptions } from './caracal.ts'
+export { Caracal } from './caracal.ts'
+export type { CaracalConfig, ClientSecretOptions, DetectionOptions } from './configuration.ts'
 export {
   type AuthorityDescription,
   type CaracalContext,
