@@ -69,7 +69,10 @@ export interface WorkGroup {
   readonly group: string
   /** Creates stream and group if they do not exist. `start` sees what is there already. */
   ensure(from: 'start' | 'end'): Promise<void>
-  /** New entries for `consumer`; waits up to `blockMs` for the first. Resolves empty on time-out or abort. */
+  /**
+   * New entries for `consumer`; waits up to `blockMs` for the first. Resolves empty on time-out or abort; and at
+   * once when the store may have forgotten the last acknowledgements, so that own entries are pending again.
+   */
   read(options: {
     readonly consumer: string
     readonly count: number

@@ -51,6 +51,8 @@ export function openGroup(
   let lost = false
   /** True once a read found nothing: until something wakes this group, another read would find nothing either. */
   let drained = false
+  /** What was acknowledged over the connection before may be forgotten. */
+  let reconnected = false
   let unwatch: (() => void) | null = null
 
   const watch = (): void => {
@@ -65,6 +67,9 @@ export function openGroup(
         lost = true
         drained = false
         bell.ring()
+      },
+      reconnected() {
+        reconnected = true
       },
     })
   }
@@ -200,6 +205,10 @@ export function openGroup(
             if (unsettled) drained = false
           }
           if (lost) throw new GroupLost(`group ${group} of ${stream} is gone`)
+          if (reconnected) {
+            reconnected = false
+            return []
+          }
           const left = until - performance.now()
           if (left <= 0) return []
           await bell.wait(unsettled ? Math.min(pause, left) : left, signal)

@@ -82,8 +82,11 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
         if (!positionedOnce) await positioned()
         ready = true
         healthy = true
+        const asked = performance.now()
         let batch = await readNext()
         const idle = batch.entries.length === 0
+        // Before its time: the store may have forgotten what was acknowledged last.
+        if (idle && performance.now() - asked < blockMs / 2) positionedOnce = false
         while (batch.entries.length > 0) {
           // While there is a backlog, the next batch is fetched and made ready as this one is stored.
           const next = batch.entries.length === batchSize ? readNext() : null
