@@ -5,7 +5,7 @@
 import type { Settings } from '../config/env.ts'
 import { rolesOf } from '../config/load.ts'
 import { buildVersion } from '../config/version.ts'
-import type { EmbeddedConnection } from '../platform/embedded/start.ts'
+import type { EmbeddedConnection } from '../platform/embedded/port.ts'
 import { createJobRunner, type JobRunner } from '../platform/jobs/runner.ts'
 import { createLogger, type LoggerOptions, type ProcessLogger } from '../platform/observe/logger.ts'
 import type { RoleName } from '../platform/role.ts'

@@ -8,7 +8,8 @@ import type { Settings } from '../config/env.ts'
 import { databaseUrl, usesEmbeddedStore } from '../config/load.ts'
 import type { ConnectionTarget } from '../platform/db/connection.ts'
 import { isUnavailable, sqlState } from '../platform/db/unavailable.ts'
-import { type EmbeddedConnection, startEmbeddedPostgres } from '../platform/embedded/start.ts'
+import type { EmbeddedConnection } from '../platform/embedded/port.ts'
+import { startEmbeddedPostgres } from '../platform/embedded/start.ts'
 import type { RoleName } from '../platform/role.ts'
 
 export interface Store extends AsyncDisposable {

@@ -34,7 +34,7 @@ export interface Place {
 const sharedHome = '/var/lib/caracal'
 
 /** Decides where the cluster of `dataDir` is and makes the directories around it. */
-export function choosePlace(dataDir: string): Place {
+function choosePlace(dataDir: string): Place {
   makeDirectory(dataDir, 0o700)
   const root = realpathSync(dataDir)
   const entry = join(root, 'pg')
@@ -134,4 +134,33 @@ export function removeSocketDirectory(directory: string): void {
 export function give(path: string, account: Account | null): void {
   if (account !== null) chownSync(path, account.uid, account.gid)
   chmodSync(path, statSync(path).isDirectory() ? 0o700 : 0o600)
+}
+
+/** As `choosePlace`, once it is known that this account may use it. Rejects with one sentence in an `EmbeddedStoreError`. */
+export function openPlace(dataDir: string): Place {
+  try {
+    const place = choosePlace(dataDir)
+    const { uid } = statOrNull(place.cluster) ?? {}
+    const ours = process.getuid?.()
+    if (uid !== undefined && ours !== undefined && ours !== 0 && uid !== ours)
+      throw new EmbeddedStoreError(
+        `the embedded store in ${place.cluster} belongs to another account (uid ${uid}): run as that account, or choose another CARACAL_DATA_DIR`,
+      )
+    return place
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR' || code === 'ENOENT')
+      throw new EmbeddedStoreError(
+        `CARACAL_DATA_DIR ${dataDir} is not writable (${code}): choose another one, or set DATABASE_URL`,
+      )
+    throw error
+  }
+}
+
+function statOrNull(path: string): { readonly uid: number } | null {
+  try {
+    return statSync(path)
+  } catch {
+    return null
+  }
 }

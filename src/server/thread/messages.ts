@@ -1,6 +1,6 @@
 /** What a thread of roles and the server it belongs to tell each other. Everything here survives a structured clone. */
 import type { Settings } from '../../config/env.ts'
-import type { EmbeddedConnection } from '../../platform/embedded/start.ts'
+import type { EmbeddedConnection } from '../../platform/embedded/port.ts'
 import type { Address } from '../workers/messages.ts'
 
 export type ToThread =

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino'
 import type { Settings } from '../../config/env.ts'
 import { connect } from '../../platform/db/connection.ts'
-import type { EmbeddedConnection } from '../../platform/embedded/start.ts'
+import type { EmbeddedConnection } from '../../platform/embedded/port.ts'
 import type { RoleName } from '../../platform/role.ts'
 import { assertPortFree } from '../listener.ts'
 import { planListeners } from '../plan-listeners.ts'

@@ -1,7 +1,7 @@
 /** What the primary and its workers tell each other. Everything here passes through JSON. */
 import type { Environment } from '../../config/load.ts'
 import type { RoleName } from '../../config/roles.ts'
-import type { EmbeddedConnection } from '../../platform/embedded/start.ts'
+import type { EmbeddedConnection } from '../../platform/embedded/port.ts'
 import type { Exposition } from '../merge-metrics.ts'
 
 /** What a worker needs to be one. Its environment carries secrets, so it never travels in argv. */

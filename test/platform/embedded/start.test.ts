@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../../src/platform/embedded/start.ts'
+import type { EmbeddedPostgres } from '../../../src/platform/embedded/port.ts'
+import { startEmbeddedPostgres } from '../../../src/platform/embedded/start.ts'
 
 const scratch: string[] = []
 const running: EmbeddedPostgres[] = []
