@@ -1,7 +1,7 @@
-/** Tables of the Postgres drivers of bus and ephemera (storage-and-operations §3.5, §7.5). */
+/** Tables of the Postgres drivers of bus and ephemera, and the outbox (storage-and-operations §3.5, §7.5). */
 import { sql } from 'drizzle-orm'
-import { bigint, index, integer, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
-import { jsonb, timestamptz, xid8 } from './columns.ts'
+import { bigint, check, index, integer, pgTable, primaryKey, text, unique } from 'drizzle-orm/pg-core'
+import { jsonb, timestamps, timestamptz, xid8 } from './columns.ts'
 
 export const busEvent = pgTable(
   'bus_event',
@@ -56,4 +56,42 @@ export const ephemera = pgTable(
     expiresAt: timestamptz('expires_at'),
   },
   (t) => [index('ephemera_expires_at_idx').on(t.expiresAt)],
+)
+
+/** Events that commit with the change they tell of; every role inserts, coordinator and control publish. */
+export const caracalOutbox = pgTable(
+  'caracal_outbox',
+  {
+    id: text('id').primaryKey(),
+    producer: text('producer', {
+      enum: ['control', 'coordinator', 'sts', 'gateway', 'audit', 'execution'],
+    }).notNull(),
+    topic: text('topic').notNull(),
+    dedupeKey: text('dedupe_key').notNull(),
+    payloadJson: jsonb('payload_json').notNull(),
+    status: text('status', { enum: ['pending', 'published', 'dead'] })
+      .notNull()
+      .default('pending'),
+    attempts: integer('attempts').notNull().default(0),
+    availableAt: timestamptz('available_at').notNull().defaultNow(),
+    lockedUntil: timestamptz('locked_until'),
+    lockedBy: text('locked_by'),
+    lastError: text('last_error'),
+    requestId: text('request_id'),
+    publishedAt: timestamptz('published_at'),
+    ...timestamps(),
+  },
+  (t) => [
+    unique('caracal_outbox_producer_topic_dedupe_key_key').on(t.producer, t.topic, t.dedupeKey),
+    index('caracal_outbox_status_available_at_idx').on(t.status, t.availableAt),
+    index('caracal_outbox_pending_idx').on(t.createdAt, t.id).where(sql`${t.status} = 'pending'`),
+    index('caracal_outbox_told_revocations_idx')
+      .on(t.updatedAt)
+      .where(sql`${t.topic} = 'caracal.sessions.revoke' and ${t.status} = 'published'`),
+    check(
+      'caracal_outbox_producer_check',
+      sql`${t.producer} in ('control', 'coordinator', 'sts', 'gateway', 'audit', 'execution')`,
+    ),
+    check('caracal_outbox_status_check', sql`${t.status} in ('pending', 'published', 'dead')`),
+  ],
 )
