@@ -157,10 +157,10 @@ function registerProcessMetrics(
     registerLogMetrics(metrics, logger.counters)
 }
 
-/** The console on its own port: `/` is what `/console` is on the management port, the rest is the same. */
+/** The port people look at: its front page is the reference of the API, the rest is what the management port has. */
 function consoleOf(control: Hono): Hono {
   const app = new Hono()
-  app.get('/', (c) => c.redirect('/console', 302))
+  app.get('/', (c) => c.redirect('/docs', 302))
   app.route('/', control)
   return app
 }

@@ -42,6 +42,9 @@ describe('embedded', () => {
     }
     for (const name of ['sts', 'control', 'coordinator', 'audit', 'gateway'] as const)
       expect((await get(`http://127.0.0.1:${ports[name]}/metrics`)).status).toBe(200)
+    const front = await fetch(`http://127.0.0.1:${ports.console}/`)
+    expect(front.status).toBe(200)
+    expect(front.headers.get('content-type')).toContain('text/html')
 
     first.child.kill('SIGINT')
     expect((await first.finished).code).toBe(0)
