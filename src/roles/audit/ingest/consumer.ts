@@ -15,7 +15,7 @@ const blockMs = 5_000
  * After a batch that was not full the next one may gather for this long: a trickle of events then
  * costs a few transactions a second instead of one for each event.
  */
-const gatherMs = 40
+const gatherMs = 100
 const backOffMs = 1_000
 /** How often names of processes that are gone are looked for, and after how long they are forgotten. */
 const tidyMs = 60 * 60 * 1_000
