@@ -92,6 +92,7 @@ async function expectAppliedOnce(revoked: readonly Edge[]): Promise<void> {
       from audit_events
       where event_type = 'delegation_revoke'
         and metadata_json->>'delegation_edge_id' = any(${revoked.map(({ id }) => id)}::text[])`
+    expect(world.process('audit').deaths).toEqual([])
     expect(evidence.map((row) => row.edge).sort()).toEqual(revoked.map(({ id }) => id).sort())
     return true
   }, patient)

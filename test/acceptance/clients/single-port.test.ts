@@ -117,7 +117,7 @@ seam('is a topology of its own')('the other roles answer for their paths', async
   expect((await get('/approvals/01890000-0000-7000-8000-000000000000')).status).toBe(404)
   expect(JSON.parse((await get(`/zones/${world.zoneId}/agents`)).text)).toHaveProperty('error')
   expect((await get('/stats', { authorization: `Bearer ${stage.coordinatorToken}` })).status).toBe(200)
-  expect((await get('/')).location).toBe('/console')
+  expect((await get('/')).location).toBe('/docs')
   expect((await get('/openapi.json')).status).toBe(200)
 })
 
