@@ -11,6 +11,7 @@ import type { Database, Sql } from '../db/port.ts'
 import { isUniqueViolation } from '../db/unavailable.ts'
 import { type ClaimedEntry, type Fields, GroupLost, type GroupStats, type WorkGroup } from './port.ts'
 import { parseId } from './position.ts'
+import { flushedLater } from './postgres-flush.ts'
 import { finalBelow, settleMs } from './postgres-horizon.ts'
 import { asBusError } from './postgres-outage.ts'
 import type { Wake } from './postgres-wake.ts'
@@ -33,12 +34,6 @@ interface HandedRow extends EntryRow {
 }
 
 type ReadRow = { readonly present: boolean; readonly unsettled: boolean } & (EntryRow | { readonly id: null })
-
-/**
- * In a statement: its commit is answered before it is on disk. What a crash of the store takes back was handed out or
- * acknowledged by nobody, and is delivered again; what a later commit rests on is on disk with that.
- */
-const relaxed = (sql: Sql) => sql`select set_config('synchronous_commit', 'off', true)`
 
 export function openGroup(
   db: Database,
@@ -138,7 +133,7 @@ export function openGroup(
            f.xid::text || '-' || f.seq::text as id,
            f.payload->>'data' as data,
            f.payload - 'data' as others
-    from (${relaxed(sql)}) one
+    from ${flushedLater(sql)} one
     left join fresh f on true
     order by f.xid, f.seq`
 
@@ -261,7 +256,7 @@ export function openGroup(
           delete from bus_delivery
           where grp = ${group}
             and seq = any(${ids.map((id) => parseId(id).seq.toString())}::bigint[])
-            and (${relaxed(sql)}) = 'off'`
+            and ${flushedLater(sql)} = 'off'`
       }),
 
     stats: () =>

@@ -6,6 +6,7 @@
  */
 import type { Logger } from 'pino'
 import type { Database } from '../db/port.ts'
+import { flushedLater } from './postgres-flush.ts'
 import { notifyChannel } from './postgres-publish.ts'
 
 export interface Watcher {
@@ -141,7 +142,7 @@ export function createWake(db: Database, log: Logger, pollMs: number): Wake {
     for (const stream of streams) notifiedAt.set(stream, now)
     expectBack(streams)
     await db.hotWrites`
-      select count(pg_notify(${notifyChannel}, s)) as notified, set_config('synchronous_commit', 'off', true)
+      select count(pg_notify(${notifyChannel}, s)) as notified, ${flushedLater(db.hotWrites)} as flush
       from unnest(${streams}::text[]) as s`.catch((error: unknown) => {
       log.debug({ err: error }, 'bus_notify_failed')
     })
