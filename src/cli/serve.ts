@@ -43,8 +43,7 @@ async function runProcess(
   })
   const leave = (code: number): void => {
     server?.abandon()
-    logger.flush()
-    process.exit(code)
+    void logger.close().then(() => process.exit(code))
   }
   let signals = 0
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -100,16 +99,20 @@ function greet({ listeners }: RunningWorkers, settings: Settings, { env, out }: 
 
 type Ending = { readonly kind: 'signal' } | { readonly kind: 'failure'; readonly error: Error }
 
-function finish(logger: ProcessLogger, code: number): number {
-  logger.flush()
+async function finish(logger: ProcessLogger, code: number): Promise<number> {
+  await logger.close()
   return code
 }
 
-function failStart(error: unknown, logger: ProcessLogger, { out }: Invocation): number {
+async function failStart(
+  error: unknown,
+  logger: ProcessLogger,
+  { out }: Invocation,
+): Promise<number> {
   const message = error instanceof Error ? error.message : String(error)
   const expected = error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError'
   logger.log.error(expected ? {} : { err: error }, `startup failed: ${message}`)
-  logger.flush()
+  await logger.close()
   if (error instanceof ConfigError && error.problems.length > 1)
     for (const problem of error.problems) out.status('fail', problem)
   else out.status('fail', message)

@@ -13,6 +13,7 @@ import {
   stdTimeFunctions,
 } from 'pino'
 import { redactFields, redactText, redactValue } from './redact.ts'
+import { stdoutLines } from './stdout-lines.ts'
 
 export interface LoggerOptions {
   /** `LOG_LEVEL`; an unknown name means `info`. */
@@ -40,14 +41,12 @@ export interface ProcessLogger {
   counters(): LogCounters
   /** Passes on a finished line, of a thread of this process. */
   writeLine(line: string): void
-  /** Writes what is buffered; call it last. */
-  flush(): void
+  /** Waits, not for long, until what is buffered is written; call it last. */
+  close(): Promise<void>
 }
 
 const levels: ReadonlySet<string> = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
 const debugLevel = 20
-/** Bytes waiting for a slow reader before lines are dropped. */
-const mostBufferedBytes = 16 * 1024 * 1024
 
 /**
  * What a log call passes to pino beyond the fields, which `formatters.log` cleans. An error without a
@@ -65,17 +64,12 @@ function safeArguments(args: readonly unknown[], maxBytes: number): unknown[] {
 
 /** Makes the root logger. The only place that constructs pino. */
 export function createLogger(options: LoggerOptions): ProcessLogger {
-  const counts = { emitted: 0, dropped: 0, sampled: 0 }
+  const counts = { emitted: 0, sampled: 0 }
   const maxBytes = options.maxFieldBytes
   const keepEvery = Math.max(1, Math.trunc(options.sampleDebug))
   let debugSeen = 0
 
-  const stdout = options.destination
-    ? null
-    : pino.destination({ dest: 1, sync: false, minLength: 0, maxLength: mostBufferedBytes })
-  stdout?.on('drop', () => {
-    counts.dropped += 1
-  })
+  const stdout = options.destination ? null : stdoutLines()
   const destination = options.destination ?? (stdout as DestinationStream)
 
   const log = pino(
@@ -115,11 +109,11 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
 
   return {
     log,
-    counters: () => ({ ...counts }),
+    counters: () => ({ ...counts, dropped: stdout?.dropped() ?? 0 }),
     writeLine(line) {
       counts.emitted += 1
       destination.write(line)
     },
-    flush: () => stdout?.flushSync(),
+    close: async () => stdout?.close(),
   }
 }

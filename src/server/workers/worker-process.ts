@@ -24,8 +24,8 @@ function run(self: Worker): void {
   const tell = (message: ToPrimary): void => {
     if (self.isConnected()) self.send(message)
   }
-  const leave = (code: number): void => {
-    logger?.flush()
+  const leave = async (code: number): Promise<void> => {
+    await logger?.close()
     process.exit(code)
   }
   const end = async (): Promise<void> => {
@@ -34,11 +34,11 @@ function run(self: Worker): void {
     starting.abort(new Error('stopped while it started'))
     // A start under way ends by itself and leaves.
     if (server === null) return
-    leave((await server.stop()).length === 0 ? 0 : 1)
+    await leave((await server.stop()).length === 0 ? 0 : 1)
   }
   const bug = (error: unknown): void => {
     logger?.log.fatal({ err: error }, 'uncaught error')
-    leave(1)
+    void leave(1)
   }
   process.on('uncaughtException', bug)
   process.on('unhandledRejection', bug)
@@ -50,7 +50,7 @@ function run(self: Worker): void {
     // Without this the process would leave at once, whatever it is in the middle of.
     self.exitedAfterDisconnect = true
     void end()
-    if (server === null) leave(0)
+    if (server === null) void leave(0)
   })
 
   const others = (listener: string): Promise<readonly Exposition[]> => {
@@ -73,12 +73,12 @@ function run(self: Worker): void {
         seat: { number, others },
         host: { connection },
       })
-      if (ending) return leave((await server.stop()).length === 0 ? 0 : 1)
+      if (ending) return await leave((await server.stop()).length === 0 ? 0 : 1)
       tell({ kind: 'ready', listeners: server.listeners })
     } catch (error) {
-      if (ending) return leave(0)
+      if (ending) return await leave(0)
       tell({ kind: 'failed', problems: problemsOf(error) })
-      leave(1)
+      await leave(1)
     }
   }
 
