@@ -104,11 +104,7 @@ async function finish(logger: ProcessLogger, code: number): Promise<number> {
   return code
 }
 
-async function failStart(
-  error: unknown,
-  logger: ProcessLogger,
-  { out }: Invocation,
-): Promise<number> {
+async function failStart(error: unknown, logger: ProcessLogger, { out }: Invocation): Promise<number> {
   const message = error instanceof Error ? error.message : String(error)
   const expected = error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError'
   logger.log.error(expected ? {} : { err: error }, `startup failed: ${message}`)
