@@ -167,6 +167,21 @@ export function databaseUrl(settings: Settings, role: RoleName): string | null {
   return settings[storeName(role)] ?? settings.DATABASE_URL
 }
 
+/** Where this process's own secrets are kept, and the allowlist beside them. */
+export function secretsDirectoryOf(
+  settings: Settings,
+  environment: Environment = process.env,
+): string {
+  const embedded = usesEmbeddedStore(settings, rolesOf(settings))
+  const { CARACAL_HOME, CARACAL_SECRETS_DIR, CARACAL_DEV_SECRETS_DIR } = settings
+  const named = { CARACAL_HOME, CARACAL_SECRETS_DIR, CARACAL_DEV_SECRETS_DIR }
+  const given = Object.fromEntries(Object.entries(named).filter(([, value]) => value !== null))
+  return secretsDirectory(
+    { ...environment, ...(given as Environment) },
+    { dev: settings.CARACAL_MODE === 'dev', embedded, dataDir: settings.CARACAL_DATA_DIR },
+  )
+}
+
 /** True when this process keeps its store itself. */
 export function usesEmbeddedStore(settings: Settings, roles: readonly RoleName[]): boolean {
   return roles.length === 0

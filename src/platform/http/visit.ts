@@ -27,6 +27,8 @@ export interface VisitRules {
   readonly trustProxy: boolean
   /** Paths under this prefix answer with nosniff, no-referrer and no-store. */
   readonly privatePrefix?: string
+  /** Further headers of every answer at a path, refusals included. */
+  readonly headersFor?: (path: string) => Readonly<Record<string, string>> | null
 }
 
 export interface Arrival {
@@ -51,7 +53,7 @@ const quietPaths: ReadonlySet<string> = new Set(['/health', '/ready', '/metrics'
 
 /** Begins the visits of one role. */
 export function createReception(rules: VisitRules, isDraining: () => boolean): (arrival: Arrival) => Visit {
-  const { log, tracer, privatePrefix } = rules
+  const { log, tracer, privatePrefix, headersFor } = rules
   return (arrival) => {
     const startedAt = performance.now()
     const { method, path } = arrival
@@ -67,6 +69,7 @@ export function createReception(rules: VisitRules, isDraining: () => boolean): (
       headers['referrer-policy'] = 'no-referrer'
       headers['cache-control'] = 'no-store'
     }
+    Object.assign(headers, headersFor?.(path))
     if (isDraining()) headers.connection = 'close'
     return {
       context,

@@ -22,7 +22,8 @@ export interface Authenticator {
 
 const MINUTE_MS = 60_000
 
-function principalOf(token: StoredAdminToken): Principal {
+/** What a live admin token may do. */
+export function tokenPrincipal(token: Omit<StoredAdminToken, 'token_hash'>): Principal {
   return {
     kind: 'admin_token',
     id: token.id,
@@ -44,7 +45,7 @@ export function createAuthenticator(control: Control, proven: ProvenPrincipals):
     const token = await findAdminToken(control.db, control.hasher.lookup(bearer))
     if (token === null || !(await control.hasher.verify(bearer, token.token_hash))) return null
     void touch(token.id)
-    return principalOf(token)
+    return tokenPrincipal(token)
   }
 
   const find = (bearer: string) => proven.prove('admin_token', bearer, () => proof(bearer))

@@ -7,6 +7,7 @@ import { readBearer } from '../../platform/http/bearer.ts'
 import { type ErrorCode, errorOf } from '../../platform/http/errors/registry.ts'
 import { accountPrincipal, keyPrincipal } from './account-principal.ts'
 import { type Authenticator, createAuthenticator } from './authenticate.ts'
+import { operatorOf } from './console/hand-over.ts'
 import type { Control } from './control.ts'
 import { looksLikeJwt } from './platform-token.ts'
 import type { Principal } from './principal.ts'
@@ -88,6 +89,8 @@ export function createCredentials(control: Control): Credentials {
     authenticator,
     follow: () => proven.follow(),
     async principalOf(c, clientIp) {
+      const operator = operatorOf(c.req.raw)
+      if (operator !== null) return operator
       const bearer = readBearer(c)
       const header = c.req.header('x-api-key')
       if (header !== undefined && c.req.header('authorization') !== undefined) {

@@ -5,7 +5,7 @@
  */
 import type { Binding } from './rbac/rules.ts'
 
-type PrincipalKind = 'admin_token' | 'service_account' | 'api_key' | 'control'
+type PrincipalKind = 'admin_token' | 'service_account' | 'api_key' | 'control' | 'console'
 export type Capability = 'read' | 'write' | 'approve'
 
 export interface Principal {
@@ -23,9 +23,9 @@ export interface Principal {
   readonly seesEverything: boolean
   /** May write `control:` traits and the control resource; a Control key sees them but never changes them. */
   readonly managesControl: boolean
-  /** Role bindings that decide for service accounts and API keys; `null` for admin tokens. */
+  /** Role bindings that decide for accounts and API keys; `null` for admin tokens. */
   readonly bindings: readonly Binding[] | null
-  /** Service account behind an API key, or the account itself. */
+  /** Service account behind an API key, or the account itself, a console account included. */
   readonly accountId: string | null
   /** Credential's own expiry in Unix milliseconds, `null` without one. */
   readonly expiresAt: number | null

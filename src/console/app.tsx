@@ -1,0 +1,145 @@
+/** Signed in or not, which zone, which page. */
+import { useEffect, useState } from 'preact/hooks'
+import { ApiError, api, onSessionEnd } from './api.ts'
+import { pages } from './pages/index.tsx'
+import { Onboarding } from './pages/onboarding.tsx'
+import { SignIn } from './pages/sign-in.tsx'
+import { navigate, usePlace } from './router.tsx'
+import { Shell } from './shell.tsx'
+import { type Session, SurroundingsContext, type Zone } from './state/session.tsx'
+import { useData } from './state/use-data.ts'
+import { Async, Button, Failure, Notice, Page } from './ui/basics.tsx'
+
+type Standing =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'out'; readonly why?: string }
+  | { readonly kind: 'denied' }
+  | { readonly kind: 'failed'; readonly error: Error }
+  | { readonly kind: 'in'; readonly session: Session }
+
+export function App() {
+  const [standing, setStanding] = useState<Standing>({ kind: 'unknown' })
+  const look = async () => {
+    try {
+      setStanding({ kind: 'in', session: await api.get<Session>('/auth/session') })
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) setStanding({ kind: 'out' })
+      else if (error instanceof ApiError && error.code === 'access_denied') setStanding({ kind: 'denied' })
+      else setStanding({ kind: 'failed', error: error as Error })
+    }
+  }
+  useEffect(() => {
+    void look()
+    return onSessionEnd(({ code }) =>
+      setStanding(
+        code === 'access_denied' ? { kind: 'denied' } : { kind: 'out', why: 'Your session has ended.' },
+      ),
+    )
+  }, [])
+  switch (standing.kind) {
+    case 'unknown':
+      return null
+    case 'failed':
+      return (
+        <div class="alone">
+          <Failure error={standing.error} retry={() => void look()} />
+        </div>
+      )
+    case 'denied':
+      return (
+        <div class="alone">
+          <h1>Access denied</h1>
+          <Notice tone="bad">
+            You may not use this console. Ask whoever runs this server to let you in:{' '}
+            <code>caracal allowlist add</code>.
+          </Notice>
+          <Button onClick={() => setStanding({ kind: 'out' })}>Sign in as somebody else</Button>
+        </div>
+      )
+    case 'out':
+      return (
+        <SignIn
+          {...(standing.why === undefined ? {} : { why: standing.why })}
+          onSignedIn={() => void look()}
+        />
+      )
+    case 'in':
+      return <SignedIn session={standing.session} onOut={() => setStanding({ kind: 'out' })} />
+  }
+}
+
+function SignedIn({ session, onOut }: { readonly session: Session; readonly onOut: () => void }) {
+  const zones = useData('zones', (signal) => zonesOf(session, signal))
+  const signOut = async () => {
+    await api.remove('/auth/session').catch(() => undefined)
+    onOut()
+  }
+  return (
+    <Async of={zones}>
+      {(known) => (
+        <SurroundingsContext.Provider
+          value={{ session, zones: known, reloadZones: zones.reload, signOut: () => void signOut() }}
+        >
+          <Routes zones={known} />
+        </SurroundingsContext.Provider>
+      )}
+    </Async>
+  )
+}
+
+/** A token of one zone cannot list zones. */
+async function zonesOf(session: Session, signal: AbortSignal): Promise<readonly Zone[]> {
+  if (session.zone_id === null) return api.list<Zone>('/v1/zones', signal)
+  return [await api.get<Zone>(`/v1/zones/${encodeURIComponent(session.zone_id)}`, signal)]
+}
+
+const lastZone = 'caracal.zone'
+
+function Routes({ zones }: { readonly zones: readonly Zone[] }) {
+  const { parts } = usePlace()
+  const [first, zoneId, name = 'dashboard', ...rest] = parts
+  const zone = first === 'zones' && zoneId !== undefined ? zones.find(({ id }) => id === zoneId) : undefined
+  useEffect(() => {
+    if (zone !== undefined) localStorage.setItem(lastZone, zone.id)
+  }, [zone])
+  const preferred = zones.find(({ id }) => id === localStorage.getItem(lastZone)) ?? zones[0]
+  // A page without its zone, as in a link from elsewhere, is that of the zone looked at last.
+  const detour = (() => {
+    if (preferred === undefined || zone !== undefined) return null
+    if (first === undefined) return `/zones/${preferred.id}`
+    return pages[first]?.inZone ? `/zones/${preferred.id}/${parts.map(encodeURIComponent).join('/')}` : null
+  })()
+  useEffect(() => {
+    if (detour !== null) navigate(detour, { replace: true })
+  }, [detour])
+  if (zones.length === 0) return <Onboarding />
+  if (detour !== null) return null
+  if (zone !== undefined) {
+    const page = pages[name]
+    return (
+      <Shell zone={zone} page={name}>
+        {page?.inZone ? <page.show key={`${zone.id} ${name}`} zone={zone} rest={rest} /> : <NotFound />}
+      </Shell>
+    )
+  }
+  const page = pages[first ?? '']
+  const [, ...below] = parts
+  return (
+    <Shell zone={preferred} page={first ?? ''}>
+      {page !== undefined && !page.inZone && (first !== 'zones' || zoneId === undefined) ? (
+        <page.show key={first} rest={below} />
+      ) : (
+        <NotFound />
+      )}
+    </Shell>
+  )
+}
+
+function NotFound() {
+  return (
+    <Page title="Not found">
+      <Notice tone="warn">There is no such page, or no such zone that you may see.</Notice>
+      <Button onClick={() => navigate('/')}>To the dashboard</Button>
+    </Page>
+  )
+}

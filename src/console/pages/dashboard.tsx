@@ -1,0 +1,5 @@
+import { Page } from '../ui/basics.tsx'
+
+export function Dashboard() {
+  return <Page title="Dashboard">…</Page>
+}

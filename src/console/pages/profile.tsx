@@ -1,0 +1,5 @@
+import { Page } from '../ui/basics.tsx'
+
+export function Profile() {
+  return <Page title="Profile">…</Page>
+}

@@ -1,0 +1,109 @@
+/** The frame around every page: where one can go, in which zone, as whom. */
+import type { ComponentChildren } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import { Link, navigate, usePlace } from './router.tsx'
+import { useSurroundings, type Zone } from './state/session.tsx'
+import { Button } from './ui/basics.tsx'
+
+const zonePages: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
+  [
+    '',
+    [
+      ['dashboard', 'Dashboard'],
+      ['setup', 'Guided setup'],
+    ],
+  ],
+  [
+    'Authority',
+    [
+      ['sessions', 'Sessions'],
+      ['approvals', 'Approvals'],
+      ['audit', 'Audit'],
+      ['subjects', 'Subjects'],
+    ],
+  ],
+  [
+    'Definitions',
+    [
+      ['applications', 'Applications'],
+      ['providers', 'Providers'],
+      ['resources', 'Resources'],
+      ['policies', 'Policies'],
+      ['workloads', 'Launcher'],
+    ],
+  ],
+]
+const otherPages = [
+  ['zones', 'Zones'],
+  ['diagnostics', 'Diagnostics'],
+  ['profile', 'Profile'],
+] as const
+
+interface ShellProps {
+  readonly zone: Zone | undefined
+  readonly page: string
+  readonly children: ComponentChildren
+}
+
+export function Shell({ zone, page, children }: ShellProps) {
+  const { session, zones, signOut } = useSurroundings()
+  const [open, setOpen] = useState(false)
+  const { path } = usePlace()
+  useEffect(() => setOpen(false), [path])
+  return (
+    <div class={open ? 'shell open' : 'shell'}>
+      <nav class="side" aria-label="Pages">
+        <Link to="/" class="brand">
+          <img src="/console/favicon.svg" alt="" width="24" height="24" /> Caracal
+        </Link>
+        {zone !== undefined && (
+          <label class="zone-choice">
+            <span class="hint">Zone</span>
+            <select onInput={(event) => navigate(`/zones/${event.currentTarget.value}`)}>
+              {zones.map(({ id, name }) => (
+                <option key={id} value={id} selected={id === zone.id}>
+                  {name}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        {zone !== undefined &&
+          zonePages.map(([group, entries]) => (
+            <div key={group} class="nav-group">
+              {group !== '' && <span class="hint">{group}</span>}
+              {entries.map(([name, title]) => (
+                <Link
+                  key={name}
+                  to={`/zones/${zone.id}${name === 'dashboard' ? '' : `/${name}`}`}
+                  current={name === page}
+                >
+                  {title}
+                </Link>
+              ))}
+            </div>
+          ))}
+        <div class="nav-group">
+          <span class="hint">Server</span>
+          {otherPages.map(([name, title]) => (
+            <Link key={name} to={`/${name}`} current={name === page}>
+              {title}
+            </Link>
+          ))}
+          <a href="/docs">API reference</a>
+        </div>
+        <div class="nav-end">
+          <span title={session.user.id}>{session.user.name}</span>
+          <span class="hint">{session.bootstrap ? 'administrator' : `may ${session.capability}`}</span>
+          <Button onClick={signOut}>Sign out</Button>
+        </div>
+      </nav>
+      <div class="content">
+        <button type="button" class="menu" aria-label="Menu" onClick={() => setOpen(!open)}>
+          ☰
+        </button>
+        {children}
+      </div>
+    </div>
+  )
+}

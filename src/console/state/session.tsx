@@ -1,0 +1,42 @@
+/** Who is signed in, and in which zone they look around. */
+import { createContext } from 'preact'
+import { useContext } from 'preact/hooks'
+
+export interface Session {
+  readonly user: { readonly id: string; readonly name: string; readonly email: string | null }
+  readonly expires_at: string
+  readonly capability: 'read' | 'write' | 'approve'
+  /** The only zone of this operator; `null`: every one. */
+  readonly zone_id: string | null
+  readonly bootstrap: boolean
+}
+
+export interface Zone {
+  readonly id: string
+  readonly name: string
+  readonly slug?: string
+  readonly created_at?: string
+  readonly [field: string]: unknown
+}
+
+interface Surroundings {
+  readonly session: Session
+  readonly zones: readonly Zone[]
+  reloadZones(): void
+  signOut(): void
+}
+
+export const SurroundingsContext = createContext<Surroundings | null>(null)
+
+export function useSurroundings(): Surroundings {
+  const value = useContext(SurroundingsContext)
+  if (value === null) throw new Error('used outside of the signed-in console')
+  return value
+}
+
+/** Whether the operator's token allows it; the server decides again. */
+export function useMay(what: 'write' | 'approve'): boolean {
+  const { session } = useSurroundings()
+  if (session.bootstrap) return true
+  return session.capability === what
+}
