@@ -11,7 +11,7 @@ import { readScope } from '../../src/cli/demo/operator.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { openBus } from '../load/invariants.ts'
 import { untilReady } from '../load/server-process.ts'
-import { deployGoverned, type Governed, withoutRedis } from './deployment.ts'
+import { deployGoverned, type Governed, metricsBearer, withoutRedis } from './deployment.ts'
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 180_000 })
 
@@ -84,6 +84,32 @@ async function timesPublished(rows: readonly Row[]): Promise<number[]> {
 /** Other groups stand for readers outside that are not here. */
 const read = [['caracal.audit.events', 'audit-ingestor']] as const
 
+/** What a failure of the ledger's reader is found by. */
+async function whereTheLedgerStands(): Promise<string> {
+  const [stream, group] = read[0]
+  const [cursors, heads, pending, activity] = await Promise.all([
+    sql`select xid, seq from bus_cursor where stream = ${stream} and grp = ${group}`,
+    sql`select xid, seq from bus_event where stream = ${stream} order by xid desc, seq desc limit 3`,
+    sql`select consumer, deliveries, locked_until from bus_delivery where stream = ${stream} and grp = ${group} limit 3`,
+    sql`select application_name, state, wait_event, now() - xact_start as age, left(query, 80) as query
+        from pg_stat_activity where state <> 'idle' and pid <> pg_backend_pid()`,
+  ]).catch((error: unknown) => [[String(error)], [], [], []])
+  const answers = await Promise.all(
+    ['/ready', '/metrics'].map((path) =>
+      world
+        .ask('audit', path, metricsBearer)
+        .then(
+          ({ body }) =>
+            path === '/ready'
+              ? body
+              : (body.match(/^caracal_audit\w*(lag|pending|retr|insert)\S* .*$/gm) ?? []),
+          String,
+        ),
+    ),
+  )
+  return JSON.stringify({ cursors, heads, pending, activity, answers })
+}
+
 /** Every revocation has its evidence exactly once, the groups have read everything, nothing is dead. */
 async function expectAppliedOnce(revoked: readonly Edge[]): Promise<void> {
   await eventually(async () => {
@@ -95,7 +121,9 @@ async function expectAppliedOnce(revoked: readonly Edge[]): Promise<void> {
     expect(world.process('audit').deaths).toEqual([])
     expect(evidence.map((row) => row.edge).sort()).toEqual(revoked.map(({ id }) => id).sort())
     return true
-  }, patient)
+  }, patient).catch(async (cause: unknown) => {
+    throw new Error(`the ledger lacks evidence; ${await whereTheLedgerStands()}`, { cause })
+  })
   const closing: AsyncDisposable[] = []
   try {
     const bus = await openBus(world.deployment, closing)
