@@ -167,7 +167,7 @@ export const variables = {
     max: 65_535,
     roles: ['control'],
     aliases: ['CARACAL_CONSOLE_PORT'],
-    doc: 'Port for people (role control): the reference of the API, and what the management port has.',
+    doc: 'Port of the console (role control), which has what the management port has too.',
   }),
   COORDINATOR_PORT: port('coordinator', 'Port of role coordinator.', 4000),
   STS_PORT: port('sts', 'Port of role sts.', 8080),

@@ -168,10 +168,7 @@ export function databaseUrl(settings: Settings, role: RoleName): string | null {
 }
 
 /** Where this process's own secrets are kept, and the allowlist beside them. */
-export function secretsDirectoryOf(
-  settings: Settings,
-  environment: Environment = process.env,
-): string {
+export function secretsDirectoryOf(settings: Settings, environment: Environment = process.env): string {
   const embedded = usesEmbeddedStore(settings, rolesOf(settings))
   const { CARACAL_HOME, CARACAL_SECRETS_DIR, CARACAL_DEV_SECRETS_DIR } = settings
   const named = { CARACAL_HOME, CARACAL_SECRETS_DIR, CARACAL_DEV_SECRETS_DIR }

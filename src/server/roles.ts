@@ -3,7 +3,7 @@
  * here, over HTTP where one does not. Nobody else knows which (design §2).
  */
 import { join } from 'node:path'
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import type { Settings } from '../config/env.ts'
 import { requireSetting, rolesOf } from '../config/load.ts'
 import type { ProcessLogger } from '../platform/observe/logger.ts'
@@ -11,6 +11,7 @@ import { registerLogMetrics, registerPoolMetrics, registerTraceMetrics } from '.
 import type { Platform } from '../platform/platform.ts'
 import type { Role, RoleName } from '../platform/role.ts'
 import type { AuditSink } from '../roles/audit/index.ts'
+import type { ControlRole } from '../roles/control/index.ts'
 import type { StsOverHttpOptions, stsOverHttp } from '../roles/gateway/index.ts'
 import type { StsRole } from '../roles/sts/index.ts'
 import type { ProcessPlatform } from './platform.ts'
@@ -20,8 +21,8 @@ export interface RunningRoles extends AsyncDisposable {
   readonly inOrder: readonly Role[]
   readonly byName: ReadonlyMap<RoleName, Role>
   platformOf(role: RoleName): Platform
-  /** What the console listener serves, given the app of role control. */
-  consoleApp(control: Hono): Hono
+  /** What the console listener serves; `null` where role control does not run. */
+  readonly front: Hono | null
 }
 
 export interface CreateRolesOptions {
@@ -54,6 +55,7 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
     return role.app
   }
   let sts: StsRole | null = null
+  let control: ControlRole | null = null
   let remote: RemoteSts | null = null
   const remoteSts = async (role: RoleName): Promise<RemoteSts> => {
     if (remote !== null) return remote
@@ -77,7 +79,7 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
     },
     async control() {
       const { createControl } = await import('../roles/control/index.ts')
-      return createControl({
+      control = createControl({
         ...platformOf('control'),
         sts: sts ?? (await remoteSts('control')),
         // Looked up when it is asked: control is created first.
@@ -85,6 +87,7 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
           ? { coordinator: (request) => appOf('coordinator').fetch(request) }
           : {}),
       })
+      return control
     },
     async coordinator() {
       const { createCoordinator } = await import('../roles/coordinator/index.ts')
@@ -118,7 +121,7 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
     inOrder,
     byName: new Map(inOrder.map((role) => [role.name, role])),
     platformOf,
-    consoleApp: consoleOf,
+    front: (control as ControlRole | null)?.front ?? null,
     async [Symbol.asyncDispose]() {
       for (const one of owned.splice(0).reverse()) await one[Symbol.asyncDispose]()
     },
@@ -155,12 +158,4 @@ function registerProcessMetrics(
   if (role !== 'control' && role !== 'coordinator') return
   if (metrics.getSingleMetric('caracal_log_emitted_total') === undefined)
     registerLogMetrics(metrics, logger.counters)
-}
-
-/** The port people look at: its front page is the reference of the API, the rest is what the management port has. */
-function consoleOf(control: Hono): Hono {
-  const app = new Hono()
-  app.get('/', (c) => c.redirect('/docs', 302))
-  app.route('/', control)
-  return app
 }

@@ -8,7 +8,7 @@ import { buildVersion } from '../config/version.ts'
 import type { EmbeddedConnection } from '../platform/embedded/port.ts'
 import { createJobRunner, type JobRunner } from '../platform/jobs/runner.ts'
 import { createLogger, type LoggerOptions, type ProcessLogger } from '../platform/observe/logger.ts'
-import type { RoleName } from '../platform/role.ts'
+import type { Role, RoleName } from '../platform/role.ts'
 import { type ChainReport, verifyChain } from '../roles/audit/index.ts'
 import { assertPortFree, type Listener, type ListenerOptions, openListener } from './listener.ts'
 import { mergeMetrics } from './merge-metrics.ts'
@@ -170,17 +170,15 @@ function withApp(plan: ListenerPlan, running: RunningRoles, seat: Seat | undefin
 
 function withRoles(plan: ListenerPlan, running: RunningRoles): ListenerOptions {
   if (plan.name === shared) {
-    const apps = new Map(
-      running.inOrder.map((one) => [one, one.name === 'control' ? running.consoleApp(one.app) : one.app]),
-    )
-    return { ...plan, ...singlePort(running.inOrder, (one) => apps.get(one) ?? one.app) }
+    const appOf = (one: Role) => (one.name === 'control' ? (running.front ?? one.app) : one.app)
+    return { ...plan, ...singlePort(running.inOrder, appOf) }
   }
   const role = running.byName.get(plan.role)
   if (role === undefined) throw new Error(`role ${plan.role} was not created`)
   const { limits, intercept } = role
   return {
     ...plan,
-    app: plan.name === 'console' ? running.consoleApp(role.app) : role.app,
+    app: plan.name === 'console' ? (running.front ?? role.app) : role.app,
     limits,
     ...(intercept === undefined ? {} : { intercept }),
   }

@@ -3,7 +3,7 @@
  * needs (id, trace, client address, size limit, headers, access log); headers
  * are set before `next()` because setting them afterwards rebuilds the response.
  */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import type { Registry } from 'prom-client'
 import type { CaracalError } from '../errors.ts'
 import type { Role, RoleName } from '../role.ts'
@@ -28,6 +28,8 @@ export interface RoleAppOptions extends VisitRules {
   readonly bodyLimitBytes: number
   /** A path's own limit; `null` = the handler enforces it (`readBody`), absent = the role's. */
   readonly bodyLimitFor?: (path: string) => number | null | undefined
+  /** Looks at every request before any route does, those of operators included; what it throws is the answer. */
+  readonly before?: (c: Context) => void
   /** Answer 405 with `Allow` for a known path with another verb. */
   readonly methodNotAllowed?: boolean
   readonly operations: Operations
@@ -64,8 +66,9 @@ export function createRoleApp(options: RoleAppOptions): RoleApp {
     visit.end(c.res.status)
   })
 
-  // After the context, so that a refused body is logged and answered like any other request.
+  // After the context, so that a refusal is logged and answered like any other request.
   app.use((c, next) => {
+    options.before?.(c)
     const own = options.bodyLimitFor?.(c.req.path)
     if (own !== null) limitBody(c, own ?? options.bodyLimitBytes)
     return next()

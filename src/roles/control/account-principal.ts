@@ -1,8 +1,9 @@
-/** Service accounts and API keys as principals: what their bindings grant, as it stands in the database now. */
+/** Service accounts, API keys and console accounts as principals: what their bindings grant, as it stands in the database now. */
 import type { Control } from './control.ts'
 import type { Principal } from './principal.ts'
 import { type Binding, bindingsGrant, intersectBindings } from './rbac/rules.ts'
 import { findUsableKey, type StoredApiKey } from './store/api-keys.ts'
+import type { ConsoleAccount } from './store/console-accounts.ts'
 import { bindingsOf, findAccountSecret } from './store/service-accounts.ts'
 
 const KEY_PATTERN = /^cak_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/
@@ -79,6 +80,18 @@ export async function keyPrincipal(control: Control, presented: string): Promise
       accountId: key.service_account_id,
       expiresAt: key.expires_at?.getTime() ?? null,
     },
+    bindings,
+  )
+}
+
+/** A person who signed in to the console with e-mail and password. One without bindings sees nothing. */
+export async function consolePrincipal(
+  control: Pick<Control, 'db'>,
+  { id, email }: Pick<ConsoleAccount, 'id' | 'email'>,
+): Promise<Principal> {
+  const bindings = await bindingsOf(control.db, id, 'account')
+  return principal(
+    { kind: 'console', id, name: email, zoneId: null, accountId: id, expiresAt: null },
     bindings,
   )
 }

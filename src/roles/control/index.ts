@@ -1,5 +1,6 @@
 /** The control role: the management API `/v1`, its documents, Control invoke and its background work. */
 
+import type { Hono } from 'hono'
 import { createAdminAudit } from '../../platform/admin-audit/gate.ts'
 import { provisionStandingGroups } from '../../platform/bus/standing-groups.ts'
 import {
@@ -14,6 +15,11 @@ import { createRoleApp, type RoleAppOptions } from '../../platform/http/role-app
 import type { Role } from '../../platform/role.ts'
 import { createAuditReceipts } from '../audit/index.ts'
 import type { Sts } from '../sts/port.ts'
+import { BODY_BYTES } from './console/forward.ts'
+import { consoleFront } from './console/front.ts'
+import { consoleHeaders } from './console/headers.ts'
+import { mountConsole } from './console/mount-console.ts'
+import { isApiPath, refuseDisguised } from './console/paths.ts'
 import type { Control, ControlPlatform, CoordinatorDoor } from './control.ts'
 import { createCredentials } from './credentials.ts'
 import { mountRoutes } from './http.ts'
@@ -38,10 +44,14 @@ export interface ControlDeps extends ControlPlatform {
   readonly coordinator?: CoordinatorDoor
   /** The guard for outbound calls; made from the settings unless given, and then owned by the giver. */
   readonly egress?: EgressGuard
+  /** Where the built web console is, when not in its place in the package. */
+  readonly consoleDirectory?: string
 }
 
 export interface ControlRole extends Role {
   readonly name: 'control'
+  /** What the listener for people serves: `app`, and the web console at every path left over. */
+  readonly front: Hono
 }
 
 const INVOKE_BODY_BYTES = 262_144
@@ -60,8 +70,13 @@ function appOptions(control: Control): Omit<RoleAppOptions, 'operations'> {
     requestIdRule: 'token',
     trustProxy: control.settings.TRUST_PROXY,
     bodyLimitBytes: control.settings.API_BODY_LIMIT_BYTES,
-    bodyLimitFor: (path) => (path === INVOKE_PATH ? INVOKE_BODY_BYTES : undefined),
+    bodyLimitFor: (path) => {
+      if (path === INVOKE_PATH) return INVOKE_BODY_BYTES
+      return isApiPath(path) ? Math.min(BODY_BYTES, control.settings.API_BODY_LIMIT_BYTES) : undefined
+    },
     privatePrefix: '/v1/',
+    headersFor: consoleHeaders(control),
+    before: refuseDisguised,
   }
 }
 
@@ -109,6 +124,14 @@ export function createControl(deps: ControlDeps): ControlRole {
     },
   })
   const credentials = createCredentials(control)
+  const standings = createZoneStandings(control.db)
+  const { pages } = mountConsole(roleApp.app, {
+    control,
+    standings,
+    authenticator: credentials.authenticator,
+    ready: readiness,
+    ...(deps.consoleDirectory === undefined ? {} : { directory: deps.consoleDirectory }),
+  })
   mountDocuments(roleApp.app, managementRoutes, control)
   if (settings.CARACAL_CONTROL_ENABLED) mountInvoke(roleApp.app, control, managementRoutes, audit)
   else roleApp.app.post(INVOKE_PATH, (c) => c.notFound())
@@ -116,13 +139,14 @@ export function createControl(deps: ControlDeps): ControlRole {
     control,
     credentials,
     audit,
-    standings: createZoneStandings(control.db),
+    standings,
   })
   registerControlMetrics(control)
   let principals: AsyncDisposable | null = null
   return {
     name: 'control',
     app: roleApp.app,
+    front: consoleFront(roleApp.app, pages),
     limits: {
       headerBytes: HEADER_BYTES,
       headersTimeoutMs: HEADERS_TIMEOUT_MS,

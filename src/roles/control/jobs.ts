@@ -7,6 +7,7 @@ import type { Control } from './control.ts'
 import { notificationJob } from './deliver-notifications.ts'
 import { archiveExpiredDcr } from './store/applications.ts'
 import { expireAuthorityRecords } from './store/authority.ts'
+import { deleteEndedSessions } from './store/console-sessions.ts'
 
 const BATCH = 500
 
@@ -27,6 +28,13 @@ export function controlJobs(control: Control): readonly Job[] {
       intervalMs: 15 * 60_000,
       key: 'control:outbox_retention',
       run: async (tx) => void (await deletePublished(tx, control.settings.OUTBOX_RETENTION_DAYS, BATCH)),
+    }),
+    singleRunner({
+      db,
+      name: 'console_session_retention',
+      intervalMs: 15 * 60_000,
+      key: 'control:console_session_retention',
+      run: async (tx) => void (await deleteEndedSessions(tx, BATCH)),
     }),
     notificationJob(control),
   ]

@@ -9,6 +9,7 @@ import { found, invalid } from './not-found.ts'
 import { PLATFORM_ADMIN } from './rbac/built-in-roles.ts'
 import { guardBinding, guardRole } from './rbac/escalation.ts'
 import type { Call } from './route.ts'
+import { findConsoleAccountId } from './store/console-accounts.ts'
 import {
   countPlatformAdmins,
   deleteRole,
@@ -22,6 +23,7 @@ import {
   type Role,
   type RoleBinding,
   type RoleFields,
+  type SubjectKind,
   updateRole,
 } from './store/roles.ts'
 import { findAccountByName, findServiceAccount, type IamZone } from './store/service-accounts.ts'
@@ -83,6 +85,8 @@ export async function removeRole(control: Control, call: AnyCall, zone: IamZone)
 export interface BindingInput {
   readonly role_id?: string | undefined
   readonly role_name?: string | undefined
+  /** A service account unless told otherwise. */
+  readonly subject_kind?: SubjectKind | undefined
   readonly subject_id?: string | undefined
   readonly subject_name?: string | undefined
   readonly zone_id?: string | null | undefined
@@ -105,6 +109,10 @@ async function roleToBind(
 
 /** The account to bind: in a zone's own collection one of that zone, or a deployment-wide one by name. */
 async function subjectToBind(control: Control, zone: IamZone, input: BindingInput): Promise<string> {
+  if (input.subject_kind === 'account') {
+    const by = { id: input.subject_id ?? null, email: (input.subject_name ?? '').toLowerCase() }
+    return found(await findConsoleAccountId(control.db, by), 'principal_not_found')
+  }
   const account =
     input.subject_id === undefined
       ? await findAccountByName(control.db, input.subject_name ?? '')
@@ -140,9 +148,10 @@ export async function bindRole(
   })
   const id = uuidv7()
   const by = call.attribution.by
+  const subjectKind = input.subject_kind ?? 'service_account'
   try {
     await control.db.transaction(async (tx) => {
-      if (!(await insertRoleBinding(tx, { id, roleId: role.id, subjectId, zoneId, by }))) {
+      if (!(await insertRoleBinding(tx, { id, roleId: role.id, subjectKind, subjectId, zoneId, by }))) {
         throw errorOf('role_binding_exists')
       }
       await control.outbox.enqueue(tx, 'control', [iamInvalidated(subjectId, call.requestId)])

@@ -81,8 +81,8 @@ function forbidden(permission: Permission, zoneId: string | null) {
   })
 }
 
-/** Zones a principal with bindings may list, `null` when every zone. */
-function visibleZones(principal: Principal): string | null {
+/** Zones a principal may list, comma-separated; `null` when every zone. */
+export function visibleZones(principal: Principal): string | null {
   if (principal.bindings === null) return principal.zoneId
   if (principal.zoneId !== null) return principal.zoneId
   const permission = { apiGroup: 'core', resource: 'zones', verb: 'get' }

@@ -36,6 +36,13 @@ async function seedBootstrapAccount(control: Control): Promise<void> {
     })
     const role = await findRoleByName(tx, null, PLATFORM_ADMIN)
     if (role === null) throw new Error('the built-in roles are not there')
-    await insertRoleBinding(tx, { id: uuidv7(), roleId: role.id, subjectId: id, zoneId: null, by: SYSTEM })
+    await insertRoleBinding(tx, {
+      id: uuidv7(),
+      roleId: role.id,
+      subjectKind: 'service_account',
+      subjectId: id,
+      zoneId: null,
+      by: SYSTEM,
+    })
   })
 }

@@ -117,7 +117,9 @@ seam('is a topology of its own')('the other roles answer for their paths', async
   expect((await get('/approvals/01890000-0000-7000-8000-000000000000')).status).toBe(404)
   expect(JSON.parse((await get(`/zones/${world.zoneId}/agents`)).text)).toHaveProperty('error')
   expect((await get('/stats', { authorization: `Bearer ${stage.coordinatorToken}` })).status).toBe(200)
-  expect((await get('/')).location).toBe('/docs')
+  expect((await get('/docs')).status).toBe(200)
+  expect([200, 503]).toContain((await get('/policies')).status)
+  expect((await get('/policies.css')).status).toBe(404)
   expect((await get('/openapi.json')).status).toBe(200)
 })
 

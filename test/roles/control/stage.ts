@@ -82,6 +82,10 @@ export interface StageOptions {
   readonly egress?: EgressGuard
   /** Wraps the secret store, to make it fail. */
   readonly secrets?: (real: SecretStore) => SecretStore
+  /** A built web console. */
+  readonly consoleDirectory?: string
+  /** Hears what the roles log. */
+  readonly log?: Logger
   /** Another driver than the Postgres one. The stage ends it. */
   readonly ephemera?: (deps: { db: Database; log: Logger; settings: Settings }) => Ephemera
 }
@@ -116,7 +120,7 @@ export function createStage(options: StageOptions = {}): Promise<Stage> {
 
 /** The same over a deployment: each request goes to whichever replica is next. */
 async function joinStage(options: StageOptions): Promise<Stage> {
-  if (options.secrets ?? options.ephemera) {
+  if (options.secrets ?? options.ephemera ?? options.consoleDirectory ?? options.log) {
     throw new Error('a part of the product is replaced: the test is of a seam')
   }
   const joined = await joinDeployment(variablesOf(options.settings ?? {}))
@@ -210,7 +214,7 @@ async function createHere(options: StageOptions): Promise<Stage> {
     credentialKey: await loadCredentialKey(db, cipher),
     concurrency: 2,
   })
-  const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const log = options.log ?? pino({ level: process.env.TEST_LOG ?? 'silent' })
   const keys = keyRing(settings)
   const bus = createPostgresBus({ db, log, pollMs: 100 })
   const ephemera = options.ephemera?.({ db, log, settings }) ?? createPostgresEphemera({ db, log })
@@ -240,6 +244,7 @@ async function createHere(options: StageOptions): Promise<Stage> {
       sts,
       coordinator: (request) => coordinator.app.fetch(request),
       ...(options.egress === undefined ? {} : { egress: options.egress }),
+      ...(options.consoleDirectory === undefined ? {} : { consoleDirectory: options.consoleDirectory }),
     })
     roles.push(control)
     await control.prepare(new AbortController().signal)

@@ -23,7 +23,6 @@ export const controlCodes = {
   control_disabled: [503, 'Control is disabled'],
   control_resource_not_grantable: [403, 'The control resource cannot be granted'],
   credential_provider_required: [400, 'The resource needs a credential provider'],
-  console_not_built: [503, 'The web console is not part of this build'],
   cross_site_request_blocked: [403, 'The request does not come from the console'],
   current_password_invalid: [403, 'The current password is not valid'],
   dcr_disabled: [403, 'Dynamic client registration is disabled'],

@@ -10,7 +10,7 @@ import { text } from './inputs.ts'
 import { named } from './shapes.ts'
 
 const principal = v.object({
-  kind: v.picklist(['admin_token', 'service_account', 'api_key']),
+  kind: v.picklist(['admin_token', 'service_account', 'api_key', 'console']),
   id: v.string(),
   name: v.string(),
   zone_id: v.nullable(v.string()),

@@ -35,9 +35,9 @@ const bindingBody = v.object({
   role_name: v.optional(text(1, 64)),
   subject: v.optional(
     v.object({
-      kind: v.literal('service_account'),
+      kind: v.picklist(['service_account', 'account']),
       id: v.optional(identifier),
-      name: v.optional(text(1, 64)),
+      name: v.optional(text(1, 254)),
     }),
   ),
   principal_type: v.optional(v.picklist(['service_account', 'ServiceAccount'])),
@@ -101,6 +101,7 @@ export function bindingRoutes(base: Base, prefix: string, suffix: string): Route
         const row = await bindRole(control, call, zoneOf(call), {
           role_id,
           role_name,
+          subject_kind: subject?.kind,
           subject_id: subject?.id,
           subject_name: subject?.name ?? principal_name,
           zone_id: namedZone(call.body),

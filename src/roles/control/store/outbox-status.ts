@@ -43,7 +43,10 @@ export interface OutboxBacklog {
   readonly oldestDeadSeconds: number
 }
 
-export async function outboxBacklog(db: Queryable): Promise<OutboxBacklog> {
+export async function outboxBacklog(
+  db: Queryable,
+  producer: 'control' | 'coordinator' = 'control',
+): Promise<OutboxBacklog> {
   const [row] = await db.sql<OutboxBacklog[]>`
     select
       count(*) filter (where status = 'pending')::int as pending,
@@ -53,6 +56,6 @@ export async function outboxBacklog(db: Queryable): Promise<OutboxBacklog> {
       coalesce(extract(epoch from now() - min(created_at) filter (where status = 'dead')), 0)::float8
         as "oldestDeadSeconds"
     from caracal_outbox
-    where producer = 'control' and status in ('pending', 'dead')`
+    where producer = ${producer} and status in ('pending', 'dead')`
   return row ?? { pending: 0, dead: 0, oldestPendingSeconds: 0, oldestDeadSeconds: 0 }
 }

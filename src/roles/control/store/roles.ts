@@ -107,12 +107,14 @@ export async function deleteRole(tx: Tx, id: string): Promise<void> {
   await tx.sql`delete from roles where id = ${id}`
 }
 
+export type SubjectKind = 'service_account' | 'account'
+
 export interface RoleBinding {
   readonly id: string
   readonly role_id: string
   readonly role_name: string
   readonly role_built_in: boolean
-  readonly subject_kind: 'service_account' | 'account'
+  readonly subject_kind: SubjectKind
   readonly subject_id: string
   readonly subject_name: string | null
   readonly zone_id: string | null
@@ -170,6 +172,7 @@ export async function insertRoleBinding(
   binding: {
     readonly id: string
     readonly roleId: string
+    readonly subjectKind: SubjectKind
     readonly subjectId: string
     readonly zoneId: string | null
     readonly by: string
@@ -177,7 +180,8 @@ export async function insertRoleBinding(
 ): Promise<boolean> {
   const rows = await tx.sql`
     insert into role_bindings (id, role_id, subject_kind, subject_id, zone_id, created_by)
-    values (${binding.id}, ${binding.roleId}, 'service_account', ${binding.subjectId}, ${binding.zoneId}, ${binding.by})
+    values (${binding.id}, ${binding.roleId}, ${binding.subjectKind}, ${binding.subjectId}, ${binding.zoneId},
+            ${binding.by})
     on conflict (role_id, subject_kind, subject_id, zone_id) do nothing
     returning id`
   return rows.length > 0

@@ -148,11 +148,15 @@ export async function countServiceAccounts(db: Queryable): Promise<number> {
 }
 
 /** What the account's bindings grant, one entry per binding. */
-export async function bindingsOf(db: Queryable, accountId: string): Promise<Binding[]> {
+export async function bindingsOf(
+  db: Queryable,
+  accountId: string,
+  kind: 'service_account' | 'account' = 'service_account',
+): Promise<Binding[]> {
   const rows = await db.sql<{ name: string; zone_id: string | null; rules: Rule[] }[]>`
     select r.name, b.zone_id, r.rules
     from role_bindings b
     join roles r on r.id = b.role_id
-    where b.subject_kind = 'service_account' and b.subject_id = ${accountId}`
+    where b.subject_kind = ${kind} and b.subject_id = ${accountId}`
   return rows.map((row) => ({ roleName: row.name, zoneId: row.zone_id, rules: row.rules }))
 }

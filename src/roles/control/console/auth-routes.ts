@@ -1,0 +1,128 @@
+/** Signing in and out (sdk-cli-console §13.3). */
+import type { Context, Hono } from 'hono'
+import * as v from 'valibot'
+import { readJson } from '../../../platform/http/body.ts'
+import { errorOf } from '../../../platform/http/errors/registry.ts'
+import { requestContext } from '../../../platform/http/request-context.ts'
+import { parseWith } from '../../../platform/http/validate.ts'
+import type { Authenticator } from '../authenticate.ts'
+import type { Control } from '../control.ts'
+import { listConsoleSessions, revokeOwnSession } from '../store/console-sessions.ts'
+import type { Accounts } from './accounts.ts'
+import type { SessionCookie } from './cookie.ts'
+import { limitAddress } from './limits.ts'
+import { API } from './paths.ts'
+import { type OpenedSession, type Operator, SESSION_SECONDS, type Sessions } from './sessions.ts'
+
+export interface AuthRouteDeps {
+  readonly control: Control
+  readonly authenticator: Authenticator
+  readonly sessions: Sessions
+  readonly accounts: Accounts
+  readonly cookie: SessionCookie
+  readonly operatorOf: (c: Context) => Promise<Operator>
+}
+
+const password = v.pipe(v.string(), v.minLength(1), v.maxLength(256))
+const credentials = v.strictObject({ email: v.pipe(v.string(), v.maxLength(320)), password })
+const signIn = v.union([
+  v.strictObject({ token: v.pipe(v.string(), v.minLength(1), v.maxLength(8192)) }),
+  credentials,
+])
+const passwordChange = v.strictObject({ current_password: password, new_password: password })
+
+async function bodyOf<T extends v.GenericSchema>(c: Context, schema: T): Promise<v.InferOutput<T>> {
+  const { value } = await readJson(c, { emptyJson: 'refused' })
+  return parseWith(schema, value, 'invalid_body')
+}
+
+function shown({ user, expiresAt, principal }: Operator) {
+  return {
+    user,
+    expires_at: expiresAt.toISOString(),
+    capability: principal.capability,
+    zone_id: principal.zoneId,
+    bootstrap: principal.bootstrap,
+  }
+}
+
+export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
+  const { control, accounts, cookie, operatorOf, sessions } = deps
+  const path = (rest: string) => `${API}/auth/${rest}`
+
+  /** A browser has one session: the one before ends. */
+  async function begin(c: Context, { secret, operator }: OpenedSession): Promise<void> {
+    const previous = cookie.read(c)
+    if (previous !== null) await sessions.close(previous)
+    cookie.write(c, secret, SESSION_SECONDS)
+    requestContext(c).log.info({ operator_id: operator.principal.id }, 'console_signed_in')
+  }
+
+  app.use(path('*'), async (c, next) => {
+    await limitAddress(c, control, 'auth')
+    await next()
+  })
+
+  app.get(path('config'), (c) => c.json(accounts.methods()))
+
+  app.get(path('session'), async (c) => c.json(shown(await operatorOf(c))))
+
+  app.post(path('session'), async (c) => {
+    await limitAddress(c, control, 'sign_in')
+    const given = await bodyOf(c, signIn)
+    const opened = await sessions.open(
+      'token' in given
+        ? { tokenId: (await tokenOf(c, given.token)).id, accountId: null }
+        : { tokenId: null, accountId: await accounts.prove(given, c.req.raw) },
+    )
+    await begin(c, opened)
+    return c.json(shown(opened.operator))
+  })
+
+  const tokenOf = (c: Context, token: string) =>
+    deps.authenticator.adminToken(token, requestContext(c).clientIp)
+
+  app.delete(path('session'), async (c) => {
+    const { sessionId, owner } = await operatorOf(c)
+    await revokeOwnSession(control.db, owner, sessionId)
+    cookie.clear(c)
+    return c.body(null, 204)
+  })
+
+  app.get(path('sessions'), async (c) => {
+    const { sessionId, owner } = await operatorOf(c)
+    const rows = await listConsoleSessions(control.db, owner)
+    return c.json({
+      items: rows.map((row) => ({ ...row, current: row.id === sessionId })),
+      next_cursor: null,
+    })
+  })
+
+  app.delete(path('sessions/:id'), async (c) => {
+    const { owner } = await operatorOf(c)
+    if (!(await revokeOwnSession(control.db, owner, c.req.param('id') ?? ''))) {
+      throw errorOf('console_session_not_found')
+    }
+    return c.body(null, 204)
+  })
+
+  app.post(path('register'), async (c) => {
+    await limitAddress(c, control, 'register')
+    const accountId = await accounts.register(await bodyOf(c, credentials))
+    const opened = await sessions.open({ tokenId: null, accountId })
+    await begin(c, opened)
+    return c.json(shown(opened.operator), 201)
+  })
+
+  app.post(path('password'), async (c) => {
+    await limitAddress(c, control, 'sign_in')
+    const { owner, sessionId, user } = await operatorOf(c)
+    if (owner.accountId === null || user.email === null) throw errorOf('access_denied')
+    const { current_password, new_password } = await bodyOf(c, passwordChange)
+    await accounts.changePassword(
+      { id: owner.accountId, email: user.email, sessionId },
+      { current: current_password, next: new_password },
+    )
+    return c.body(null, 204)
+  })
+}

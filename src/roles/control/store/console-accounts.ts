@@ -1,0 +1,54 @@
+/** People who sign in to the console with e-mail and password. The address is stored in lower case. */
+import type { Queryable, Tx } from '../../../platform/db/port.ts'
+
+export interface ConsoleAccount {
+  readonly id: string
+  readonly email: string
+  readonly verified: boolean
+}
+
+export interface ConsoleAccountSecret extends ConsoleAccount {
+  readonly password_hash: string | null
+}
+
+export async function findConsoleAccount(db: Queryable, email: string): Promise<ConsoleAccountSecret | null> {
+  const [row] = await db.sql<ConsoleAccountSecret[]>`
+    select id, email, verified_at is not null as verified, password_hash
+    from console_accounts where email = ${email}`
+  return row ?? null
+}
+
+/** By id, else by address. */
+export async function findConsoleAccountId(
+  db: Queryable,
+  by: { readonly id: string | null; readonly email: string },
+): Promise<string | null> {
+  const [row] = await db.sql<{ id: string }[]>`
+    select id from console_accounts
+    where case when ${by.id}::text is null then email = ${by.email} else id = ${by.id} end`
+  return row?.id ?? null
+}
+
+/** False when the address is taken. */
+export async function insertConsoleAccount(
+  db: Queryable,
+  account: { readonly id: string; readonly email: string; readonly passwordHash: string },
+): Promise<boolean> {
+  const rows = await db.sql`
+    insert into console_accounts (id, email, password_hash)
+    values (${account.id}, ${account.email}, ${account.passwordHash})
+    on conflict (email) do nothing
+    returning id`
+  return rows.length > 0
+}
+
+export async function setConsolePassword(tx: Tx, id: string, passwordHash: string): Promise<void> {
+  await tx.sql`
+    update console_accounts set password_hash = ${passwordHash}, updated_at = now() where id = ${id}`
+}
+
+/** Forgets the account: its sessions (cascade), and its bindings, so that whoever registers the address next holds nothing of it. */
+export async function deleteConsoleAccount(tx: Tx, id: string): Promise<void> {
+  await tx.sql`delete from role_bindings where subject_kind = 'account' and subject_id = ${id}`
+  await tx.sql`delete from console_accounts where id = ${id}`
+}

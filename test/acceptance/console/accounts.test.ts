@@ -1,0 +1,156 @@
+/** Console accounts and the list of those who may use the console (sdk-cli-console §12.9, §13.3 and §16, check 59). */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
+import { allowlistPath, type Standing, writeAllowlist } from '../../../src/config/operator-allowlist.ts'
+import { uuidv7 } from '../../../src/platform/ids.ts'
+import { seam } from '../../fixtures/seam.ts'
+import { inOneProcess } from '../../fixtures/topology.ts'
+import { type BrowserAnswer, createBrowser } from '../../roles/control/console-client.ts'
+import { createStage, type Stage } from '../../roles/control/stage.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'caracal-allowlist-'))
+const path = allowlistPath(directory)
+const test = seam('the list is a file of this machine')
+const password = 'correct horse battery'
+let stage: Stage
+
+beforeAll(async () => {
+  if (inOneProcess) stage = await createStage({ settings: { CARACAL_SECRETS_DIR: directory } })
+})
+afterAll(async () => {
+  await stage?.[Symbol.asyncDispose]()
+  rmSync(directory, { recursive: true })
+})
+beforeEach(async () => {
+  await stage.forgetCounters()
+  rmSync(path, { force: true })
+})
+
+const listed = (...entries: [string, Standing][]) => writeAllowlist(path, new Map(entries))
+const outcome = ({ status, body }: BrowserAnswer) => [status, body.error]
+const address = () => `person-${uuidv7()}@example.com`
+
+async function registered(email = address()) {
+  const browser = createBrowser(stage.control.app)
+  const answer = await browser.send('POST', '/auth/register', { email, password })
+  if (answer.status !== 201) throw new Error(answer.text)
+  await browser.signIn({ email, password })
+  return { browser, email, id: answer.body.user.id as string }
+}
+
+test('59: locked means out with the next request, unlocked means back in', async () => {
+  const email = address()
+  listed([email, 'active'])
+  const { browser } = await registered(email)
+  expect((await browser.send('GET', '/auth/session')).body.user.email).toBe(email)
+  listed([email, 'locked'])
+  expect(outcome(await browser.send('GET', '/v1/zones'))).toEqual([403, 'access_denied'])
+  expect(outcome(await browser.send('GET', '/v1/zones'))).toEqual([401, 'unauthenticated'])
+  expect(outcome(await browser.signIn({ email, password }))).toEqual([403, 'access_denied'])
+  listed([email, 'active'])
+  expect((await browser.signIn({ email, password })).status).toBe(200)
+  expect((await browser.send('GET', '/auth/session')).status).toBe(200)
+  writeFileSync(path, '{"emails":{"broken')
+  expect(outcome(await browser.send('GET', '/auth/session'))).toEqual([403, 'access_denied'])
+  expect(
+    outcome(
+      await createBrowser(stage.control.app).send('POST', '/auth/register', { email: address(), password }),
+    ),
+  ).toEqual([403, 'registration_not_permitted'])
+  // Only denied: whoever mends the file finds the account where it was.
+  listed(['@example.com', 'active'])
+  expect((await browser.signIn({ email, password })).status).toBe(200)
+})
+
+test('59: removed forgets the account', async () => {
+  const { browser, email, id } = await registered()
+  listed([email, 'removed'])
+  expect(outcome(await browser.send('GET', '/auth/session'))).toEqual([403, 'access_denied'])
+  expect(await stage.database.admin`select 1 from console_accounts where id = ${id}`).toEqual([])
+  listed([email, 'active'])
+  expect(outcome(await browser.signIn({ email, password }))).toEqual([401, 'invalid_credentials'])
+  expect((await registered(email)).id).not.toBe(id)
+})
+
+test('an account holds what its bindings say and signs as itself', async () => {
+  const { browser, id, email } = await registered()
+  expect((await browser.send('GET', '/v1/zones')).status).toBe(403)
+  expect(outcome(await browser.send('POST', '/v1/zones', { name: 'x' }))).toEqual([403, 'forbidden'])
+  const zone = await stage.zone()
+  const foreign = await stage.zone()
+  expect(outcome(await browser.send('GET', `/coord/zones/${zone}/agents`))).toEqual([403, 'zone_forbidden'])
+  const bound = await stage.send('POST', `/v1/zones/${zone}/role-bindings`, {
+    role_name: 'zone-admin',
+    subject: { kind: 'account', name: email },
+  })
+  expect(bound.status, bound.text).toBe(201)
+  expect(bound.body.subject).toEqual({ kind: 'account', id, name: email })
+  const zones = await browser.send('GET', '/v1/zones')
+  expect(zones.body.items.map((row: { id: string }) => row.id)).toEqual([zone])
+  expect(outcome(await browser.send('GET', `/v1/zones/${foreign}`))).toEqual([403, 'forbidden'])
+  expect((await browser.send('GET', `/coord/zones/${zone}/agents`)).status).toBe(200)
+  expect(outcome(await browser.send('GET', `/coord/zones/${foreign}/agents`))).toEqual([
+    403,
+    'zone_forbidden',
+  ])
+  const made = await browser.send('POST', `/v1/zones/${zone}/applications`, {
+    name: 'Mine',
+    registration_method: 'managed',
+  })
+  expect(made.status).toBe(201)
+  expect(made.body.created_by).toBe(`console:${id}`)
+  const names = await browser.send('GET', `/profiles?ids=${id},console:${id}`)
+  expect(names.body.profiles).toEqual([
+    { id, name: email },
+    { id: `console:${id}`, name: email },
+  ])
+  const report = (await browser.send('GET', '/diagnostics')).body
+  expect(report.context).toMatchObject({ zoneScope: 'zone', zoneIds: [zone] })
+})
+
+test('a new password ends the other sessions', async () => {
+  const { browser, email } = await registered()
+  const other = createBrowser(stage.control.app)
+  await other.signIn({ email, password })
+  const change = (current_password: string, new_password: string) =>
+    browser.send('POST', '/auth/password', { current_password, new_password })
+  expect(outcome(await change('wrong', 'another battery'))).toEqual([403, 'current_password_invalid'])
+  expect((await change(password, 'short')).status).toBe(400)
+  expect((await change(password, 'another battery')).status).toBe(204)
+  expect((await other.send('GET', '/auth/session')).status).toBe(401)
+  expect((await browser.send('GET', '/auth/session')).status).toBe(200)
+  expect((await other.signIn({ email, password })).status).toBe(401)
+  expect((await other.signIn({ email, password: 'another battery' })).status).toBe(200)
+})
+
+test('registration is bounded, and closed to who is not on the list', async () => {
+  const browser = createBrowser(stage.control.app)
+  const email = address()
+  const register = (body: object) => browser.send('POST', '/auth/register', body)
+  expect((await register({ email, password: 'short' })).status).toBe(400)
+  expect((await register({ email: 'nobody', password })).status).toBe(400)
+  listed(['@elsewhere.example', 'active'])
+  expect(outcome(await register({ email, password }))).toEqual([403, 'registration_not_permitted'])
+  expect(outcome(await register({ email: 'a@b@elsewhere.example', password }))).toEqual([400, 'invalid_body'])
+  expect(
+    (await register({ email: email.replace('example.com', 'Elsewhere.Example'), password })).status,
+  ).toBe(201)
+  expect((await register({ email, password })).status).toBe(429)
+})
+
+test('outside of dev nobody registers, and an address that nobody verified stays out', async () => {
+  const { email } = await registered()
+  const { control } = await stage.replica({ CARACAL_MODE: 'stable', CARACAL_OPEN_REGISTRATION: true })
+  const browser = createBrowser(control.app)
+  expect(outcome(await browser.send('POST', '/auth/register', { email: address(), password }))).toEqual([
+    403,
+    'registration_not_permitted',
+  ])
+  expect(outcome(await browser.signIn({ email, password }))).toEqual([403, 'access_denied'])
+  await stage.database.admin`update console_accounts set verified_at = now() where email = ${email}`
+  const answer = await browser.signIn({ email, password })
+  expect(answer.status).toBe(200)
+  expect(answer.headers.getSetCookie()[0]).toMatch(/^__Host-caracal_session=.*; Secure/)
+})
