@@ -86,8 +86,20 @@ function sentenceOf(code: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 }
 
+/** A list, or an object with `issues`, a `reason` or facts. */
 function detailsOf(details: unknown): string[] {
-  if (!Array.isArray(details)) return []
+  if (typeof details !== 'object' || details === null) return []
+  if (!Array.isArray(details)) {
+    const { issues, reason, ...facts } = details as Record<string, unknown>
+    return [
+      ...(typeof reason === 'string' ? [reason] : []),
+      ...detailsOf(issues),
+      ...Object.entries(facts).map(
+        ([name, fact]) =>
+          `${name.replaceAll('_', ' ')}: ${typeof fact === 'object' ? JSON.stringify(fact) : String(fact)}`,
+      ),
+    ]
+  }
   return details.map((one: unknown) => {
     if (typeof one === 'string') return one
     const { path, field, message, line, column } = (one ?? {}) as Record<string, unknown>
@@ -101,7 +113,7 @@ function detailsOf(details: unknown): string[] {
 
 interface Page<T> {
   readonly items: readonly T[]
-  readonly next_cursor: string | null
+  readonly next_cursor?: string | null
 }
 
 /** A path with its query; members that are null, undefined or empty are left out. */
@@ -138,7 +150,7 @@ export const api = {
       )
       if (!('items' in page)) return page
       rows.push(...page.items)
-      cursor = page.next_cursor
+      cursor = page.next_cursor ?? null
       if (cursor === null) break
     }
     return rows

@@ -2,6 +2,7 @@
  * Creates the roles of this process and ties them together: directly where both ends run
  * here, over HTTP where one does not. Nobody else knows which (design §2).
  */
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Hono } from 'hono'
 import type { Settings } from '../config/env.ts'
@@ -70,6 +71,13 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
     return remote
   }
 
+  const operatorToken = settings.CARACAL_COORDINATOR_TOKEN ?? randomBytes(32).toString('hex')
+  /** Where both run here nobody needs to configure how control proves itself to the coordinator. */
+  const withOperatorToken = (platform: Platform): Platform =>
+    roles.includes('control') && roles.includes('coordinator')
+      ? { ...platform, settings: { ...platform.settings, CARACAL_COORDINATOR_TOKEN: operatorToken } }
+      : platform
+
   const create: Readonly<Record<RoleName, () => Promise<Role>>> = {
     async sts() {
       const { createSts } = await import('../roles/sts/index.ts')
@@ -80,7 +88,7 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
     async control() {
       const { createControl } = await import('../roles/control/index.ts')
       control = createControl({
-        ...platformOf('control'),
+        ...withOperatorToken(platformOf('control')),
         sts: sts ?? (await remoteSts('control')),
         // Looked up when it is asked: control is created first.
         ...(roles.includes('coordinator')
@@ -91,7 +99,10 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
     },
     async coordinator() {
       const { createCoordinator } = await import('../roles/coordinator/index.ts')
-      return createCoordinator({ ...platformOf('coordinator'), sts: sts ?? (await remoteSts('coordinator')) })
+      return createCoordinator({
+        ...withOperatorToken(platformOf('coordinator')),
+        sts: sts ?? (await remoteSts('coordinator')),
+      })
     },
     async audit() {
       const { createAudit } = await import('../roles/audit/index.ts')

@@ -15,7 +15,11 @@ export function Dialog({ title, onClose, side = false, children }: DialogProps) 
   const box = useRef<HTMLDialogElement>(null)
   useEffect(() => {
     const dialog = box.current
-    if (dialog !== null && !dialog.open) dialog.showModal()
+    if (dialog !== null && !dialog.open) {
+      dialog.showModal()
+      // By itself the first button has the focus, which closes.
+      dialog.querySelector<HTMLElement>('.dialog-body :is(input, select, textarea, button)')?.focus()
+    }
     return () => dialog?.close()
   }, [])
   return (

@@ -1,6 +1,7 @@
 /** Service accounts, API keys and console accounts as principals: what their bindings grant, as it stands in the database now. */
 import type { Control } from './control.ts'
 import type { Principal } from './principal.ts'
+import { accountBinding } from './rbac/built-in-roles.ts'
 import { type Binding, bindingsGrant, intersectBindings } from './rbac/rules.ts'
 import { findUsableKey, type StoredApiKey } from './store/api-keys.ts'
 import type { ConsoleAccount } from './store/console-accounts.ts'
@@ -84,12 +85,12 @@ export async function keyPrincipal(control: Control, presented: string): Promise
   )
 }
 
-/** A person who signed in to the console with e-mail and password. One without bindings sees nothing. */
+/** A person who signed in to the console with e-mail and password. One without a zone sees none, and may make one. */
 export async function consolePrincipal(
   control: Pick<Control, 'db'>,
   { id, email }: Pick<ConsoleAccount, 'id' | 'email'>,
 ): Promise<Principal> {
-  const bindings = await bindingsOf(control.db, id, 'account')
+  const bindings = [accountBinding, ...(await bindingsOf(control.db, id, 'account'))]
   return principal(
     { kind: 'console', id, name: email, zoneId: null, accountId: id, expiresAt: null },
     bindings,

@@ -2,12 +2,14 @@
 import type { Tx } from '../../platform/db/port.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import { addFirstZoneKey } from '../sts/port.ts'
-import { type Control, writing } from './control.ts'
+import type { Control } from './control.ts'
 import { conflict } from './not-found.ts'
+import { ZONE_ADMIN } from './rbac/built-in-roles.ts'
 import { refuseReserved } from './reserved.ts'
 import type { Call } from './route.ts'
 import { firstFree, slugOf } from './slug.ts'
-import { insertZone, slugsStartingWith, type Zone } from './store/zones.ts'
+import { findRoleByName, insertRoleBinding } from './store/roles.ts'
+import { insertZone, type NewZone, slugsStartingWith, type Zone } from './store/zones.ts'
 
 export interface ZoneInput {
   readonly name: string
@@ -18,16 +20,42 @@ export interface ZoneInput {
 /** A generated slug lost the race to another creation: one more look is enough in practice. */
 const ATTEMPTS = 3
 
+function rowOf(input: ZoneInput, slug: string, { principal }: Call<unknown, unknown>): NewZone {
+  const owner = principal.kind === 'console' ? principal.id : null
+  return {
+    id: uuidv7(),
+    name: input.name,
+    slug,
+    dcr_enabled: input.dcr_enabled ?? false,
+    owner_account_id: owner,
+  }
+}
+
+/** Who makes a zone in the console runs it, but gives nobody else a part of it and decides no approvals. */
+async function bindOwner(
+  tx: Tx,
+  zone: Zone,
+  { principal, attribution }: Call<unknown, unknown>,
+): Promise<void> {
+  if (principal.kind !== 'console') return
+  const role = await findRoleByName(tx, null, ZONE_ADMIN)
+  if (role === null) throw new Error('the built-in roles are not there')
+  await insertRoleBinding(tx, {
+    id: uuidv7(),
+    roleId: role.id,
+    subjectKind: 'account',
+    subjectId: principal.id,
+    zoneId: zone.id,
+    by: attribution.by,
+  })
+}
+
 async function insertWithFreeSlug(tx: Tx, input: ZoneInput, call: Call<unknown, unknown>): Promise<Zone> {
   const base = slugOf(input.name, 'zone')
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const slug = firstFree(base, await slugsStartingWith(tx, base))
     refuseReserved(call.principal, 'zone_slug', slug)
-    const zone = await insertZone(
-      tx,
-      { id: uuidv7(), name: input.name, slug, dcr_enabled: input.dcr_enabled ?? false },
-      call.attribution,
-    )
+    const zone = await insertZone(tx, rowOf(input, slug, call), call.attribution)
     if (zone !== null) return zone
   }
   throw conflict('zone_slug_conflict', 'no free slug could be found for this name; give one')
@@ -41,13 +69,15 @@ export async function createZone(
 ): Promise<Zone> {
   refuseReserved(call.principal, 'zone_name', input.name)
   refuseReserved(call.principal, 'zone_slug', input.slug)
-  return writing(control, call, async (tx) => {
+  // Not confined to what the caller may see: a slug is free or taken among all zones.
+  return control.db.transaction(async (tx) => {
     const zone =
       input.slug === undefined
         ? await insertWithFreeSlug(tx, input, call)
         : await insertWithSlug(tx, input, input.slug, call)
     // Without a KEK here the STS makes the key on the first mint.
     if (control.cipher !== null) await addFirstZoneKey(control.cipher, tx, zone.id)
+    await bindOwner(tx, zone, call)
     return zone
   })
 }
@@ -58,8 +88,7 @@ async function insertWithSlug(
   slug: string,
   call: Call<unknown, unknown>,
 ): Promise<Zone> {
-  const fields = { id: uuidv7(), name: input.name, slug, dcr_enabled: input.dcr_enabled ?? false }
-  const zone = await insertZone(tx, fields, call.attribution)
+  const zone = await insertZone(tx, rowOf(input, slug, call), call.attribution)
   if (zone === null) throw conflict('zone_slug_conflict', 'this slug is in use')
   return zone
 }

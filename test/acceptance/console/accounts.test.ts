@@ -76,9 +76,9 @@ test('59: removed forgets the account', async () => {
 
 test('an account holds what its bindings say and signs as itself', async () => {
   const { browser, id, email } = await registered()
-  expect((await browser.send('GET', '/v1/zones')).status).toBe(403)
-  expect(outcome(await browser.send('POST', '/v1/zones', { name: 'x' }))).toEqual([403, 'forbidden'])
+  expect((await browser.send('GET', '/v1/zones')).body.items).toEqual([])
   const zone = await stage.zone()
+  expect(outcome(await browser.send('GET', `/v1/zones/${zone}`))).toEqual([403, 'forbidden'])
   const foreign = await stage.zone()
   expect(outcome(await browser.send('GET', `/coord/zones/${zone}/agents`))).toEqual([403, 'zone_forbidden'])
   const bound = await stage.send('POST', `/v1/zones/${zone}/role-bindings`, {
@@ -108,6 +108,36 @@ test('an account holds what its bindings say and signs as itself', async () => {
   ])
   const report = (await browser.send('GET', '/diagnostics')).body
   expect(report.context).toMatchObject({ zoneScope: 'zone', zoneIds: [zone] })
+})
+
+test('an account owns the zone it makes, and only that', async () => {
+  const { browser, id } = await registered()
+  const { browser: other } = await registered()
+  const made = await browser.send('POST', '/v1/zones', { name: 'Own zone' })
+  expect(made.status, made.text).toBe(201)
+  const zone = made.body.id as string
+  expect(made.body.created_by).toBe(`console:${id}`)
+  const [row] = await stage.database.admin`select owner_account_id from zones where id = ${zone}`
+  expect(row?.owner_account_id).toBe(id)
+  expect((await browser.send('GET', '/v1/zones')).body.items.map((one: { id: string }) => one.id)).toEqual([
+    zone,
+  ])
+  const application = { name: 'Mine', registration_method: 'managed' }
+  expect((await browser.send('POST', `/v1/zones/${zone}/applications`, application)).status).toBe(201)
+  expect((await browser.send('PATCH', `/v1/zones/${zone}`, { name: 'Renamed' })).status).toBe(200)
+  expect((await other.send('GET', '/v1/zones')).body.items).toEqual([])
+  expect(outcome(await other.send('GET', `/v1/zones/${zone}`))).toEqual([403, 'forbidden'])
+  // The same name elsewhere: its slug is another, though nothing of the first zone is seen.
+  const second = await other.send('POST', '/v1/zones', { name: 'Own zone' })
+  expect(second.body.slug).not.toBe(made.body.slug)
+  const grant = { role_name: 'viewer', subject: { kind: 'account', id } }
+  expect(outcome(await browser.send('POST', `/v1/zones/${zone}/role-bindings`, grant))).toEqual([
+    403,
+    'forbidden',
+  ])
+  for (const path of ['/v1/admin-tokens', '/v1/service-accounts'])
+    expect((await browser.send('GET', path)).status, path).toBe(403)
+  expect((await browser.send('DELETE', `/v1/zones/${zone}`)).status).toBe(204)
 })
 
 test('a new password ends the other sessions', async () => {

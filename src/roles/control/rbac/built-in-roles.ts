@@ -1,6 +1,6 @@
 /** The roles every deployment has (control-api §12.6). Seeded at start, never changed through the API. */
 import type { Capability, Principal } from '../principal.ts'
-import type { Rule } from './rules.ts'
+import type { Binding, Rule } from './rules.ts'
 
 const rule = (api_groups: string[], resources: string[], verbs: string[]): Rule => ({
   api_groups,
@@ -31,6 +31,18 @@ export interface BuiltInRole {
 }
 
 export const PLATFORM_ADMIN = 'platform-admin'
+export const ZONE_ADMIN = 'zone-admin'
+
+/** What every console account may without being bound to anything (control-api §3.6): begin a zone of its own. */
+export const accountBinding: Binding = {
+  roleName: 'console-account',
+  zoneId: null,
+  rules: [
+    rule(['core'], ['zones'], ['create']),
+    rule(['policy'], ['policy-templates'], ['list', 'get']),
+    rule(['policy'], ['policies'], ['validate']),
+  ],
+}
 
 export const builtInRoles: readonly BuiltInRole[] = [
   {
@@ -39,7 +51,7 @@ export const builtInRoles: readonly BuiltInRole[] = [
     rules: [rule(['*'], ['*'], ['*'])],
   },
   {
-    name: 'zone-admin',
+    name: ZONE_ADMIN,
     description: 'Configures a zone and ends sessions; decides no approvals and manages no access.',
     rules: zoneAdminRules,
   },

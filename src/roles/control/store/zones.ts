@@ -68,13 +68,16 @@ export interface NewZone {
   readonly name: string
   readonly slug: string
   readonly dcr_enabled: boolean
+  /** The console account it belongs to. */
+  readonly owner_account_id: string | null
 }
 
 /** Inserts the zone; `null` when the slug is taken. */
 export async function insertZone(tx: Tx, zone: NewZone, by: Attribution): Promise<Zone | null> {
   const [row] = await tx.sql<Zone[]>`
-    insert into zones (id, name, slug, dcr_enabled, created_by, created_via_operator, updated_by, updated_via_operator)
-    values (${zone.id}, ${zone.name}, ${zone.slug}, ${zone.dcr_enabled},
+    insert into zones (id, name, slug, dcr_enabled, owner_account_id,
+                       created_by, created_via_operator, updated_by, updated_via_operator)
+    values (${zone.id}, ${zone.name}, ${zone.slug}, ${zone.dcr_enabled}, ${zone.owner_account_id},
             ${by.by}, ${by.viaOperator}, ${by.by}, ${by.viaOperator})
     on conflict (slug) do nothing
     returning ${columns(tx)}`
