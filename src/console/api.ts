@@ -113,7 +113,7 @@ function detailsOf(details: unknown): string[] {
 
 interface Page<T> {
   readonly items: readonly T[]
-  readonly next_cursor?: string | null
+  readonly next_cursor: string | null
 }
 
 /** A path with its query; members that are null, undefined or empty are left out. */
@@ -150,6 +150,7 @@ export const api = {
       )
       if (!('items' in page)) return page
       rows.push(...page.items)
+      // A list that is never long has no cursor.
       cursor = page.next_cursor ?? null
       if (cursor === null) break
     }

@@ -1,5 +1,36 @@
-import { Page } from '../ui/basics.tsx'
+/** The ledger of a zone: what agents did, and what administrators changed. */
+import { Link } from '../router.tsx'
+import { Page, Section } from '../ui/basics.tsx'
+import { useApplicationNames } from '../ui/names.tsx'
+import { Tabs, useTab } from '../ui/tabs.tsx'
+import { Activity } from './audit/activity.tsx'
+import { AdminChanges } from './audit/admin-changes.tsx'
+import { Trace } from './audit/trace.tsx'
+import type { ZonePageProps } from './index.tsx'
 
-export function Audit() {
-  return <Page title="Audit">…</Page>
+const tabs = [
+  { id: 'activity', title: 'Activity' },
+  { id: 'changes', title: 'Admin changes' },
+]
+
+export function Audit({ zone, rest: [requestId] }: ZonePageProps) {
+  const tab = useTab(tabs)
+  const names = useApplicationNames(zone.id)
+  if (requestId !== undefined)
+    return (
+      <Page title="Decision trace" lead={<Link to={`/zones/${zone.id}/audit`}>All activity</Link>}>
+        <Trace zoneId={zone.id} requestId={requestId} names={names} />
+      </Page>
+    )
+  return (
+    <Page
+      title="Audit"
+      lead="Every decision and every change in this zone, in a ledger that cannot be edited."
+    >
+      <Tabs tabs={tabs} current={tab} />
+      <Section>
+        {tab === 'activity' ? <Activity zoneId={zone.id} names={names} /> : <AdminChanges zoneId={zone.id} />}
+      </Section>
+    </Page>
+  )
 }

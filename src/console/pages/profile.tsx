@@ -1,5 +1,36 @@
-import { Page } from '../ui/basics.tsx'
+/** Who is signed in, what they may do, and where else they are signed in. */
+import { type Session, useSurroundings } from '../state/session.tsx'
+import { Button, Facts, Id, Page, Section, Time } from '../ui/basics.tsx'
+import { ChangePassword } from './profile/change-password.tsx'
+import { ConsoleSessions } from './profile/console-sessions.tsx'
+
+const abilities: Readonly<Record<Session['capability'], string>> = {
+  read: 'Look at everything, change nothing',
+  write: 'Look at and change definitions; not decide approvals',
+  approve: 'Look at everything and decide approvals; not change definitions',
+}
 
 export function Profile() {
-  return <Page title="Profile">…</Page>
+  const { session, zones, signOut } = useSurroundings()
+  const { user, bootstrap, capability, zone_id, expires_at } = session
+  return (
+    <Page title="Profile" actions={<Button onClick={signOut}>Sign out</Button>}>
+      <Section title={user.name}>
+        <Facts
+          of={{
+            'E-mail': user.email ?? undefined,
+            Id: <Id value={user.id} />,
+            'May do': bootstrap ? 'Everything: administrator' : abilities[capability],
+            Where:
+              zone_id === null
+                ? 'In every zone'
+                : `In zone ${zones.find(({ id }) => id === zone_id)?.name ?? zone_id} only`,
+            'Session ends': <Time at={expires_at} />,
+          }}
+        />
+      </Section>
+      <ConsoleSessions />
+      {user.email !== null && <ChangePassword email={user.email} />}
+    </Page>
+  )
 }

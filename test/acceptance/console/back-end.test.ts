@@ -388,12 +388,14 @@ describe('what the console asks besides', () => {
   test('status, profiles and diagnostics', async () => {
     const browser = await signedIn()
     const { user } = (await browser.send('GET', '/auth/session')).body
-    expect((await browser.send('GET', '/status')).body).toEqual({
+    const { urls, ...status } = (await browser.send('GET', '/status')).body
+    expect(status).toEqual({
       configured: true,
       reachable: true,
       coordinatorConfigured: true,
       coordinatorReachable: true,
     })
+    for (const role of ['sts', 'coordinator', 'gateway']) expect(urls[role], role).toMatch(/^http:/)
     const profiles = await browser.send('GET', `/profiles?ids=admin:${user.id},admin:${uuidv7()},nobody`)
     expect(profiles.body).toEqual({ profiles: [{ id: `admin:${user.id}`, name: user.name }] })
     const many = Array.from({ length: 101 }, () => uuidv7()).join()

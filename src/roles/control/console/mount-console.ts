@@ -21,6 +21,7 @@ import { createOriginCheck, isSafe } from './origins.ts'
 import { createPages } from './pages.ts'
 import { API } from './paths.ts'
 import { profilesOf } from './profiles.ts'
+import { serverUrls } from './server-urls.ts'
 import { createSessions, type Operator } from './sessions.ts'
 import { createStatus } from './status.ts'
 import { askControl } from './to-control.ts'
@@ -101,7 +102,10 @@ export function mountConsole(app: Hono, deps: ConsoleDeps): { readonly pages: (c
       return c.json(await answer(c, operator))
     })
   }
-  read('status', () => status())
+  read('status', async (c) => {
+    const urls = serverUrls(c, control)
+    return { ...(await status()), ...(urls === null ? {} : { urls }) }
+  })
   read('diagnostics', (_c, { principal }) => diagnostics.reportFor(principal))
   read('profiles', async (c) => ({ profiles: await profilesOf(control, c.req.query('ids') ?? '') }))
 
