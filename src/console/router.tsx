@@ -16,7 +16,7 @@ addEventListener('popstate', () => {
   for (const listener of listeners) listener()
 })
 
-export const hrefOf = (path: string): string => base + path
+const hrefOf = (path: string): string => base + path
 
 /** Goes to a page; `replace` leaves no way back to this one. */
 export function navigate(path: string, options: { readonly replace?: boolean } = {}): void {

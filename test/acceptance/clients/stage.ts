@@ -209,7 +209,7 @@ function grants(
 }
 
 /** Makes `content` the zone's policy and waits until it is loaded. */
-export async function activate(stage: Stage, zoneId: string, content: string): Promise<void> {
+export async function activate(stage: Pick<Stage, 'admin'>, zoneId: string, content: string): Promise<void> {
   const zone = `/zones/${zoneId}`
   const suffix = Math.random().toString(36).slice(2, 8)
   const policy = await stage.admin('POST', `${zone}/policies`, { name: `policy-${suffix}`, content })

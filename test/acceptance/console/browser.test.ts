@@ -12,6 +12,7 @@ import { startUpstream } from '../../../src/cli/demo/upstream.ts'
 import { startCaracal, workingDirectory } from '../../cli/process.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { allPorts } from '../../server/store.ts'
+import { activate, type Stage } from '../clients/stage.ts'
 
 vi.setConfig({ testTimeout: 180_000 })
 
@@ -58,6 +59,7 @@ describe.skipIf(missing !== null)(missing ?? 'in a browser', () => {
     await server.line('ready')
     const context = await browser.newContext()
     const page = await context.newPage()
+    page.setDefaultTimeout(15_000)
     const complaints: string[] = []
     page.on('pageerror', (error) => complaints.push(error.message))
     page.on('console', (message) => {
@@ -68,11 +70,24 @@ describe.skipIf(missing !== null)(missing ?? 'in a browser', () => {
     const url = `http://localhost:${ports.console}`
     await page.goto(url)
     const token = readFileSync(join(cwd, '.caracal/secrets/caracalAdminToken'), 'utf8').trim()
-    return { server, page, url, token, complaints, api: `http://127.0.0.1:${ports.control}/v1` }
+    const admin: Stage['admin'] = async (method, path, body) => {
+      const answer = await fetch(`http://127.0.0.1:${ports.control}/v1${path}`, {
+        method,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      return (await answer.json()) as Record<string, unknown>
+    }
+    return { server, page, url, token, complaints, admin }
   }
 
   const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
+  /** An entry of the navigation. */
+  const place = (page: Page, name: string) =>
+    page.getByRole('navigation').getByRole('link', { name, exact: true })
   const heading = (page: Page, name: string | RegExp) => page.getByRole('heading', { name }).first()
+
+  const zoneOf = (page: Page) => new URL(page.url()).pathname.split('/')[3] ?? ''
 
   async function signIn(page: Page, token: string): Promise<void> {
     await page.getByLabel('Administrator token').fill(token)
@@ -92,16 +107,16 @@ describe.skipIf(missing !== null)(missing ?? 'in a browser', () => {
     const secret = await page.locator('.notice pre').innerText()
     await button(page, 'Done').click()
 
-    await page.getByRole('link', { name: 'Providers' }).click()
+    await place(page, 'Providers').click()
     await button(page, 'New provider').first().click()
     const provider = page.getByRole('dialog')
     await provider.getByLabel('Name', { exact: true }).fill('Stock key')
-    await provider.getByLabel('API key', { exact: true }).fill('the-real-key')
-    await provider.getByLabel(/header name/i).fill('X-Api-Key')
+    await provider.getByLabel('Key', { exact: true }).fill('the-real-key')
+    await provider.getByLabel('Header', { exact: true }).fill('X-Api-Key')
     await button(page, 'Create').click()
     await provider.waitFor({ state: 'hidden' })
 
-    await page.getByRole('link', { name: 'Resources' }).click()
+    await place(page, 'Resources').click()
     await button(page, 'New resource').first().click()
     const resource = page.getByRole('dialog')
     await resource.getByLabel('Name', { exact: true }).fill('Stock')
@@ -112,11 +127,11 @@ describe.skipIf(missing !== null)(missing ?? 'in a browser', () => {
     await button(page, 'Create').click()
     await resource.waitFor({ state: 'hidden' })
 
-    await page.getByRole('link', { name: 'Guided setup' }).click()
+    await place(page, 'Guided setup').click()
     await page.getByText('A policy that allows it').click()
     const policy = await page.locator('details pre').innerText()
     const [, program = ''] = await page.locator('.snippet pre').allInnerTexts()
-    await page.getByRole('link', { name: 'Policies' }).click()
+    await place(page, 'Policies').click()
     await button(page, 'New policy').first().click()
     await page.getByLabel('Name').fill('stock')
     await page.getByLabel('Document').fill(policy)
@@ -124,15 +139,15 @@ describe.skipIf(missing !== null)(missing ?? 'in a browser', () => {
     await heading(page, 'stock').waitFor()
     await activateSet(page)
 
-    await page.getByRole('link', { name: 'Guided setup' }).click()
+    await place(page, 'Guided setup').click()
     await button(page, 'Reveal secret').click()
     const environment = page.locator('.snippet pre').first()
     await eventually(async () => (await environment.innerText()).includes(secret))
-    return { environment: await environment.innerText(), program }
+    return { environment: await environment.innerText(), program, policy }
   }
 
   async function activateSet(page: Page): Promise<void> {
-    await page.getByRole('link', { name: 'Policies' }).click()
+    await place(page, 'Policies').click()
     await page.getByRole('tab', { name: 'Policy sets' }).click()
     await button(page, 'New policy set').first().click()
     await page.getByRole('dialog').getByLabel('Name').fill('default')
@@ -144,13 +159,13 @@ describe.skipIf(missing !== null)(missing ?? 'in a browser', () => {
     await page.getByText('enforcing', { exact: false }).first().waitFor()
   }
 
-  it('checks 66 and 68: from an empty server to the first call, its trace, and the end of a session', async () => {
+  it('checks 66 to 68: from an empty server to the first call, its trace, the end of a session and an approval', async () => {
     await using upstream = await startUpstream('the-real-key')
-    const { server, page, url, token, complaints } = await open()
+    const { server, page, url, token, complaints, admin } = await open()
     await signIn(page, 'not the token')
     await page.getByRole('alert').waitFor()
     await signIn(page, token)
-    const { environment, program } = await setUp(page, upstream.url)
+    const { environment, program, policy } = await setUp(page, upstream.url)
     for (const name of ['ZONE_ID', 'APPLICATION_ID', 'APP_CLIENT_SECRET', 'APP_RESOURCES'])
       expect(environment).toContain(`export CARACAL_${name}=`)
 
@@ -160,36 +175,65 @@ describe.skipIf(missing !== null)(missing ?? 'in a browser', () => {
     expect(upstream.received.at(-1)?.headers['x-api-key']).toBe('the-real-key')
     await page.getByText('All done: this zone governs real calls.').waitFor()
 
-    await page.getByRole('link', { name: 'Audit' }).click()
+    await place(page, 'Audit').click()
     await button(page, 'Group by request').click()
-    await page.locator('tbody tr').first().click()
-    const trace = page.locator('main, dialog').last()
-    await trace.getByText('stock:read').first().waitFor()
-    expect(await trace.innerText()).toMatch(/policy/i)
+    await page.locator('tbody tr', { hasText: 'Mandate presented → Call through the gateway' }).click()
+    const trace = page.getByRole('dialog')
+    for (const part of ['Mandate presented', 'Call through the gateway', 'default, version 1', 'stock:read'])
+      await trace.getByText(part).first().waitFor()
     await page.goto(`${url}/console`)
 
     const looping = run(
       environment,
-      `import { Caracal } from 'caracal/sdk'
+      `import { Authority, Caracal } from 'caracal/sdk'
       const caracal = new Caracal()
-      await caracal.session(async () => {
+      const work = async () => {
         for (let told = '200'; told === '200'; await new Promise((resolve) => setTimeout(resolve, 100))) {
           told = await caracal.fetch('resource://stock', '/items', { scopes: ['stock:read'] })
             .then(({ status }) => String(status), (error) => 'refused: ' + error.message)
           console.log(told)
         }
-      }).catch((error) => console.log('ended: ' + error.message))
+      }
+      const authority = Authority.narrow('stock:read', { resourceId: 'resource://stock', ttlSeconds: 300 })
+      const labels = [process.env.CARACAL_APPLICATION_ID]
+      await caracal.session(() => caracal.session(work, { authority, labels }), { labels })
+        .catch((error) => console.log('ended: ' + error.message))
       process.exit(0)`,
     )
-    await eventually(() => looping.output().includes('200'), { timeoutMs: 30_000 })
-    await page.getByRole('link', { name: 'Sessions' }).click()
-    await page.locator('main a[href*="/sessions/"]').first().click()
+    await eventually(() => expect(looping.output()).toContain('200') ?? true, { timeoutMs: 15_000 })
+    await place(page, 'Sessions').click()
+    await page.locator('tbody tr').first().click()
     await button(page, 'Terminate').click()
     await page.getByRole('dialog').getByRole('button', { name: 'Terminate' }).click()
     const clicked = performance.now()
     await looping.ended
     expect(performance.now() - clicked).toBeLessThan(10_000)
     expect(looping.output()).toMatch(/refused|401|403|ended/)
+
+    await activate(
+      { admin },
+      zoneOf(page),
+      `${policy}
+risk := [{"scope": "stock:read", "tier": "people"}]
+approval_tiers := [{"tier": "people", "approver": "operator", "ttl_seconds": 600, "privacy": "identified"}]
+`,
+    )
+    const waiting = run(
+      environment,
+      `import { Caracal } from 'caracal/sdk'
+      const caracal = new Caracal()
+      const answer = await caracal.withApproval((approvalId) =>
+        caracal.applicationTransport('resource://stock', { scopes: ['stock:read'], approvalId })(
+          caracal.gatewayRequest('resource://stock', '/items').url), { timeoutMs: 60_000 })
+      console.log('approved: ' + answer.status)
+      await caracal.close()`,
+    )
+    await place(page, 'Approvals').click()
+    await button(page, 'Approve').click()
+    await page.getByRole('dialog').getByLabel('Reason (optional)').fill('for the stocktaking')
+    await page.getByRole('dialog').getByRole('button', { name: 'Approve' }).click()
+    await waiting.ended
+    expect(waiting.output()).toContain('approved: 200')
 
     await button(page, 'Sign out').click()
     await page.getByLabel('Administrator token').waitFor()
