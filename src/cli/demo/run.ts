@@ -127,6 +127,7 @@ async function keep(
   out.line(`export CARACAL_COORDINATOR_URL=${urls.coordinator}`)
   out.line(`export CARACAL_GATEWAY_URL=${urls.gateway}`)
   out.line('')
+  out.line(`console       ${urls.console}`)
   out.line(`control API   ${urls.control}/v1`)
   out.line(`admin token   ${join(settings.CARACAL_DATA_DIR, 'secrets', 'caracalAdminToken')}`)
   out.line(`upstream      ${upstream.url}/items`)
@@ -136,6 +137,7 @@ async function keep(
 
 interface Urls {
   readonly control: string
+  readonly console: string
   readonly sts: string
   readonly coordinator: string
   readonly gateway: string
@@ -145,6 +147,7 @@ function urlsOf({ listeners }: Server): Urls {
   const url = (name: keyof Urls) => listeners[name]?.url ?? ''
   return {
     control: url('control'),
+    console: url('console'),
     sts: url('sts'),
     coordinator: url('coordinator'),
     gateway: url('gateway'),
