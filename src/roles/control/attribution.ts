@@ -5,11 +5,10 @@
  */
 import type { Context } from 'hono'
 import type { Queryable } from '../../platform/db/port.ts'
+import { authorizedBy } from '../../platform/http/authorized-by.ts'
 import { attributionOf, type Principal } from './principal.ts'
 import type { Attribution } from './route.ts'
 import { findZone } from './store/zones.ts'
-
-const namePattern = /^[\p{L}\p{N} @._+:'-]{1,256}$/u
 
 export interface Claim {
   readonly authorizedBy: string | null
@@ -19,9 +18,8 @@ export interface Claim {
 /** What the headers of a request claim; nothing unless `principal` may claim it. */
 export function claimOf(c: Context, principal: Principal): Claim {
   if (!principal.bootstrap) return { authorizedBy: null, viaOperator: false }
-  const name = c.req.header('x-caracal-authorized-by')
   return {
-    authorizedBy: name !== undefined && namePattern.test(name) ? name : null,
+    authorizedBy: authorizedBy(c),
     viaOperator: c.req.header('x-caracal-created-via') === 'operator',
   }
 }

@@ -59,7 +59,14 @@ export async function authenticate(
   const authorityRecordId = textClaim(mandate.claims, 'sid')
   const identity = { zoneId: mandate.zoneId, applicationId: clientId, recordId: authorityRecordId }
   if (!(await deps.isLive(identity))) throw refuse('identity_revoked')
-  return { zoneId: mandate.zoneId, subject: mandate.subject, clientId, scopes, authorityRecordId }
+  return {
+    zoneId: mandate.zoneId,
+    subject: mandate.subject,
+    clientId,
+    scopes,
+    authorityRecordId,
+    operator: false,
+  }
 }
 
 function operatorCaller(zoneId: string, scope: string): Caller {
@@ -69,5 +76,6 @@ function operatorCaller(zoneId: string, scope: string): Caller {
     clientId: operator,
     scopes: new Set([scope, 'coordinator.admin']),
     authorityRecordId: null,
+    operator: true,
   }
 }

@@ -8,6 +8,8 @@ export interface Caller {
   readonly scopes: ReadonlySet<string>
   /** `sid` of the mandate; the operator token has none. */
   readonly authorityRecordId: string | null
+  /** Holds the static operator token: a person, or a server that speaks for one. */
+  readonly operator: boolean
 }
 
 /** Who asks, and under which request id. */

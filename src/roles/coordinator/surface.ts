@@ -6,6 +6,7 @@
 import type { Context, Hono } from 'hono'
 import type { GenericSchema } from 'valibot'
 import { adminAuditGate } from '../../platform/admin-audit/gate.ts'
+import { authorizedBy } from '../../platform/http/authorized-by.ts'
 import { coordinatorErrors } from '../../platform/http/error-style.ts'
 import type { ErrorCode } from '../../platform/http/errors/registry.ts'
 import {
@@ -91,7 +92,8 @@ export function mountAuthentication(app: Hono, context: CoordinatorContext): voi
       actorOf: (c) => {
         const caller = c.get('coordinatorCaller')
         if (caller === undefined) return null
-        return { id: caller.subject, name: caller.clientId, scope: [...caller.scopes].join(' ') }
+        const name = (caller.operator ? authorizedBy(c) : null) ?? caller.clientId
+        return { id: caller.subject, name, scope: [...caller.scopes].join(' ') }
       },
     }),
   )

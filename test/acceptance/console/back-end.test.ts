@@ -326,6 +326,11 @@ describe('the coordinator for the operator', () => {
     expect(ended.status, ended.text).toBeLessThan(300)
     const refused = await mint()
     expect([refused.status, refused.body.error]).toEqual([403, 'access_denied'])
+    const { user } = (await browser.send('GET', '/auth/session')).body
+    const [change] = await stage.database.admin`
+      select actor_id, actor_name from admin_audit_events
+      where zone_id = ${zone.zoneId} and method = 'DELETE'`
+    expect(change).toEqual({ actor_id: 'caracal-operator', actor_name: `admin:${user.id} ${user.name}` })
   })
 
   test('reaches only zones that are the operator’s, and changes nothing for who may only read', async () => {

@@ -60,7 +60,14 @@ async function place(): Promise<Place> {
     lifetimeSeconds: 3600,
   })
   const scopes = new Set(['agent:lifecycle'])
-  const caller = { zoneId, subject: applicationId, clientId: applicationId, scopes, authorityRecordId }
+  const caller = {
+    zoneId,
+    subject: applicationId,
+    clientId: applicationId,
+    scopes,
+    authorityRecordId,
+    operator: false,
+  }
   return { zoneId, applicationId, caller }
 }
 

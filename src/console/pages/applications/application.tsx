@@ -4,10 +4,11 @@ import { api, inZone } from '../../api.ts'
 import { navigate } from '../../router.tsx'
 import { useMay, type Zone } from '../../state/session.tsx'
 import { useData } from '../../state/use-data.ts'
-import { Async, Badge, Button, Facts, Failure, Page, Secret, Section, Time } from '../../ui/basics.tsx'
+import { Async, Badge, Button, Facts, Page, Section, Time } from '../../ui/basics.tsx'
 import { Confirm } from '../../ui/dialog.tsx'
 import { Environment } from '../definitions/environment.tsx'
 import { Back, Badges } from '../definitions/names.tsx'
+import { RotateSecret, SecretSection } from '../definitions/secret-section.tsx'
 import type { Application } from '../definitions/shapes.ts'
 import { useSecret } from '../definitions/use-secret.ts'
 import { credentialOf, typeOf } from './describe.ts'
@@ -51,22 +52,14 @@ export function ApplicationPage({ zone, id }: { readonly zone: Zone; readonly id
             <Section>
               <ApplicationFacts of={one} />
             </Section>
-            <Section
+            <SecretSection
               title="Environment"
-              actions={
-                mayHandleSecret &&
-                (secret.value === undefined ? (
-                  <Button onClick={secret.show}>Reveal secret</Button>
-                ) : (
-                  <Button onClick={secret.hide}>Hide secret</Button>
-                ))
-              }
+              name="Client secret"
+              secret={secret}
+              mayReveal={mayHandleSecret}
             >
-              {secret.error !== undefined && <Failure error={secret.error} />}
-              {secret.value !== undefined && <Secret name="Client secret" value={secret.value} />}
               <Environment zoneId={zone.id} applicationId={one.id} secret={secret.value} />
-              {mayHandleSecret && <p class="hint">Revealing the secret is written to the audit.</p>}
-            </Section>
+            </SecretSection>
             {asked === 'edit' && (
               <EditApplication path={path} application={one} onSaved={application.reload} onClose={close} />
             )}
@@ -74,19 +67,17 @@ export function ApplicationPage({ zone, id }: { readonly zone: Zone; readonly id
         )}
       </Async>
       {asked === 'rotate' && (
-        <Confirm
-          title="Rotate the secret"
-          action="Rotate"
+        <RotateSecret
+          rotate={async () =>
+            (await api.post<{ client_secret: string }>(`${path}/rotate-secret`)).client_secret
+          }
+          secret={secret}
+          onRotated={application.reload}
           onClose={close}
-          onConfirm={async () => {
-            const made = await api.post<{ client_secret: string }>(`${path}/rotate-secret`)
-            secret.put(made.client_secret)
-            application.reload()
-          }}
         >
           The present secret stops working at once. Programs that hold it get no more mandates until they have
           the new one.
-        </Confirm>
+        </RotateSecret>
       )}
       {asked === 'archive' && (
         <Confirm

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 
-interface HeldSecret {
+export interface HeldSecret {
   readonly value: string | undefined
   readonly error: Error | undefined
   show(): Promise<void>

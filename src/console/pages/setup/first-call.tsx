@@ -2,9 +2,10 @@
 import { useState } from 'preact/hooks'
 import { api, inZone } from '../../api.ts'
 import { useMay, type Zone } from '../../state/session.tsx'
-import { Button, Failure, Notice, Section, Snippet } from '../../ui/basics.tsx'
+import { Failure, Notice, Section, Snippet } from '../../ui/basics.tsx'
 import { Select } from '../../ui/form.tsx'
 import { Environment } from '../definitions/environment.tsx'
+import { RevealButton } from '../definitions/secret-section.tsx'
 import type { Application, Resource } from '../definitions/shapes.ts'
 import { useSecret } from '../definitions/use-secret.ts'
 import { policyFor, programFor } from './program.ts'
@@ -87,12 +88,7 @@ function EnvironmentWithSecret({ zone, application }: EnvironmentWithSecretProps
       <Environment zoneId={zone.id} applicationId={application.id} secret={secret.value} />
       {mayReveal && (
         <p>
-          {secret.value === undefined ? (
-            <Button onClick={secret.show}>Reveal secret</Button>
-          ) : (
-            <Button onClick={secret.hide}>Hide secret</Button>
-          )}{' '}
-          <span class="hint">Revealing it is written to the audit.</span>
+          <RevealButton secret={secret} /> <span class="hint">Revealing it is written to the audit.</span>
         </p>
       )}
     </>

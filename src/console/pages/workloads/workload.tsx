@@ -4,10 +4,11 @@ import { api, inZone } from '../../api.ts'
 import { navigate } from '../../router.tsx'
 import { useMay, type Zone } from '../../state/session.tsx'
 import { useData } from '../../state/use-data.ts'
-import { Async, Button, Facts, Failure, Page, Secret, Section, Time } from '../../ui/basics.tsx'
+import { Async, Button, Facts, Page, Section, Time } from '../../ui/basics.tsx'
 import { Confirm, Dialog } from '../../ui/dialog.tsx'
 import { Form, TextField } from '../../ui/form.tsx'
 import { Back } from '../definitions/names.tsx'
+import { RotateSecret, SecretSection } from '../definitions/secret-section.tsx'
 import type { Binding, Workload } from '../definitions/shapes.ts'
 import { useSecret } from '../definitions/use-secret.ts'
 import { Bindings } from './bindings.tsx'
@@ -55,22 +56,9 @@ export function WorkloadPage({ zone, id }: { readonly zone: Zone; readonly id: s
                 }}
               />
             </Section>
-            <Section
-              title="Launch"
-              actions={
-                mayWrite &&
-                (secret.value === undefined ? (
-                  <Button onClick={secret.show}>Reveal secret</Button>
-                ) : (
-                  <Button onClick={secret.hide}>Hide secret</Button>
-                ))
-              }
-            >
-              {secret.error !== undefined && <Failure error={secret.error} />}
-              {secret.value !== undefined && <Secret name="Workload secret" value={secret.value} />}
+            <SecretSection title="Launch" name="Workload secret" secret={secret} mayReveal={mayWrite}>
               <Launch workloadId={one.id} secret={secret.value} />
-              {mayWrite && <p class="hint">Revealing the secret is written to the audit.</p>}
-            </Section>
+            </SecretSection>
             <Bindings zone={zone} bindings={one.bindings} onSave={(bindings) => change({ bindings })} />
             {asked === 'rename' && (
               <Dialog title="Rename the workload" onClose={close}>
@@ -90,18 +78,15 @@ export function WorkloadPage({ zone, id }: { readonly zone: Zone; readonly id: s
         )}
       </Async>
       {asked === 'rotate' && (
-        <Confirm
-          title="Rotate the secret"
-          action="Rotate"
+        <RotateSecret
+          rotate={async () => (await api.post<{ secret: string }>(`${path}/rotate-secret`)).secret}
+          secret={secret}
+          onRotated={workload.reload}
           onClose={close}
-          onConfirm={async () => {
-            secret.put((await api.post<{ secret: string }>(`${path}/rotate-secret`)).secret)
-            workload.reload()
-          }}
         >
           The present secret stops working at once: nothing can be launched with it any more. Programs that
           run already keep their credentials.
-        </Confirm>
+        </RotateSecret>
       )}
       {asked === 'delete' && (
         <Confirm

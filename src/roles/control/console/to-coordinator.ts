@@ -4,11 +4,12 @@
  * known of a zone is remembered for thirty seconds (zone-standings.ts); absence is not.
  */
 import type { Context } from 'hono'
+import { AUTHORIZED_BY, nameOf } from '../../../platform/http/authorized-by.ts'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { idPattern } from '../../../platform/http/validate.ts'
 import type { Control } from '../control.ts'
 import { notFound } from '../not-found.ts'
-import type { Principal } from '../principal.ts'
+import { attributionOf, type Principal } from '../principal.ts'
 import { bindingsGrant } from '../rbac/rules.ts'
 import { isReservedZone } from '../reserved.ts'
 import type { ZoneStandings } from '../zone-standings.ts'
@@ -60,7 +61,10 @@ export async function askCoordinator(
   }
   const target = new URL(pathname.slice(PREFIX.length) + search, url ?? 'http://coordinator')
   return answerOf(c, async (signal) => {
-    const request = await requestFor(c, target, signal, { authorization: `Bearer ${token}` })
+    const request = await requestFor(c, target, signal, {
+      authorization: `Bearer ${token}`,
+      [AUTHORIZED_BY]: nameOf(attributionOf(principal), principal.name),
+    })
     try {
       return await coordinator(request)
     } catch (cause) {
