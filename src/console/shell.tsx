@@ -1,6 +1,7 @@
 /** The frame around every page: where one can go, in which zone, as whom. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
+import { type Destination, Palette } from './palette.tsx'
 import { Link, navigate, usePlace } from './router.tsx'
 import { useSurroundings, type Zone } from './state/session.tsx'
 import { Button } from './ui/basics.tsx'
@@ -39,6 +40,18 @@ const otherPages = [
   ['profile', 'Profile'],
 ] as const
 
+/** Every entry of the navigation. */
+function destinationsIn(zone: Zone | undefined): readonly Destination[] {
+  const inZone = zone === undefined ? [] : zonePages.flatMap(([, entries]) => entries)
+  return [
+    ...inZone.map(([name, title]) => ({ title, path: pathIn(zone, name) })),
+    ...otherPages.map(([name, title]) => ({ title, path: `/${name}` })),
+  ]
+}
+
+const pathIn = (zone: Zone | undefined, name: string): string =>
+  `/zones/${zone?.id ?? ''}${name === 'dashboard' ? '' : `/${name}`}`
+
 interface ShellProps {
   readonly zone: Zone | undefined
   readonly page: string
@@ -73,11 +86,7 @@ export function Shell({ zone, page, children }: ShellProps) {
             <div key={group} class="nav-group">
               {group !== '' && <span class="hint">{group}</span>}
               {entries.map(([name, title]) => (
-                <Link
-                  key={name}
-                  to={`/zones/${zone.id}${name === 'dashboard' ? '' : `/${name}`}`}
-                  current={name === page}
-                >
+                <Link key={name} to={pathIn(zone, name)} current={name === page}>
                   {title}
                 </Link>
               ))}
@@ -104,6 +113,7 @@ export function Shell({ zone, page, children }: ShellProps) {
         </button>
         {children}
       </div>
+      <Palette zone={zone} destinations={destinationsIn(zone)} />
     </div>
   )
 }

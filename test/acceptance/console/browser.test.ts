@@ -182,6 +182,11 @@ describe.skipIf(missing !== null)(missing ?? 'in a browser', () => {
     for (const part of ['Mandate presented', 'Call through the gateway', 'default, version 1', 'stock:read'])
       await trace.getByText(part).first().waitFor()
     await page.goto(`${url}/console`)
+    await heading(page, 'Dashboard').waitFor()
+    await page.keyboard.press('Control+k')
+    await page.keyboard.type('prof')
+    await page.keyboard.press('Enter')
+    await heading(page, 'Profile').waitFor()
 
     const looping = run(
       environment,
