@@ -54,8 +54,8 @@ it('starts, tells, and ends', async () => {
 
   const pages = await run('web', '--web-port', '3001', '--build')
   expect(pages.code).toBe(0)
-  expect(pages.stdout).toContain(`${env.CARACAL_API_URL}/docs`)
-  expect((await fetch(`${env.CARACAL_API_URL}/docs`)).status).toBe(200)
+  expect(pages.stdout).toContain(`${env.CARACAL_API_URL}/console`)
+  expect((await fetch(`${env.CARACAL_API_URL}/console`)).status).toBe(200)
   expect(pages.stderr).toMatch(/--web-port is ignored.*\n.*--build is ignored/)
 
   const down = await run('down', '-v')

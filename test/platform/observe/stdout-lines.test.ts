@@ -52,8 +52,9 @@ describe('lines on stdout', () => {
       stdout.pause()
       setTimeout(() => stdout.resume(), 10)
     })
+    const all = once(stdout, 'end')
     expect(await end()).toMatchObject({ code: 7, counters: { emitted: 602, dropped: 1 } })
-    await once(stdout, 'end')
+    await all
     const lines = text.trim().split('\n')
     expect(lines).toHaveLength(601)
     expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg).at(-1)).toBe('last line')
