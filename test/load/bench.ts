@@ -125,6 +125,12 @@ async function moment(name: string, measure: () => Promise<Measured>): Promise<v
 
 type Prepare = (scene: Scene, workers: number) => Operation | Promise<Operation>
 
+/** The sections tell of a server that has been at work: by then the engine has compiled what is often called. */
+async function warmUp(): Promise<void> {
+  if (only !== undefined && !only.some((name) => charted.has(name))) return
+  await closedLoop({ workers: 16, seconds: 10 }, governed(scene), server)
+}
+
 /** Share of one core that a server with nothing to do takes. */
 async function idleCpuShare(): Promise<number> {
   await sleep(2000)
@@ -152,6 +158,7 @@ const sketched = new Map<number, Sketched>()
 if (only === undefined || only.includes('sketch'))
   for (const workers of [1, 16, 64])
     sketched.set(workers, await sketch(scene, server.dataDir, workers, seconds))
+await warmUp()
 header()
 report({ section: 'floor: bare proxy hop', ...floors.proxyHop })
 report({ section: 'floor: bare insert', ...floors.bareInsert })

@@ -21,8 +21,7 @@ export function SignIn({ why, onSignedIn }: { readonly why?: string; readonly on
     if (way === 'token') await api.post('/auth/session', { token: values.text('token') })
     else {
       const account = { email: values.text('email'), password: values.raw('password') }
-      if (way === 'register') await api.post('/auth/register', account)
-      await api.post('/auth/session', account)
+      await api.post(way === 'register' ? '/auth/register' : '/auth/session', account)
     }
     onSignedIn()
   }
