@@ -2,8 +2,14 @@
 import { availableParallelism, constants } from 'node:os'
 import { join } from 'node:path'
 import type { Settings } from '../config/env.ts'
-import { secretsDirectory } from '../config/home.ts'
-import { ConfigError, type Environment, loadSettings, parseRoles, UnknownRole } from '../config/load.ts'
+import {
+  ConfigError,
+  type Environment,
+  loadSettings,
+  parseRoles,
+  secretsDirectoryOf,
+  UnknownRole,
+} from '../config/load.ts'
 import type { RoleName } from '../config/roles.ts'
 import { generatedSecrets } from '../config/secrets.ts'
 import { buildVersion } from '../config/version.ts'
@@ -92,8 +98,7 @@ function greet({ listeners }: RunningWorkers, settings: Settings, { env, out }: 
   for (const [name, listener] of Object.entries(listeners))
     out.status('ok', `${name.padEnd(12)} ${listener.url}`)
   if (listeners.control === undefined || settings.CARACAL_MODE !== 'dev' || env.CARACAL_ADMIN_TOKEN) return
-  const embedded = settings.DATABASE_URL === null
-  const directory = secretsDirectory(env, { dev: true, embedded, dataDir: settings.CARACAL_DATA_DIR })
+  const directory = secretsDirectoryOf(settings, env)
   out.status('info', `administrator token: ${join(directory, generatedSecrets.CARACAL_ADMIN_TOKEN.file)}`)
 }
 

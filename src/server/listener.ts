@@ -20,6 +20,7 @@ import {
 } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
+import { clientHost } from '../platform/http/client-host.ts'
 import type { HttpLimits, Role } from '../platform/role.ts'
 import { isLingering, lingerAfter } from './linger.ts'
 
@@ -182,9 +183,4 @@ function pathOf(request: IncomingMessage): string {
   const url = request.url ?? '/'
   const query = url.indexOf('?')
   return query < 0 ? url : url.slice(0, query)
-}
-
-function clientHost(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return 'localhost'
-  return host.includes(':') ? `[${host}]` : host
 }

@@ -3,8 +3,8 @@ import { useState } from 'preact/hooks'
 import { api, inZone, withQuery } from '../api.ts'
 import { Link, navigate, usePlace } from '../router.tsx'
 import { useData } from '../state/use-data.ts'
-import { Async, Badge, Page, Section, Time } from '../ui/basics.tsx'
-import { liveMs, Older, useFeed } from '../ui/feed.tsx'
+import { Badge, Page, Section, Time } from '../ui/basics.tsx'
+import { FeedView, liveMs, useFeed } from '../ui/feed.tsx'
 import { chosen, Filters } from '../ui/filters.tsx'
 import { Select, TextField } from '../ui/form.tsx'
 import { Named, useApplicationNames } from '../ui/names.tsx'
@@ -76,54 +76,51 @@ export function Approvals({ zone, rest: [named] }: ZonePageProps) {
           <TextField name="tier" label="Tier" value={query.get('tier') ?? ''} />
           <TextField name="principal" label="Principal id" value={query.get('principal') ?? ''} />
         </Filters>
-        <Async of={feed.data}>
+        <FeedView feed={feed}>
           {({ rows }) => (
-            <>
-              <Table
-                rows={rows}
-                keyOf={({ id }) => id}
-                onOpen={({ id }) => setOpened(id)}
-                empty={
-                  wanted === 'pending' ? (
-                    <>
-                      Nothing waits for an approval. Policies say by risk and approval_tiers which scopes need
-                      one. <Link to={`/zones/${zone.id}/policies`}>See policies</Link>
-                    </>
-                  ) : (
-                    'No approval matches these filters.'
-                  )
-                }
-                columns={[
-                  { title: 'Asked', cell: ({ created_at }) => <Time at={created_at} /> },
-                  {
-                    title: 'State',
-                    cell: ({ state }) => <Badge tone={tones[state]}>{state}</Badge>,
-                  },
-                  { title: 'Asks for', cell: (approval) => <Wanted approval={approval} /> },
-                  {
-                    title: 'Who asks',
-                    cell: ({ application_id, principal_id }) => (
-                      <Named id={application_id ?? principal_id} names={names} />
-                    ),
-                  },
-                  { title: 'Tier', cell: ({ tier }) => tier },
-                  { title: 'Decided by', cell: ({ approver_class }) => classNames[approver_class] },
-                  { title: 'Window', cell: (approval) => <Window approval={approval} /> },
-                  {
-                    title: 'Decision',
-                    cell: (approval) => (
-                      <DecisionButtons
-                        approval={approval}
-                        onChoose={(verb) => setDeciding({ approval, verb })}
-                      />
-                    ),
-                  },
-                ]}
-              />
-              <Older feed={feed} />
-            </>
+            <Table
+              rows={rows}
+              keyOf={({ id }) => id}
+              onOpen={({ id }) => setOpened(id)}
+              empty={
+                wanted === 'pending' ? (
+                  <>
+                    Nothing waits for an approval. Policies say by risk and approval_tiers which scopes need
+                    one. <Link to={`/zones/${zone.id}/policies`}>See policies</Link>
+                  </>
+                ) : (
+                  'No approval matches these filters.'
+                )
+              }
+              columns={[
+                { title: 'Asked', cell: ({ created_at }) => <Time at={created_at} /> },
+                {
+                  title: 'State',
+                  cell: ({ state }) => <Badge tone={tones[state]}>{state}</Badge>,
+                },
+                { title: 'Asks for', cell: (approval) => <Wanted approval={approval} /> },
+                {
+                  title: 'Who asks',
+                  cell: ({ application_id, principal_id }) => (
+                    <Named id={application_id ?? principal_id} names={names} />
+                  ),
+                },
+                { title: 'Tier', cell: ({ tier }) => tier },
+                { title: 'Decided by', cell: ({ approver_class }) => classNames[approver_class] },
+                { title: 'Window', cell: (approval) => <Window approval={approval} /> },
+                {
+                  title: 'Decision',
+                  cell: (approval) => (
+                    <DecisionButtons
+                      approval={approval}
+                      onChoose={(verb) => setDeciding({ approval, verb })}
+                    />
+                  ),
+                },
+              ]}
+            />
           )}
-        </Async>
+        </FeedView>
       </Section>
       {deciding !== undefined && (
         <DecisionDialog

@@ -1,8 +1,9 @@
 /** A list that grows while it is looked at: its newest page again and again, older ones on demand. */
+import type { ComponentChildren } from 'preact'
 import { useRef } from 'preact/hooks'
 import { api, withQuery } from '../api.ts'
 import { type Data, useData } from '../state/use-data.ts'
-import { Button } from './basics.tsx'
+import { Async, Button } from './basics.tsx'
 
 export const liveMs = 10_000
 const pageSize = 200
@@ -46,13 +47,27 @@ export function useFeed<T>(key: string, pathOf: () => string, live = true): Feed
   }
 }
 
-export function Older<T>({ feed }: { readonly feed: Feed<T> }) {
-  if (feed.data.value?.hasOlder !== true) return null
+interface FeedViewProps<T> {
+  readonly feed: Feed<T>
+  readonly children: (loaded: Rows<T>) => ComponentChildren
+}
+
+/** What is loaded of a feed, and the way to older rows below it. */
+export function FeedView<T>({ feed, children }: FeedViewProps<T>) {
   return (
-    <p>
-      <Button disabled={feed.data.loading} onClick={feed.loadOlder}>
-        Load older
-      </Button>
-    </p>
+    <Async of={feed.data}>
+      {(loaded) => (
+        <>
+          {children(loaded)}
+          {loaded.hasOlder && (
+            <p>
+              <Button disabled={feed.data.loading} onClick={feed.loadOlder}>
+                Load older
+              </Button>
+            </p>
+          )}
+        </>
+      )}
+    </Async>
   )
 }

@@ -2,8 +2,8 @@
 import { useState } from 'preact/hooks'
 import { inZone, withQuery } from '../../api.ts'
 import { usePlace } from '../../router.tsx'
-import { Async, Button } from '../../ui/basics.tsx'
-import { Older, useFeed } from '../../ui/feed.tsx'
+import { Button } from '../../ui/basics.tsx'
+import { FeedView, useFeed } from '../../ui/feed.tsx'
 import { Filters } from '../../ui/filters.tsx'
 import { Select, TextField } from '../../ui/form.tsx'
 import type { Names } from '../../ui/names.tsx'
@@ -65,7 +65,7 @@ export function Activity({ zoneId, names }: ActivityProps) {
         </Button>
         <ExportCsv pathOf={pathOf} />
       </div>
-      <Async of={feed.data}>
+      <FeedView feed={feed}>
         {({ rows, hasOlder }) => {
           const wanted = rows.filter((event) => resource === '' || isOf(event, resource))
           const filtered = [...query.keys()].some((name) => name !== 'tab')
@@ -74,18 +74,13 @@ export function Activity({ zoneId, names }: ActivityProps) {
           ) : (
             <NothingYet home={`/zones/${zoneId}`} />
           )
-          return (
-            <>
-              {grouped ? (
-                <RequestTable requests={groupByRequest(wanted)} zoneId={zoneId} names={names} empty={empty} />
-              ) : (
-                <EventTable events={wanted} zoneId={zoneId} names={names} empty={empty} />
-              )}
-              <Older feed={feed} />
-            </>
+          return grouped ? (
+            <RequestTable requests={groupByRequest(wanted)} zoneId={zoneId} names={names} empty={empty} />
+          ) : (
+            <EventTable events={wanted} zoneId={zoneId} names={names} empty={empty} />
           )
         }}
-      </Async>
+      </FeedView>
     </>
   )
 }

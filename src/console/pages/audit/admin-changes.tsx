@@ -2,9 +2,9 @@
 import { useState } from 'preact/hooks'
 import { inZone, withQuery } from '../../api.ts'
 import { usePlace } from '../../router.tsx'
-import { Async, Badge, Facts, Id, Json, Time } from '../../ui/basics.tsx'
+import { Badge, Facts, Id, Json, Time } from '../../ui/basics.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
-import { Older, useFeed } from '../../ui/feed.tsx'
+import { FeedView, useFeed } from '../../ui/feed.tsx'
 import { chosen, Filters } from '../../ui/filters.tsx'
 import { Select, TextField } from '../../ui/form.tsx'
 import { moment } from '../../ui/format.ts'
@@ -67,34 +67,31 @@ export function AdminChanges({ zoneId }: { readonly zoneId: string }) {
       <div class="actions">
         <ExportCsv pathOf={pathOf} />
       </div>
-      <Async of={feed.data}>
+      <FeedView feed={feed}>
         {({ rows, hasOlder }) => (
-          <>
-            <Table
-              rows={by === '' ? rows.filter(isByPerson) : rows}
-              keyOf={({ id }) => id}
-              onOpen={setOpened}
-              empty={
-                hasOlder
-                  ? 'Nothing in what is loaded. Load older changes to look further.'
-                  : 'No change matches. Every change to this zone is listed here, with who made it.'
-              }
-              columns={[
-                { title: 'When', cell: ({ occurred_at }) => <Time at={occurred_at} /> },
-                { title: 'Who', cell: (change) => <Actor change={change} /> },
-                { title: 'Change', cell: sentenceOf },
-                { title: 'Thing', cell: ({ entity_id }) => <Id value={entity_id} /> },
-                { title: 'Changed fields', cell: (change) => changedIn(change) },
-                {
-                  title: 'Result',
-                  cell: ({ status_code: code }) => <Badge tone={code < 400 ? 'ok' : 'bad'}>{code}</Badge>,
-                },
-              ]}
-            />
-            <Older feed={feed} />
-          </>
+          <Table
+            rows={by === '' ? rows.filter(isByPerson) : rows}
+            keyOf={({ id }) => id}
+            onOpen={setOpened}
+            empty={
+              hasOlder
+                ? 'Nothing in what is loaded. Load older changes to look further.'
+                : 'No change matches. Every change to this zone is listed here, with who made it.'
+            }
+            columns={[
+              { title: 'When', cell: ({ occurred_at }) => <Time at={occurred_at} /> },
+              { title: 'Who', cell: (change) => <Actor change={change} /> },
+              { title: 'Change', cell: sentenceOf },
+              { title: 'Thing', cell: ({ entity_id }) => <Id value={entity_id} /> },
+              { title: 'Changed fields', cell: (change) => changedIn(change) },
+              {
+                title: 'Result',
+                cell: ({ status_code: code }) => <Badge tone={code < 400 ? 'ok' : 'bad'}>{code}</Badge>,
+              },
+            ]}
+          />
         )}
-      </Async>
+      </FeedView>
       {opened !== undefined && (
         <Dialog title="Admin change" side onClose={() => setOpened(undefined)}>
           <Facts

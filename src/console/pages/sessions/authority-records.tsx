@@ -1,7 +1,7 @@
 import { inZone, withQuery } from '../../api.ts'
 import { usePlace } from '../../router.tsx'
-import { Async, Badge, Id, Time } from '../../ui/basics.tsx'
-import { Older, useFeed } from '../../ui/feed.tsx'
+import { Badge, Id, Time } from '../../ui/basics.tsx'
+import { FeedView, useFeed } from '../../ui/feed.tsx'
 import { chosen, Filters } from '../../ui/filters.tsx'
 import { Select, TextField } from '../../ui/form.tsx'
 import { Named } from '../../ui/names.tsx'
@@ -39,34 +39,31 @@ export function AuthorityRecords({ zoneId, names }: ListProps) {
         <Select name="kind" label="Kind" value={kind} choices={kindChoices} />
         <TextField name="subject" label="Subject id" value={query.get('subject') ?? ''} />
       </Filters>
-      <Async of={feed.data}>
+      <FeedView feed={feed}>
         {({ rows }) => (
-          <>
-            <Table
-              rows={rows}
-              keyOf={({ authority_record_id }) => authority_record_id}
-              empty="No authority record matches. Each mandate that is minted leaves one: on whose authority, and until when."
-              columns={[
-                { title: 'Record', cell: ({ authority_record_id }) => <Id value={authority_record_id} /> },
-                { title: 'Subject', cell: ({ subject_id }) => <Named id={subject_id} names={names} /> },
-                { title: 'Kind', cell: ({ authority_record_type }) => authority_record_type },
-                {
-                  title: 'Status',
-                  cell: ({ status }) => <Badge tone={tones[status] ?? 'idle'}>{status}</Badge>,
-                },
-                {
-                  title: 'Stands on',
-                  cell: ({ parent_authority_record_id }) => <Id value={parent_authority_record_id} />,
-                },
-                { title: 'Since', cell: ({ created_at }) => <Time at={created_at} /> },
-                { title: 'Until', cell: ({ expires_at }) => <Time at={expires_at} /> },
-                { title: 'Revoked because', cell: ({ revoked_reason }) => revoked_reason },
-              ]}
-            />
-            <Older feed={feed} />
-          </>
+          <Table
+            rows={rows}
+            keyOf={({ authority_record_id }) => authority_record_id}
+            empty="No authority record matches. Each mandate that is minted leaves one: on whose authority, and until when."
+            columns={[
+              { title: 'Record', cell: ({ authority_record_id }) => <Id value={authority_record_id} /> },
+              { title: 'Subject', cell: ({ subject_id }) => <Named id={subject_id} names={names} /> },
+              { title: 'Kind', cell: ({ authority_record_type }) => authority_record_type },
+              {
+                title: 'Status',
+                cell: ({ status }) => <Badge tone={tones[status] ?? 'idle'}>{status}</Badge>,
+              },
+              {
+                title: 'Stands on',
+                cell: ({ parent_authority_record_id }) => <Id value={parent_authority_record_id} />,
+              },
+              { title: 'Since', cell: ({ created_at }) => <Time at={created_at} /> },
+              { title: 'Until', cell: ({ expires_at }) => <Time at={expires_at} /> },
+              { title: 'Revoked because', cell: ({ revoked_reason }) => revoked_reason },
+            ]}
+          />
         )}
-      </Async>
+      </FeedView>
     </>
   )
 }

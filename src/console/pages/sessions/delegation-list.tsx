@@ -1,7 +1,6 @@
 import { inCoordinator, withQuery } from '../../api.ts'
 import { usePlace } from '../../router.tsx'
-import { Async } from '../../ui/basics.tsx'
-import { Older, useFeed } from '../../ui/feed.tsx'
+import { FeedView, useFeed } from '../../ui/feed.tsx'
 import { chosen, Filters } from '../../ui/filters.tsx'
 import { Select, TextField } from '../../ui/form.tsx'
 import { DelegationTable } from './delegation-table.tsx'
@@ -31,20 +30,17 @@ export function DelegationList({ zoneId, names }: ListProps) {
         <TextField name="from" label="From session (id)" value={query.get('from') ?? ''} />
         <TextField name="to" label="To session (id)" value={query.get('to') ?? ''} />
       </Filters>
-      <Async of={feed.data}>
+      <FeedView feed={feed}>
         {({ rows }) => (
-          <>
-            <DelegationTable
-              rows={rows}
-              zoneId={zoneId}
-              names={names}
-              onChanged={feed.data.reload}
-              empty="No delegation matches. A session hands part of its authority to another one by a delegation."
-            />
-            <Older feed={feed} />
-          </>
+          <DelegationTable
+            rows={rows}
+            zoneId={zoneId}
+            names={names}
+            onChanged={feed.data.reload}
+            empty="No delegation matches. A session hands part of its authority to another one by a delegation."
+          />
         )}
-      </Async>
+      </FeedView>
     </>
   )
 }

@@ -1,8 +1,8 @@
 /** Work that sessions handed to services. */
 import { inCoordinator } from '../../api.ts'
 import { Link } from '../../router.tsx'
-import { Async, Badge, Id, Time, type Tone } from '../../ui/basics.tsx'
-import { Older, useFeed } from '../../ui/feed.tsx'
+import { Badge, Id, Time, type Tone } from '../../ui/basics.tsx'
+import { FeedView, useFeed } from '../../ui/feed.tsx'
 import { Table } from '../../ui/table.tsx'
 import type { ListProps } from './shapes.ts'
 
@@ -30,40 +30,37 @@ export function Invocations({ zoneId }: ListProps) {
   const path = inCoordinator(zoneId, '/invocations')
   const feed = useFeed<Invocation>(path, () => path)
   return (
-    <Async of={feed.data}>
+    <FeedView feed={feed}>
       {({ rows }) => (
-        <>
-          <Table
-            rows={rows}
-            keyOf={({ id }) => id}
-            textOf={({ method, status }) => `${method} ${status}`}
-            empty="No work was handed to a service yet. A session does so with an invocation."
-            columns={[
-              { title: 'Asked', cell: ({ created_at }) => <Time at={created_at} /> },
-              { title: 'Method', cell: ({ method }) => <code>{method}</code> },
-              {
-                title: 'Status',
-                cell: ({ status }) => (
-                  <Badge tone={tones[status] ?? 'idle'}>{status.replaceAll('_', ' ')}</Badge>
+        <Table
+          rows={rows}
+          keyOf={({ id }) => id}
+          textOf={({ method, status }) => `${method} ${status}`}
+          empty="No work was handed to a service yet. A session does so with an invocation."
+          columns={[
+            { title: 'Asked', cell: ({ created_at }) => <Time at={created_at} /> },
+            { title: 'Method', cell: ({ method }) => <code>{method}</code> },
+            {
+              title: 'Status',
+              cell: ({ status }) => (
+                <Badge tone={tones[status] ?? 'idle'}>{status.replaceAll('_', ' ')}</Badge>
+              ),
+            },
+            { title: 'Attempts', cell: ({ attempts, max_attempts }) => `${attempts} of ${max_attempts}` },
+            {
+              title: 'By session',
+              cell: ({ source_session_id: id }) =>
+                id && (
+                  <Link to={`/zones/${zoneId}/sessions/${id}`}>
+                    <Id value={id} />
+                  </Link>
                 ),
-              },
-              { title: 'Attempts', cell: ({ attempts, max_attempts }) => `${attempts} of ${max_attempts}` },
-              {
-                title: 'By session',
-                cell: ({ source_session_id: id }) =>
-                  id && (
-                    <Link to={`/zones/${zoneId}/sessions/${id}`}>
-                      <Id value={id} />
-                    </Link>
-                  ),
-              },
-              { title: 'Service', cell: ({ service_id }) => <Id value={service_id} /> },
-              { title: 'Done', cell: ({ completed_at }) => <Time at={completed_at} /> },
-            ]}
-          />
-          <Older feed={feed} />
-        </>
+            },
+            { title: 'Service', cell: ({ service_id }) => <Id value={service_id} /> },
+            { title: 'Done', cell: ({ completed_at }) => <Time at={completed_at} /> },
+          ]}
+        />
       )}
-    </Async>
+    </FeedView>
   )
 }

@@ -1,7 +1,7 @@
 /** Agents that registered an endpoint at which they take work. */
 import { inCoordinator } from '../../api.ts'
-import { Async, Badge, Id, Time, type Tone } from '../../ui/basics.tsx'
-import { Older, useFeed } from '../../ui/feed.tsx'
+import { Badge, Id, Time, type Tone } from '../../ui/basics.tsx'
+import { FeedView, useFeed } from '../../ui/feed.tsx'
 import { Named } from '../../ui/names.tsx'
 import { Table } from '../../ui/table.tsx'
 import type { ListProps } from './shapes.ts'
@@ -28,34 +28,31 @@ export function Services({ zoneId, names }: ListProps) {
   const path = inCoordinator(zoneId, '/agent-services')
   const feed = useFeed<Service>(path, () => path)
   return (
-    <Async of={feed.data}>
+    <FeedView feed={feed}>
       {({ rows }) => (
-        <>
-          <Table
-            rows={rows}
-            keyOf={({ id }) => id}
-            textOf={(service) => `${service.endpoint_url} ${service.capabilities.join(' ')}`}
-            empty="No service is registered. A long-lived agent registers one to take work from others."
-            columns={[
-              { title: 'Service', cell: ({ id }) => <Id value={id} /> },
-              { title: 'Endpoint', cell: ({ endpoint_url }) => <code>{endpoint_url}</code> },
-              {
-                title: 'Application',
-                cell: ({ application_id }) => <Named id={application_id} names={names} />,
-              },
-              { title: 'Health', cell: ({ health }) => <Badge tone={tones[health]}>{health}</Badge> },
-              { title: 'Heartbeat', cell: ({ last_heartbeat_at }) => <Time at={last_heartbeat_at} /> },
-              {
-                title: 'Framework',
-                cell: ({ framework_name: name, framework_version: version }) =>
-                  name === null ? '' : `${name} ${version ?? ''}`,
-              },
-              { title: 'Capabilities', cell: ({ capabilities }) => capabilities.join(', ') },
-            ]}
-          />
-          <Older feed={feed} />
-        </>
+        <Table
+          rows={rows}
+          keyOf={({ id }) => id}
+          textOf={(service) => `${service.endpoint_url} ${service.capabilities.join(' ')}`}
+          empty="No service is registered. A long-lived agent registers one to take work from others."
+          columns={[
+            { title: 'Service', cell: ({ id }) => <Id value={id} /> },
+            { title: 'Endpoint', cell: ({ endpoint_url }) => <code>{endpoint_url}</code> },
+            {
+              title: 'Application',
+              cell: ({ application_id }) => <Named id={application_id} names={names} />,
+            },
+            { title: 'Health', cell: ({ health }) => <Badge tone={tones[health]}>{health}</Badge> },
+            { title: 'Heartbeat', cell: ({ last_heartbeat_at }) => <Time at={last_heartbeat_at} /> },
+            {
+              title: 'Framework',
+              cell: ({ framework_name: name, framework_version: version }) =>
+                name === null ? '' : `${name} ${version ?? ''}`,
+            },
+            { title: 'Capabilities', cell: ({ capabilities }) => capabilities.join(', ') },
+          ]}
+        />
       )}
-    </Async>
+    </FeedView>
   )
 }

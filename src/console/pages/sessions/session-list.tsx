@@ -2,7 +2,7 @@ import { api, inCoordinator, withQuery } from '../../api.ts'
 import { Link, navigate, usePlace } from '../../router.tsx'
 import { useData } from '../../state/use-data.ts'
 import { Async } from '../../ui/basics.tsx'
-import { liveMs, Older, useFeed } from '../../ui/feed.tsx'
+import { FeedView, liveMs, useFeed } from '../../ui/feed.tsx'
 import { chosen, Filters } from '../../ui/filters.tsx'
 import { Select, TextField } from '../../ui/form.tsx'
 import { SessionTable } from './session-table.tsx'
@@ -56,32 +56,29 @@ export function SessionList({ zoneId, names }: ListProps) {
         <Select name="kind" label="Kind" value={kind} choices={kindChoices} />
         <TextField name="label" label="Label" value={query.get('label') ?? ''} />
       </Filters>
-      <Async of={feed.data}>
+      <FeedView feed={feed}>
         {({ rows }) => (
           <Async of={suspended}>
             {(others) => (
-              <>
-                <SessionTable
-                  rows={treeOf([...rows, ...others].sort((a, b) => (a.id < b.id ? 1 : -1)))}
-                  names={names}
-                  onOpen={({ id }) => navigate(`/zones/${zoneId}/sessions/${id}`)}
-                  empty={
-                    status === '' ? (
-                      <>
-                        No session is live with these filters. Your application starts one through the SDK.{' '}
-                        <Link to={`/zones/${zoneId}/setup`}>See how</Link>
-                      </>
-                    ) : (
-                      'No session matches these filters.'
-                    )
-                  }
-                />
-                <Older feed={feed} />
-              </>
+              <SessionTable
+                rows={treeOf([...rows, ...others].sort((a, b) => (a.id < b.id ? 1 : -1)))}
+                names={names}
+                onOpen={({ id }) => navigate(`/zones/${zoneId}/sessions/${id}`)}
+                empty={
+                  status === '' ? (
+                    <>
+                      No session is live with these filters. Your application starts one through the SDK.{' '}
+                      <Link to={`/zones/${zoneId}/setup`}>See how</Link>
+                    </>
+                  ) : (
+                    'No session matches these filters.'
+                  )
+                }
+              />
             )}
           </Async>
         )}
-      </Async>
+      </FeedView>
     </>
   )
 }

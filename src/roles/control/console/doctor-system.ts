@@ -1,5 +1,6 @@
 /** The checks that are about the deployment: its store, its clocks, its services and what waits to be published. */
 import { rolesOf } from '../../../config/load.ts'
+import { clientHost } from '../../../platform/http/client-host.ts'
 import type { HealthReport } from '../../../platform/role.ts'
 import type { Control } from '../control.ts'
 import { databaseClock } from '../store/console-health.ts'
@@ -57,8 +58,7 @@ const ask = (base: string): Promise<Response | null> =>
 function ownAddress({ settings }: Control): string | null {
   const port = settings.CARACAL_SINGLE_PORT ?? settings.AUDIT_PORT
   if (!rolesOf(settings).includes('audit') || port === 0) return null
-  const host = ['0.0.0.0', '::'].includes(settings.HOST) ? 'localhost' : settings.HOST
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  return `http://${clientHost(settings.HOST)}:${port}`
 }
 
 /** Every service that this process knows how to reach; one it does not know is not reported at all. */
