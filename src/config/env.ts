@@ -21,6 +21,7 @@ import {
   type Mode,
   optionalDuration,
   type Situation,
+  smtpUrl,
   storeUrl,
   text,
   type Variable,
@@ -654,10 +655,14 @@ export const variables = {
   CARACAL_REQUIRE_SIGN_IN_METHOD: boolean({
     default: false,
     roles: ['control'],
-    doc: 'Refuse to start without a way to sign in besides the token.',
+    doc: 'Refuse to start unless people can sign in with an account of their own.',
   }),
-  CARACAL_SMTP_URL: text({ secret: true, roles: ['control'], doc: 'Mail server for password resets.' }),
-  CARACAL_SMTP_FROM: text({ roles: ['control'], doc: 'Sender of mail.' }),
+  CARACAL_SMTP_URL: smtpUrl({
+    secret: true,
+    roles: ['control'],
+    doc: 'Mail server, `smtps://user:password@host`, for links that verify an address or set a new password.',
+  }),
+  CARACAL_SMTP_FROM: text({ roles: ['control'], doc: 'Sender of mail. Required with CARACAL_SMTP_URL.' }),
   CARACAL_OPERATOR_ALLOWLIST: hosts({
     roles: ['control'],
     doc: 'E-mail addresses or @domains that may sign in to the console.',

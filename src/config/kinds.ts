@@ -244,6 +244,21 @@ export function httpUrl(
   )
 }
 
+/** A mail server, with the credentials it wants. */
+export function smtpUrl(options: Common): Variable<string | null> {
+  return variable<string | null>(
+    'url',
+    (value) => {
+      const url = URL.canParse(value) ? new URL(value) : null
+      if (url === null || !/^smtps?:$/.test(url.protocol) || url.hostname === '')
+        throw new Unacceptable('must be an smtp or smtps URL')
+      return value
+    },
+    null,
+    options,
+  )
+}
+
 /** Issuer identifiers are compared byte for byte, so the text is kept as written. */
 export function issuerUrl(
   options: Common & { readonly default?: Default<string | null> },

@@ -276,8 +276,24 @@ function refuseUnsafe(settings: Settings, roles: readonly RoleName[], problems: 
       )
     if ((settings.CARACAL_BOOTSTRAP_USERNAME === null) !== (settings.CARACAL_BOOTSTRAP_PASSWORD === null))
       problems.push('CARACAL_BOOTSTRAP_USERNAME and CARACAL_BOOTSTRAP_PASSWORD must be set together')
+    if (settings.CARACAL_SMTP_URL !== null && settings.CARACAL_SMTP_FROM === null)
+      problems.push('CARACAL_SMTP_FROM is required with CARACAL_SMTP_URL')
+    if (settings.CARACAL_REQUIRE_SIGN_IN_METHOD && !canSignInByAccount(settings))
+      problems.push(
+        published
+          ? 'CARACAL_REQUIRE_SIGN_IN_METHOD needs CARACAL_PASSWORD_SIGNUP and CARACAL_SMTP_URL'
+          : 'CARACAL_REQUIRE_SIGN_IN_METHOD needs CARACAL_PASSWORD_SIGNUP',
+      )
   }
   if (roles.includes('gateway')) refuseUnsafeGateway(settings, roles, published, problems)
+}
+
+/** Outside of mode dev an address is verified by mail before it signs in. */
+function canSignInByAccount(settings: Settings): boolean {
+  return (
+    settings.CARACAL_PASSWORD_SIGNUP &&
+    (settings.CARACAL_MODE === 'dev' || settings.CARACAL_SMTP_URL !== null)
+  )
 }
 
 function refuseUnsafeGateway(

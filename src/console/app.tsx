@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { ApiError, api, onSessionEnd } from './api.ts'
 import { pages } from './pages/index.tsx'
+import { ResetPassword, VerifyEmail } from './pages/mailed-links.tsx'
 import { Onboarding } from './pages/onboarding.tsx'
 import { SignIn } from './pages/sign-in.tsx'
 import { navigate, usePlace } from './router.tsx'
@@ -36,6 +37,9 @@ export function App() {
       ),
     )
   }, [])
+  const { path } = usePlace()
+  if (path === '/reset-password') return <ResetPassword />
+  if (path === '/verify-email') return <VerifyEmail onSignedIn={() => void look()} />
   switch (standing.kind) {
     case 'unknown':
       return null

@@ -1,18 +1,22 @@
 import { useEffect, useState } from 'preact/hooks'
 import { api } from '../api.ts'
+import { Link } from '../router.tsx'
 import { Button, Notice } from '../ui/basics.tsx'
 import { Form, TextField, type Values } from '../ui/form.tsx'
+import { Alone } from './alone.tsx'
 
 interface Ways {
   readonly email: boolean
+  readonly passwordReset: boolean
   readonly registration: 'open' | 'closed'
 }
 
 type Way = 'token' | 'email' | 'register'
 
 export function SignIn({ why, onSignedIn }: { readonly why?: string; readonly onSignedIn: () => void }) {
-  const [ways, setWays] = useState<Ways>({ email: false, registration: 'closed' })
+  const [ways, setWays] = useState<Ways>({ email: false, passwordReset: false, registration: 'closed' })
   const [way, setWay] = useState<Way>('token')
+  const [mailedTo, setMailedTo] = useState<string>()
   useEffect(() => {
     document.title = 'Sign in · Caracal'
     api.get<Ways>('/auth/config').then(setWays, () => undefined)
@@ -21,15 +25,35 @@ export function SignIn({ why, onSignedIn }: { readonly why?: string; readonly on
     if (way === 'token') await api.post('/auth/session', { token: values.text('token') })
     else {
       const account = { email: values.text('email'), password: values.raw('password') }
-      await api.post(way === 'register' ? '/auth/register' : '/auth/session', account)
+      const answer = await api.post<{ readonly status?: string }>(
+        way === 'register' ? '/auth/register' : '/auth/session',
+        account,
+      )
+      if (answer.status === 'verification_sent') return setMailedTo(account.email)
     }
     onSignedIn()
   }
+  if (mailedTo !== undefined) {
+    return (
+      <Alone title="Look into your mail">
+        <p>
+          We have sent a link to <strong>{mailedTo}</strong>. Open it within a day to confirm that the address
+          is yours.
+        </p>
+        <Button
+          kind="link"
+          onClick={() => {
+            setMailedTo(undefined)
+            setWay('email')
+          }}
+        >
+          To the sign-in
+        </Button>
+      </Alone>
+    )
+  }
   return (
-    <div class="alone">
-      <h1>
-        <img src="/console/favicon.svg" alt="" width="36" height="36" /> Caracal
-      </h1>
+    <Alone title="Caracal">
       <p class="lead">Which agent did this, under whose authority?</p>
       {why !== undefined && <Notice>{why}</Notice>}
       <Form key={way} action={way === 'register' ? 'Create account' : 'Sign in'} onSubmit={submit}>
@@ -73,6 +97,7 @@ export function SignIn({ why, onSignedIn }: { readonly why?: string; readonly on
               Use e-mail and password
             </Button>
           )}
+          {way === 'email' && ways.passwordReset && <Link to="/reset-password">Forgot your password?</Link>}
           {way !== 'register' && ways.registration === 'open' && (
             <Button kind="link" onClick={() => setWay('register')}>
               Create an account
@@ -80,6 +105,6 @@ export function SignIn({ why, onSignedIn }: { readonly why?: string; readonly on
           )}
         </p>
       )}
-    </div>
+    </Alone>
   )
 }

@@ -170,7 +170,7 @@ test('registration is bounded, and closed to who is not on the list', async () =
   expect((await register({ email, password })).status).toBe(429)
 })
 
-test('outside of dev nobody registers, and an address that nobody verified stays out', async () => {
+test('outside of dev nobody registers without a mail server, and an address that nobody verified stays out', async () => {
   const { email } = await registered()
   const { control } = await stage.replica({ CARACAL_MODE: 'stable', CARACAL_OPEN_REGISTRATION: true })
   const browser = createBrowser(control.app)
@@ -178,7 +178,7 @@ test('outside of dev nobody registers, and an address that nobody verified stays
     403,
     'registration_not_permitted',
   ])
-  expect(outcome(await browser.signIn({ email, password }))).toEqual([403, 'access_denied'])
+  expect(outcome(await browser.signIn({ email, password }))).toEqual([403, 'email_not_verified'])
   await stage.database.admin`update console_accounts set verified_at = now() where email = ${email}`
   const answer = await browser.signIn({ email, password })
   expect(answer.status).toBe(200)

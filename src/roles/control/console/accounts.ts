@@ -1,20 +1,25 @@
 /**
  * Console accounts: e-mail and password (sdk-cli-console §13.3, P1). Outside of mode dev an address must have been
- * verified before it signs in, and nothing here sends mail, so nobody registers there either: an address that
- * anybody could claim must not meet a role that was meant for its owner.
+ * verified by mail before it signs in, so nobody registers there without a mail server: an address that anybody
+ * could claim must not meet a role that was meant for its owner. Whether an address has an account is told to
+ * nobody but its owner.
  */
 import * as v from 'valibot'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../../platform/ids.ts'
 import type { Control } from '../control.ts'
 import {
+  type ConsoleAccountSecret,
   deleteConsoleAccount,
   findConsoleAccount,
   insertConsoleAccount,
+  replaceUnverifiedPassword,
   setConsolePassword,
+  verifyConsoleAccount,
 } from '../store/console-accounts.ts'
-import { revokeOtherSessions } from '../store/console-sessions.ts'
+import { revokeAccountSessions } from '../store/console-sessions.ts'
 import type { Admissions } from './admission.ts'
+import { createMailedLinks } from './mailed-links.ts'
 
 const LEAST_CHARACTERS = 8
 const FAILURES = 5
@@ -37,10 +42,19 @@ interface SignInMethods {
 
 export interface Accounts {
   methods(): SignInMethods
-  /** Id of the account behind correct credentials. Throws 401 `invalid_credentials`; 403 `access_denied`; 429. */
+  /**
+   * Id of the account behind correct credentials. Throws 401 `invalid_credentials`; 403 `access_denied`, and
+   * `email_not_verified` while it mails another link; 429.
+   */
   prove(credentials: Credentials, caller: { readonly signal: AbortSignal }): Promise<string>
-  /** Id of the new account. Throws 403 `registration_not_permitted`; 400. */
-  register(credentials: Credentials): Promise<string>
+  /** Id of the new account; `null` when a link was mailed that makes it one. Throws 403 `registration_not_permitted`; 400. */
+  register(credentials: Credentials): Promise<string | null>
+  /** Id of the account whose link this is, if `password` is its own. Throws 400 `link_not_valid`; 401; 403; 429. */
+  verify(given: { readonly secret: string; readonly password: string }): Promise<string>
+  /** Mails a link to whoever has an account, and tells nobody whether it did. */
+  requestReset(email: string): Promise<void>
+  /** Sets the password by a mailed link, and ends all sessions. Throws 400 `link_not_valid`; 403 `access_denied`; 400. */
+  reset(given: { readonly secret: string; readonly next: string }): Promise<void>
   /** Ends the account's other sessions too. Throws 403 `current_password_invalid`; 400; 429. */
   changePassword(
     account: { readonly id: string; readonly email: string; readonly sessionId: string },
@@ -49,8 +63,10 @@ export interface Accounts {
 }
 
 export function createAccounts(control: Control, admissions: Admissions): Accounts {
-  const { db, ephemera, hasher, settings } = control
+  const { db, ephemera, hasher, log, settings } = control
   const isDev = settings.CARACAL_MODE === 'dev'
+  const links = createMailedLinks(control)
+  const canRegister = settings.CARACAL_PASSWORD_SIGNUP && (isDev || links !== null)
   const normal = (email: string) => email.trim().toLowerCase()
   const failureKey = (email: string) => `api:console_fail:${email}`
 
@@ -72,13 +88,32 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
     throw errorOf('access_denied')
   }
 
+  /** Nobody waits for mail: how long it takes would tell whether there is an account. */
+  function mailInBackground(account: ConsoleAccountSecret, letter: 'reset' | 'verify' | 'known'): void {
+    if (links === null) return
+    const sent = letter === 'known' ? links.sendKnown(account) : links.send(account, letter)
+    sent.then(
+      () => log.info({ account_id: account.id, letter }, 'console_mail_sent'),
+      (error: unknown) => log.error({ err: error, account_id: account.id, letter }, 'console_mail_failed'),
+    )
+  }
+
+  async function registerByMail(email: string, passwordHash: string): Promise<void> {
+    await insertConsoleAccount(db, { id: uuidv7(), email, passwordHash })
+    const account = await findConsoleAccount(db, email)
+    if (account === null) return
+    const open = await replaceUnverifiedPassword(db, account.id, passwordHash)
+    if (open) mailInBackground({ ...account, password_hash: passwordHash }, 'verify')
+    else mailInBackground(account, 'known')
+  }
+
   return {
     methods: () => ({
       token: true,
       email: settings.CARACAL_PASSWORD_SIGNUP,
       social: [],
-      passwordReset: false,
-      registration: settings.CARACAL_PASSWORD_SIGNUP && isDev && admissions.isOpen() ? 'open' : 'closed',
+      passwordReset: settings.CARACAL_PASSWORD_SIGNUP && links !== null,
+      registration: canRegister && admissions.isOpen() ? 'open' : 'closed',
     }),
 
     async prove({ email: given, password }, caller) {
@@ -91,8 +126,11 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
           : await hasher.verify(password, account.password_hash, caller)
       if (account === null || !proved) throw errorOf('invalid_credentials')
       await requireAdmitted(account.id, email)
-      if (!account.verified && !isDev) throw errorOf('access_denied')
       await ephemera.delete(failureKey(email))
+      if (!account.verified && !isDev) {
+        mailInBackground(account, 'verify')
+        throw errorOf('email_not_verified')
+      }
       return account.id
     },
 
@@ -100,11 +138,13 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
       const email = normal(given)
       if (!isAddress(email)) throw errorOf('invalid_body', { message: 'This is not an e-mail address' })
       requireStrong(password)
-      if (!settings.CARACAL_PASSWORD_SIGNUP || !isDev || admissions.of(email) !== 'admitted') {
-        throw errorOf('registration_not_permitted')
+      if (!canRegister || admissions.of(email) !== 'admitted') throw errorOf('registration_not_permitted')
+      const passwordHash = await hasher.hashChosen(password)
+      if (!isDev) {
+        await registerByMail(email, passwordHash)
+        return null
       }
       const id = uuidv7()
-      const passwordHash = await hasher.hashChosen(password)
       // A taken address is refused like any other: the answer tells nobody who has an account.
       if (!(await insertConsoleAccount(db, { id, email, passwordHash }))) {
         throw errorOf('registration_not_permitted')
@@ -122,9 +162,42 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
       const passwordHash = await hasher.hashChosen(next)
       await db.transaction(async (tx) => {
         await setConsolePassword(tx, id, passwordHash)
-        await revokeOtherSessions(tx, id, sessionId)
+        await revokeAccountSessions(tx, id, sessionId)
       })
       await ephemera.delete(failureKey(email))
+    },
+
+    async verify({ secret, password }) {
+      const account = (await links?.take('verify', secret)) ?? null
+      if (account === null) throw errorOf('link_not_valid')
+      await spend(account.email)
+      if (!(await hasher.verify(password, account.password_hash))) {
+        mailInBackground(account, 'verify')
+        throw errorOf('invalid_credentials')
+      }
+      await requireAdmitted(account.id, account.email)
+      await ephemera.delete(failureKey(account.email))
+      await verifyConsoleAccount(db, account.id)
+      return account.id
+    },
+
+    async requestReset(given) {
+      const account = settings.CARACAL_PASSWORD_SIGNUP ? await findConsoleAccount(db, normal(given)) : null
+      if (account !== null && admissions.of(account.email) === 'admitted') mailInBackground(account, 'reset')
+    },
+
+    async reset({ secret, next }) {
+      requireStrong(next)
+      const account = (await links?.take('reset', secret)) ?? null
+      if (account === null) throw errorOf('link_not_valid')
+      await requireAdmitted(account.id, account.email)
+      const passwordHash = await hasher.hashChosen(next)
+      await db.transaction(async (tx) => {
+        await setConsolePassword(tx, account.id, passwordHash)
+        await verifyConsoleAccount(tx, account.id)
+        await revokeAccountSessions(tx, account.id, null)
+      })
+      await ephemera.delete(failureKey(account.email))
     },
   }
 }

@@ -29,6 +29,10 @@ const signIn = v.union([
   v.strictObject({ token: v.pipe(v.string(), v.minLength(1), v.maxLength(8192)) }),
   credentials,
 ])
+const secret = v.pipe(v.string(), v.minLength(1), v.maxLength(128))
+const verification = v.strictObject({ token: secret, password })
+const resetRequest = v.strictObject({ email: v.pipe(v.string(), v.maxLength(320)) })
+const reset = v.strictObject({ token: secret, new_password: password })
 const passwordChange = v.strictObject({ current_password: password, new_password: password })
 
 async function bodyOf<T extends v.GenericSchema>(c: Context, schema: T): Promise<v.InferOutput<T>> {
@@ -56,6 +60,12 @@ export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
     if (previous !== null) await sessions.close(previous)
     cookie.write(c, secret, SESSION_SECONDS)
     requestContext(c).log.info({ operator_id: operator.principal.id }, 'console_signed_in')
+  }
+
+  async function beginFor(c: Context, accountId: string) {
+    const opened = await sessions.open({ tokenId: null, accountId })
+    await begin(c, opened)
+    return shown(opened.operator)
   }
 
   app.use(path('*'), async (c, next) => {
@@ -109,9 +119,29 @@ export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
   app.post(path('register'), async (c) => {
     await limitAddress(c, control, 'register')
     const accountId = await accounts.register(await bodyOf(c, credentials))
-    const opened = await sessions.open({ tokenId: null, accountId })
-    await begin(c, opened)
-    return c.json(shown(opened.operator), 201)
+    if (accountId === null) return c.json({ status: 'verification_sent' }, 202)
+    return c.json(await beginFor(c, accountId), 201)
+  })
+
+  app.post(path('verify'), async (c) => {
+    await limitAddress(c, control, 'sign_in')
+    const given = await bodyOf(c, verification)
+    const accountId = await accounts.verify({ secret: given.token, password: given.password })
+    return c.json(await beginFor(c, accountId))
+  })
+
+  app.post(path('password-reset'), async (c) => {
+    await limitAddress(c, control, 'reset')
+    const { email } = await bodyOf(c, resetRequest)
+    await accounts.requestReset(email)
+    return c.json({ status: 'accepted' }, 202)
+  })
+
+  app.post(path('password-reset/confirm'), async (c) => {
+    await limitAddress(c, control, 'reset')
+    const { token, new_password } = await bodyOf(c, reset)
+    await accounts.reset({ secret: token, next: new_password })
+    return c.body(null, 204)
   })
 
   app.post(path('password'), async (c) => {

@@ -4,7 +4,7 @@ import { countRequest } from '../../../platform/http/rate-limit.ts'
 import { requestContext } from '../../../platform/http/request-context.ts'
 import type { Control } from '../control.ts'
 
-const perMinute = { auth: 120, sign_in: 10, register: 5 } as const
+const perMinute = { auth: 120, sign_in: 10, register: 5, reset: 5 } as const
 
 /** Throws 429 `rate_limited`; 503 while the counters cannot be reached. */
 export function limitAddress(c: Context, control: Control, what: keyof typeof perMinute): Promise<void> {

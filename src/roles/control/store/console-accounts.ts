@@ -18,6 +18,16 @@ export async function findConsoleAccount(db: Queryable, email: string): Promise<
   return row ?? null
 }
 
+export async function findConsoleAccountById(
+  db: Queryable,
+  id: string,
+): Promise<ConsoleAccountSecret | null> {
+  const [row] = await db.sql<ConsoleAccountSecret[]>`
+    select id, email, verified_at is not null as verified, password_hash
+    from console_accounts where id = ${id}`
+  return row ?? null
+}
+
 /** By id, else by address. */
 export async function findConsoleAccountId(
   db: Queryable,
@@ -40,6 +50,24 @@ export async function insertConsoleAccount(
     on conflict (email) do nothing
     returning id`
   return rows.length > 0
+}
+
+/** Whoever registers an address anew before anybody has verified it, says which password counts. */
+export async function replaceUnverifiedPassword(
+  db: Queryable,
+  id: string,
+  passwordHash: string,
+): Promise<boolean> {
+  const rows = await db.sql`
+    update console_accounts set password_hash = ${passwordHash}, updated_at = now()
+    where id = ${id} and verified_at is null
+    returning id`
+  return rows.length > 0
+}
+
+export async function verifyConsoleAccount(db: Queryable, id: string): Promise<void> {
+  await db.sql`
+    update console_accounts set verified_at = coalesce(verified_at, now()), updated_at = now() where id = ${id}`
 }
 
 export async function setConsolePassword(tx: Tx, id: string, passwordHash: string): Promise<void> {

@@ -87,11 +87,15 @@ export async function revokeOwnSession(db: Queryable, owner: SessionOwner, id: s
   return rows.length > 0
 }
 
-/** Ends every session of an account but one. */
-export async function revokeOtherSessions(tx: Tx, accountId: string, exceptId: string): Promise<void> {
+/** Ends every session of an account, or every one but `exceptId`. */
+export async function revokeAccountSessions(
+  tx: Tx,
+  accountId: string,
+  exceptId: string | null,
+): Promise<void> {
   await tx.sql`
     update console_sessions set revoked_at = now()
-    where account_id = ${accountId} and id <> ${exceptId} and revoked_at is null`
+    where account_id = ${accountId} and id is distinct from ${exceptId} and revoked_at is null`
 }
 
 /** By the index on the end; a revoked session comes to its own within a week too. */
