@@ -1,4 +1,5 @@
 /** The end of a server: storage-and-operations §21, checks 30–33. */
+import { randomUUID } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -87,6 +88,31 @@ describe('with a configured Postgres', () => {
     expect(code).toBe(1)
     expect(stdout).toContain('1 requests of control were cut')
     expect(await request.answer).toBe('')
+  })
+
+  it('check 30: who waits for a human is answered at once, exit 0', async () => {
+    const id = randomUUID()
+    await store.run(
+      DATABASE_URL,
+      (sql) => sql`
+        with zone as (insert into zones (id, name, slug) values ('waits', 'Waits', 'waits') returning id)
+        insert into step_up_challenges
+          (id, zone_id, session_id, challenge_type, principal_id, approver_class, privacy_mode, resource_set_hash,
+           metadata_json, expires_at)
+        select ${id}, zone.id, '', 'human_approval', 'p', 'operator', 'identified', ${Buffer.alloc(32)}, '{}',
+               now() + interval '1 hour'
+        from zone`,
+    )
+    const server = startCaracal(['serve', '--role=sts'], { env })
+    await server.line('ready')
+    const url = `http://127.0.0.1:${ports.sts}/approvals/${id}`
+    const waiting = get(`${url}?wait=25`)
+    // The connection the poll stands on is there before the next one is answered.
+    expect((await get(url)).status).toBe(200)
+    server.child.kill('SIGTERM')
+    const { status, body } = await waiting
+    expect([status, JSON.parse(body)]).toMatchObject([200, { id, state: 'pending' }])
+    expect((await server.finished).code).toBe(0)
   })
 
   it('check 31: a second signal ends the process at once with 128 + its number', async () => {

@@ -272,7 +272,11 @@ export function createSts(deps: StsDeps): StsRole {
       await bundles.preload()
     },
 
-    drain,
+    drain() {
+      drain()
+      // Who waits for a human would keep the listener waiting to the end of its patience.
+      waits.end()
+    },
 
     exchangeForGateway: (call, signal) => exchangeFor(call, signal),
     readAhead(call) {

@@ -9,11 +9,13 @@ import type { Database } from '../../../platform/db/port.ts'
 export interface DecisionWait extends AsyncDisposable {
   start(): Promise<void>
   watch(holdId: string): DecisionWatch
+  /** From now on nobody waits: who does is woken. */
+  end(): void
 }
 
 interface DecisionWatch extends Disposable {
-  /** Resolves once woken since the last call, after `ms`, or when the signal aborts. */
-  next(ms: number, signal: AbortSignal): Promise<void>
+  /** Resolves once woken since the last call, or after `ms`; `false` when there is no waiting any more. */
+  next(ms: number, signal: AbortSignal): Promise<boolean>
 }
 
 const channel = 'caracal_approval_decided'
@@ -21,6 +23,7 @@ const channel = 'caracal_approval_decided'
 export function createDecisionWait(db: Database): DecisionWait {
   const watchers = new Map<string, Set<() => void>>()
   let subscription: AsyncDisposable | null = null
+  let ended = false
 
   function wake(holdId: string): void {
     for (const ring of watchers.get(holdId) ?? []) ring()
@@ -28,6 +31,11 @@ export function createDecisionWait(db: Database): DecisionWait {
 
   function wakeAll(): void {
     for (const holdId of watchers.keys()) wake(holdId)
+  }
+
+  function end(): void {
+    ended = true
+    wakeAll()
   }
 
   return {
@@ -47,19 +55,23 @@ export function createDecisionWait(db: Database): DecisionWait {
       rings.add(ring)
       return {
         async next(ms, signal) {
-          if (!woken && !signal.aborted) {
+          const over = () => ended || signal.aborted
+          if (!woken && !over()) {
             await new Promise<void>((resolve) => {
-              const timer = setTimeout(resolve, ms)
-              signal.addEventListener('abort', resolve as () => void, { once: true })
-              resume = () => {
+              const stop = () => {
                 clearTimeout(timer)
-                signal.removeEventListener('abort', resolve as () => void)
+                signal.removeEventListener('abort', stop)
                 resolve()
               }
+              const timer = setTimeout(stop, ms)
+              signal.addEventListener('abort', stop, { once: true })
+              resume = stop
             })
           }
+          const again = woken || !over()
           resume = null
           woken = false
+          return again
         },
         [Symbol.dispose]() {
           rings.delete(ring)
@@ -68,9 +80,11 @@ export function createDecisionWait(db: Database): DecisionWait {
       }
     },
 
+    end,
+
     async [Symbol.asyncDispose]() {
       await subscription?.[Symbol.asyncDispose]()
-      wakeAll()
+      end()
     },
   }
 }

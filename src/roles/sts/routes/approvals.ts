@@ -48,7 +48,7 @@ function unknownHold() {
   return resourceNotFound('approval does not exist')
 }
 
-/** The hold now, or as soon as it is decided, or at the deadline. */
+/** The hold now, or as soon as it is decided, or at the deadline, or when the role is stopped. */
 async function awaitHold(c: Context, deps: ApprovalRouteDeps): Promise<Hold> {
   const id = c.req.param('id') ?? ''
   if (!isHoldId(id)) throw unknownHold()
@@ -60,8 +60,8 @@ async function awaitHold(c: Context, deps: ApprovalRouteDeps): Promise<Hold> {
     const hold = await find(deps, id)
     if (hold === null) throw unknownHold()
     const left = deadline - performance.now()
-    if (hold.state !== 'pending' || left <= 0 || signal.aborted) return hold
-    await watch.next(Math.min(left, lookAgainMs), signal)
+    if (hold.state !== 'pending' || left <= 0) return hold
+    if (!(await watch.next(Math.min(left, lookAgainMs), signal))) return hold
   }
 }
 
