@@ -248,3 +248,22 @@ describe('on the wire', () => {
     for (const { body, headers } of ends) expect([body, headers['content-type']]).toEqual(['', undefined])
   })
 })
+
+describe('waiting for an approval', () => {
+  it.each<Fault>(['reset', 'reset-after', 'half'])('survives a lost answer: %s', async (fault) => {
+    server.faults.approval = [fault, fault]
+    expect(await caracal.waitForApproval('a', { timeoutMs: 5000 })).toBe('approved')
+    expect(count('approval')).toBe(3)
+  })
+
+  it('ends with its time when nothing answers', async () => {
+    server.faults.approval = Array.from({ length: 20 }, () => 'reset')
+    await expect(caracal.waitForApproval('a', { timeoutMs: 700 })).rejects.toThrow('fetch failed')
+  })
+
+  it.each<Fault>(['503', 'nonsense'])('takes an answer without a state for an error: %s', async (fault) => {
+    server.faults.approval = [fault]
+    await expect(caracal.waitForApproval('a')).rejects.toBeInstanceOf(CaracalError)
+    expect(count('approval')).toBe(1)
+  })
+})

@@ -17,25 +17,38 @@ export interface PollApprovalOptions {
 }
 
 const longestAnswer = 64 * 1024
+/** A server that is started again may be away for so long. */
+const longestAbsenceMs = 15_000
 
-/** Long-polls until the approval is decided or the time is over; then `pending`. Needs no credentials. */
+/**
+ * Long-polls until the approval is decided or the time is over; then `pending`. Needs no credentials.
+ * Asks again when a poll gets no answer; every answer but a state is an error.
+ */
 export async function pollApprovalState(options: PollApprovalOptions): Promise<ApprovalState> {
   const { approvalId, signal, timeoutMs = 300_000 } = options
   const send = options.fetchImpl ?? fetch
   const url = `${options.stsUrl.replace(/\/+$/, '')}/approvals/${encodeURIComponent(approvalId)}`
   const deadline = performance.now() + timeoutMs
+  let lostAt: number | null = null
   for (;;) {
     const left = Math.floor((deadline - performance.now()) / 1000)
     const wait = Math.min(Math.max(left, 1), 25)
     const asked = performance.now()
-    // The server may hold the answer for `wait` seconds; what comes on top is the network.
-    const state = await withDeadline((wait + 10) * 1000, [signal], async (inner) => {
-      const response = await send(`${url}?wait=${wait}`, { signal: inner, redirect: 'manual' })
-      const text = await readText(response, longestAnswer)
-      if (!response.ok) throw stsError(response, text)
-      return stateOf(text)
-    })
-    if (state !== 'pending' || performance.now() >= deadline) return state
+    try {
+      // The server may hold the answer for `wait` seconds; what comes on top is the network.
+      const state = await withDeadline((wait + 10) * 1000, [signal], async (inner) => {
+        const response = await send(`${url}?wait=${wait}`, { signal: inner, redirect: 'manual' })
+        const text = await readText(response, longestAnswer)
+        if (!response.ok) throw stsError(response, text)
+        return stateOf(text)
+      })
+      if (state !== 'pending' || performance.now() >= deadline) return state
+      lostAt = null
+    } catch (error) {
+      if (error instanceof CaracalError || signal?.aborted) throw error
+      lostAt ??= performance.now()
+      if (performance.now() >= Math.min(deadline, lostAt + longestAbsenceMs)) throw error
+    }
     // A server that answers at once must not be asked in a tight loop.
     const rest = 250 - (performance.now() - asked)
     if (rest > 0) await pause(Math.min(rest, Math.max(0, deadline - performance.now())), signal)
