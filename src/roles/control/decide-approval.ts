@@ -1,5 +1,6 @@
 /** Deciding a human hold as an operator (control-api §7.16). Decisions are final; the evidence commits with them. */
 import { errorOf } from '../../platform/http/errors/registry.ts'
+import { holdMetadata } from '../sts/port.ts'
 import { type Control, reading, writing } from './control.ts'
 import { auditEvent } from './events.ts'
 import { found } from './not-found.ts'
@@ -8,25 +9,20 @@ import type { Call } from './route.ts'
 import { type Approval, decideApproval, findApproval } from './store/approvals.ts'
 
 function evidenceOf(approval: Approval, reason: string | null): Record<string, unknown> {
-  const labels = approval.metadata_json.agent_labels
-  const members: Record<string, unknown> = {
-    challenge_id: approval.id,
-    tier: approval.tier,
-    approver_class: approval.approver_class,
-    privacy_mode: approval.privacy_mode,
-    binding: approval.binding,
-    session_id: approval.session_id,
-    expires_at: approval.expires_at.toISOString(),
+  const facts = holdMetadata({
+    ...approval,
+    session_id: approval.session_id ?? '',
+    tier: approval.tier ?? '',
+    binding: approval.binding ?? '',
+    expires_at: approval.expires_at.getTime(),
+    metadata: approval.metadata_json,
+  })
+  return {
+    ...facts,
     approver_plane: 'operator',
     approver_subject_id: approval.approver_subject_id,
-    application_id: approval.application_id,
-    subject_anchor: approval.subject_anchor,
-    reason,
-    agent_labels: labels,
+    ...(reason === null ? {} : { reason }),
   }
-  return Object.fromEntries(
-    Object.entries(members).filter(([, value]) => value !== null && value !== undefined),
-  )
 }
 
 /** Why the guarded update found nothing to decide. */

@@ -59,6 +59,8 @@ async function session(zone: string, app: string, sid: string, parent: string | 
   return id
 }
 
+const heldFor = '{"agent_session_id":"as-1","delegation_edge_id":"edge-1","agent_labels":["team:a"]}'
+
 async function hold(zone: string, app: string, approver: 'operator' | 'subject' | 'any', seconds = 600) {
   const id = uuidv7()
   await stage.database.admin`
@@ -66,7 +68,7 @@ async function hold(zone: string, app: string, approver: 'operator' | 'subject' 
       (id, zone_id, session_id, challenge_type, metadata_json, expires_at, principal_id, resource_set_hash,
        application_id, tier, approver_class)
     values
-      (${id}, ${zone}, '', 'human_approval', '{"agent_labels":["team:a"]}', now() + make_interval(secs => ${seconds}),
+      (${id}, ${zone}, '', 'human_approval', ${heldFor}::text::jsonb, now() + make_interval(secs => ${seconds}),
        ${uuidv7()}, ${Buffer.alloc(32, 7)}, ${app}, 'high', ${approver})`
   return id
 }
@@ -401,12 +403,22 @@ describe('approvals, subjects, grants (control-api §16)', () => {
     expect(JSON.parse(events[0]?.data ?? '{}')).toMatchObject({
       event_type: 'step_up_decided',
       decision: 'approved',
-      metadata_json: {
-        challenge_id: held,
-        approver_plane: 'operator',
-        reason: 'fine',
-        agent_labels: ['team:a'],
-      },
+    })
+    // Member by member what the STS tells of a hold.
+    expect(JSON.parse(events[0]?.data ?? '{}').metadata_json).toEqual({
+      challenge_id: held,
+      tier: 'high',
+      approver_class: 'operator',
+      privacy_mode: 'identified',
+      binding: '07'.repeat(32),
+      expires_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+      application_id: app,
+      agent_session_id: 'as-1',
+      delegation_edge_id: 'edge-1',
+      agent_labels: ['team:a'],
+      approver_plane: 'operator',
+      approver_subject_id: expect.stringMatching(/^admin:/),
+      reason: 'fine',
     })
   })
 

@@ -4,6 +4,7 @@
  */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
 import { plannedForItsValues } from '../../../platform/db/statement.ts'
+import type { HoldMetadata } from '../../sts/port.ts'
 import { given, keyset, type Page, type PageQuery } from './page.ts'
 
 export type ApprovalState = 'pending' | 'approved' | 'rejected' | 'expired' | 'consumed'
@@ -20,7 +21,7 @@ export interface Approval {
   readonly privacy_mode: 'identified' | 'pseudonymous' | 'anonymous'
   readonly subject_anchor: string | null
   readonly binding: string | null
-  readonly metadata_json: Readonly<Record<string, unknown>>
+  readonly metadata_json: HoldMetadata
   readonly decision_reason: string | null
   readonly created_at: Date
   readonly expires_at: Date

@@ -58,8 +58,23 @@ export function holdInstant(ms: number): string {
   return new Date(Math.floor(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z')
 }
 
+/** What evidence tells of a hold, whoever decided it. */
+type HoldFacts = Pick<
+  Hold,
+  | 'id'
+  | 'tier'
+  | 'approver_class'
+  | 'privacy_mode'
+  | 'binding'
+  | 'expires_at'
+  | 'subject_anchor'
+  | 'application_id'
+  | 'session_id'
+  | 'metadata'
+>
+
 /** Audit metadata of a hold; the names are frozen (audit-and-events §3.2). */
-export function holdMetadata(hold: Hold): Readonly<Record<string, unknown>> {
+export function holdMetadata(hold: HoldFacts): Readonly<Record<string, unknown>> {
   const { metadata } = hold
   return {
     challenge_id: hold.id,
