@@ -13,7 +13,7 @@ import { type MandateUse, mandateClaims } from './mint.ts'
 import type { UpstreamDirective } from './port.ts'
 import { approvalConsumed, credentialUnavailable } from './refusal.ts'
 import type { LiveBasis, NewRecord } from './store/issue-records.ts'
-import { spendApproval } from './store/spend-approval.ts'
+import { judgeReissue, spendApproval } from './store/spend-approval.ts'
 import { storeFailure } from './store-failure.ts'
 import { mandateTtl } from './ttl.ts'
 import { assertInserted, writeBesideRecord, writeIssue } from './write-issue.ts'
@@ -119,7 +119,7 @@ function liveBasis(x: Exchange): LiveBasis | null {
   }
 }
 
-/** Spends the hold together with the insert; a re-issue finds both done (sts §8.4, §8.5). */
+/** Spends the hold together with the insert; a re-issue finds both done and is judged all the same (sts §8.4, §8.5). */
 async function useApproval(
   x: Exchange,
   approval: PresentedApproval,
@@ -127,18 +127,18 @@ async function useApproval(
   deps: ExchangeDeps,
 ): Promise<void> {
   const reissued = approval.reissueRecordId !== null
-  if (!reissued) {
-    const outcome = await spendApproval(deps.db, approval.hold, record, liveBasis(x)).catch(
-      (error: unknown) => {
-        throw storeFailure(error, 'authority record cannot be inserted')
-      },
-    )
-    if (outcome === 'already_consumed') {
-      deps.evidence.denied(x, 'approval_already_consumed', holdMetadata(approval.hold))
-      throw approvalConsumed()
-    }
-    assertInserted(x, outcome, deps)
+  const basis = liveBasis(x)
+  const judged = reissued
+    ? judgeReissue(deps.db, record, basis)
+    : spendApproval(deps.db, approval.hold, record, basis)
+  const outcome = await judged.catch((error: unknown) => {
+    throw storeFailure(error, 'authority record cannot be inserted')
+  })
+  if (outcome === 'already_consumed') {
+    deps.evidence.denied(x, 'approval_already_consumed', holdMetadata(approval.hold))
+    throw approvalConsumed()
   }
+  assertInserted(x, outcome, deps)
   deps.evidence.told(x, {
     zoneId: x.zoneId,
     requestId: x.request.requestId,

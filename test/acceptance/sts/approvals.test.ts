@@ -145,6 +145,34 @@ describe('sts §18 approvals by an operator', () => {
     expect(consumed.map((event) => event.metadata_json.reissued ?? false)).toEqual([false, true])
   })
 
+  test.each<[string, (sid: string) => PromiseLike<unknown>]>([
+    [
+      'edge',
+      () => world.database.admin`
+        update delegation_edges set status = 'revoked', revoked_at = now() where id = ${delegation.edgeId}`,
+    ],
+    [
+      'record',
+      (sid) => world.database.admin`
+        update authority_records set status = 'revoked', revoked_at = now() where id = ${sid}`,
+    ],
+  ])('47: what a re-issue rests on is alive when it is signed: %s', async (_, revoke) => {
+    const { approval_id } = (await mint()).body
+    await decide(approval_id, true)
+    const { sid } = claimsOf((await mint({ approval_id })).body.access_token)
+    const { admin } = world.database
+    await admin`begin`
+    await admin`select pg_advisory_xact_lock(hashtext(${`delegation:${world.zone.zoneId}`}))`
+    await revoke(sid as string)
+    const again = mint({ approval_id })
+    await eventually(async () => {
+      const [row] = await world.db.sql<{ waiting: boolean }[]>`
+        select exists(select 1 from pg_locks where locktype = 'advisory' and not granted) as waiting`
+      return row?.waiting === true
+    }).finally(() => admin`commit`)
+    expect(outcome(await again)).toEqual([403, 'access_denied'])
+  })
+
   test('47: the approved request goes through without naming the approval', async () => {
     const { approval_id } = (await mint()).body
     await decide(approval_id, true)
