@@ -117,6 +117,7 @@ export function createSts(deps: StsDeps): StsRole {
       egress,
       circuit,
       counters,
+      log,
       maxLifetimeSeconds,
     }),
   })

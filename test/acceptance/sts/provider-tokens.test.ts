@@ -281,6 +281,20 @@ describe('user connections (sts §10.5)', () => {
     )
   })
 
+  test.each([
+    ['access', 600],
+    ['refresh', 10],
+  ])('what this service cannot open is its own failure: %s token', async (kind, expiresIn) => {
+    const id = await connect(await provider(), { expiresIn })
+    await world.db.sql`
+      update provider_connections set ${world.db.sql(`${kind}_token_ct`)} = ${Buffer.alloc(80)} where id = ${id}`
+    const refused = await exchange(world.sts, `unreadable-${kind}`)
+    expect([refused.status, refused.body.error]).toEqual([503, 'sts_unavailable'])
+    const event = await auditEvent(world, `unreadable-${kind}`, 'credential_refresh_failed')
+    expect(event.metadata_json.reason).toBe('sts_unavailable')
+    expect(calls).toHaveLength(0)
+  })
+
   test('what cannot be renewed says so', async () => {
     const providerId = await provider()
     const ended = await connect(providerId, { refresh: null, expiresIn: -1 })

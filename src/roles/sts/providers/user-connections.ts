@@ -4,6 +4,7 @@
  * across replicas, and guarded by the row's version.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Logger } from 'pino'
 import type { EnvelopeCipher } from '../../../platform/crypto/port.ts'
 import { columnAad } from '../../../platform/crypto/secret-store.ts'
 import type { Database } from '../../../platform/db/port.ts'
@@ -41,6 +42,7 @@ export interface UserConnectionDeps {
   readonly egress: EgressGuard
   readonly circuit: Circuit
   readonly counters: StsCounters
+  readonly log: Logger
   readonly maxLifetimeSeconds: number
 }
 
@@ -105,7 +107,7 @@ async function refreshConnection(refresh: Refresh, deps: UserConnectionDeps): Pr
       throw notRenewable('the connected account is gone')
     }
     if (connection.expires_at === null || connection.expires_at > connection.now + refreshAheadMs) return
-    const refreshToken = open(connection.refresh_token_ct, columnAad.connectionRefreshToken, deps)
+    const refreshToken = open(connection, connection.refresh_token_ct, columnAad.connectionRefreshToken, deps)
     const grant = await fetchGrant(refresh, refreshToken, deps)
     const seal = (value: string, aad: string) => deps.cipher.seal(Buffer.from(value, 'utf8'), aad)
     const stored = await storeRefreshed(
@@ -157,17 +159,19 @@ async function fetchGrant(
 function openToken(connection: Connection, deps: UserConnectionDeps): UpstreamToken | null {
   if (connection.access_token_ct === null) return null
   return {
-    value: open(connection.access_token_ct, columnAad.connectionAccessToken, deps),
+    value: open(connection, connection.access_token_ct, columnAad.connectionAccessToken, deps),
     connectionId: connection.id,
     ...(connection.expires_at === null ? {} : { expiresAt: Math.floor(connection.expires_at / 1000) }),
   }
 }
 
-function open(envelope: Buffer, aad: string, deps: UserConnectionDeps): string {
+/** That it cannot be opened is the fault of a key or a row of ours: connecting the account again helps nobody. */
+function open({ id }: Connection, envelope: Buffer, aad: string, deps: UserConnectionDeps): string {
   try {
     return deps.cipher.open(envelope, aad).toString('utf8')
-  } catch {
-    throw new UpstreamTokenError('http_request_failed', 'stored credential cannot be opened')
+  } catch (error) {
+    deps.log.error({ err: error, connection_id: id }, 'stored_credential_unreadable')
+    throw new UpstreamTokenError('sts_unavailable', 'stored credential cannot be opened')
   }
 }
 

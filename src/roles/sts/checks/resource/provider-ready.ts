@@ -56,10 +56,11 @@ async function connected(
       })
     }
     if (!(error instanceof UpstreamTokenError)) throw error
-    const code = error.code === 'http_request_failed' ? 'credential_expired_not_renewable' : error.code
+    // Whatever else failed says nothing about the account.
+    const code = error.code === 'http_request_failed' ? 'sts_unavailable' : error.code
     return missing(x, resource, deps, 'credential_refresh_failed', code, {
       code,
-      message: `credential of ${resource.identifier} cannot be renewed: ${error.message}`,
+      message: `credential of ${resource.identifier} is not available: ${error.message}`,
     })
   }
 }
