@@ -39,7 +39,7 @@ export async function openExchange(
 ): Promise<Exchange> {
   if (request.applicationId === '') throw invalidClient('application_id is empty')
   const notBlocked = request.gateway === null ? deps.authFailures.refuseBlocked(request.applicationId) : null
-  const reading = begun ?? readState(request, deps)
+  const reading = begun ?? readUnlessBlocked(request, notBlocked, deps)
   // Both are on their way; the block is judged first, and neither may end up unhandled.
   const [blocked, read] = await Promise.allSettled([notBlocked, reading])
   if (blocked.status === 'rejected') throw blocked.reason
@@ -50,6 +50,16 @@ export async function openExchange(
   const application = await authenticateClient(request, zoneId, found, deps, caller)
   const resources = resolveResources(zoneId, snapshot, held, deps.resources)
   return newExchange(request, { zoneId, snapshot, application, resources, premise: null }, counted)
+}
+
+/** Without a zone the read itself tells and counts who may not have it, so that it comes after the block. */
+async function readUnlessBlocked(
+  request: ExchangeRequest,
+  notBlocked: Promise<void> | null,
+  deps: ExchangeDeps,
+): Promise<State> {
+  if (request.zoneId === '') await notBlocked
+  return readState(request, deps)
 }
 
 /** An exchange before its first check. */

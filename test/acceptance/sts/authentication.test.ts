@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { clientSecret, seedApplication, seedBareZone } from '../../fixtures/zone.ts'
 import { createWorld, type TokenAnswer, token, type World } from '../../roles/sts/world.ts'
@@ -52,6 +53,14 @@ describe('sts §18 authentication', () => {
     const right = await token(world, { ...wrong, client_secret: victim.secret })
     expect(outcome(right)).toEqual([429, 'provider_rate_limited'])
     expect((await token(world, lifecycle)).status).toBe(200)
+
+    // No failure under a block counts, so that none renews it.
+    const block = `auth-rl:${createHash('sha256').update(victim.id).digest('hex')}:blocked`
+    const until = await world.ephemera.get(block)
+    expect(Number(until)).toBeGreaterThan(Date.now())
+    const zoneless = { ...wrong, zone_id: undefined }
+    for (const again of [wrong, zoneless]) expect((await token(world, again)).status).toBe(429)
+    expect(await world.ephemera.get(block)).toBe(until)
   })
 
   test('14: archived and expired applications are gone', async () => {
