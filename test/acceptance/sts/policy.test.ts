@@ -217,6 +217,7 @@ describe('44: simulation and status for other processes', () => {
   test('signature, empty bundle, bad document, unsupported version', async () => {
     expect(outcome(await post(JSON.stringify(simulation(bootstrap())), true))).toEqual([401, 'access_denied'])
     expect(outcome(await post('{'))).toEqual([400, 'invalid_token'])
+    expect(outcome(await post(' '.repeat(16 * 1024 * 1024 + 1)))).toEqual([400, 'invalid_token'])
     const empty = { ...simulation(bootstrap()), policies: [] }
     expect(outcome(await post(JSON.stringify(empty)))).toEqual([400, 'invalid_token'])
     expect(outcome(await post(JSON.stringify(simulation(bootstrap(), 'package x'))))).toEqual([

@@ -38,7 +38,7 @@ const simulationBody = v.object({
 
 export function mountInternalRoutes(app: Hono, deps: InternalRouteDeps): void {
   app.post('/internal/policy/simulate', async (c) => {
-    const body = await readBody(c, maxSimulationBytes)
+    const body = await readSimulation(c)
     await verifyCaller(c, body, deps)
     const result = simulate(parseSimulation(body))
     if (!result.ok) {
@@ -82,6 +82,14 @@ function verifyCaller(c: Context, body: Uint8Array, deps: InternalRouteDeps): Pr
     deps.gatewayKey,
     deps.ephemera,
   )
+}
+
+async function readSimulation(c: Context): Promise<Buffer> {
+  try {
+    return await readBody(c, maxSimulationBytes)
+  } catch (cause) {
+    throw invalidToken(`body cannot be read or exceeds ${maxSimulationBytes} bytes`, 400, { cause })
+  }
 }
 
 function parseSimulation(body: Buffer) {
