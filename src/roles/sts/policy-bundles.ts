@@ -207,8 +207,10 @@ export function createPolicyBundles(deps: PolicyBundleDeps): PolicyBundles {
     versionInForce: (zoneId) => inForce.get(zoneId)?.policySetVersionId ?? null,
 
     async status(zoneId) {
-      if (!inForce.has(zoneId)) await reload(zoneId)
-      const loaded = inForce.get(zoneId)
+      // The store has no such text, so no zone has such an id.
+      const unknown = zoneId.includes('\0')
+      if (!unknown && !inForce.has(zoneId)) await reload(zoneId)
+      const loaded = unknown ? denyAll(null) : inForce.get(zoneId)
       if (loaded === undefined) return { zone_id: zoneId, loaded: false }
       const loadedAt = new Date(loaded.loadedAt)
       return {

@@ -72,6 +72,7 @@ describe('sts §18 signing keys', () => {
     expect((await hidden.app.request(path, { method: 'POST' })).status).toBe(404)
     const wrong = await rotate(world.zone.zoneId, '', 'wrong')
     expect([wrong.status, wrong.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="caracal-sts"'])
+    for (const unknown of ['nowhere', 'a%00b']) expect((await rotate(unknown)).status).toBe(404)
 
     const replica = await world.replica()
     const { mandate } = await mintGatewayMandate(world)

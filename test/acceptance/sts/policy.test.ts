@@ -114,6 +114,13 @@ describe('sts §18 policy', () => {
         manifest_sha256: 'no_active_policy_set',
       })
     }
+    for (const unknown of ['nowhere', 'a\0b']) {
+      expect(await world.sts.policyStatus(unknown)).toMatchObject({
+        zone_id: unknown,
+        loaded: true,
+        manifest_sha256: 'no_active_policy_set',
+      })
+    }
     const versionId = await activatePolicy(db, zoneId, [
       grantsDocument({
         app_ids: { a: application.id },

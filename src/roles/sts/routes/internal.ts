@@ -64,7 +64,7 @@ export function mountInternalRoutes(app: Hono, deps: InternalRouteDeps): void {
     }
     const zoneId = c.req.param('zoneId')
     const aheadMs = c.req.query('immediate') === 'true' ? 0 : deps.publishAheadMs
-    const kid = await deps.keys.rotate(zoneId, aheadMs)
+    const kid = zoneId.includes('\0') ? null : await deps.keys.rotate(zoneId, aheadMs)
     if (kid === null) throw resourceNotFound('zone does not exist')
     return c.json({ rotated: true, zone_id: zoneId, kid })
   })
