@@ -326,6 +326,12 @@ describe('sts §18 approvals by the federated user', () => {
     expect((await decideAs(approver, crypto.randomUUID(), approve)).status).toBe(404)
     expect((await decideAs(approver, id, { ...approve, decision: 'maybe' })).status).toBe(400)
     expect((await decideAs(approver, id, { ...approve, reason: 'x'.repeat(501) })).status).toBe(400)
+    expect((await decideAs(approver, id, { ...approve, reason: 'a\0b' })).status).toBe(400)
+    const unbound = { decision: 'approved', reason: null }
+    expect((await decideAs(approver, crypto.randomUUID(), unbound)).status).toBe(404)
+    expect((await decideAs('not.a.token', id, unbound)).status).toBe(401)
+    for (const binding of [undefined, null, 7])
+      expect((await decideAs(approver, id, { ...unbound, binding })).status).toBe(409)
     expect((await decideAs('not.a.token', id, approve)).status).toBe(401)
 
     const application = (await token(world, { scope: 'agent:lifecycle' })).body.access_token

@@ -81,12 +81,15 @@ function readWait(text: string | undefined): number {
 
 const decisionBody = v.object({
   decision: v.picklist(['approved', 'rejected']),
-  binding: v.string(),
-  reason: v.optional(
+  // Whatever it is, it is compared, and only after everything about the approver was checked.
+  binding: v.fallback(v.string(), ''),
+  reason: v.nullish(
     v.pipe(
       v.string(),
-      v.check((text) => Buffer.byteLength(text, 'utf8') <= 500),
+      // The store has no text with a NUL.
+      v.check((text) => Buffer.byteLength(text, 'utf8') <= 500 && !text.includes('\0')),
     ),
+    null,
   ),
 })
 
@@ -100,5 +103,5 @@ async function readDecision(c: Context) {
   const parsed = v.safeParse(decisionBody, document)
   if (!parsed.success) throw invalidToken('body is not a decision')
   const { decision, binding, reason } = parsed.output
-  return { approved: decision === 'approved', binding, reason: reason ?? null }
+  return { approved: decision === 'approved', binding, reason }
 }
