@@ -85,6 +85,6 @@ function optional(value: string | null): string | null {
 function parseTtl(value: string | null): number {
   const text = value?.trim() ?? ''
   if (text === '') return 0
-  if (!/^[+-]?[0-9]{1,10}$/.test(text)) throw invalidToken('ttl_seconds is not an integer')
+  if (!/^[+-]?[0-9]+$/.test(text)) throw invalidToken('ttl_seconds is not an integer')
   return Number(text)
 }

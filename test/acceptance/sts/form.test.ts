@@ -77,12 +77,14 @@ describe('sts §18 form and request validation', () => {
     ['8: a ttl that is no number', { ttl_seconds: 'abc' }],
     ['8: a negative ttl', { ttl_seconds: '-1' }],
     ['8: a ttl over the cap', { ttl_seconds: '3601' }],
+    ['8: a ttl over every cap', { ttl_seconds: '9'.repeat(400) }],
   ])('%s is refused', async (_, fields) => {
     expectError(await token(world, { ...lifecycle, ...fields }), 400, 'invalid_token')
   })
 
   test('8: the longest ttl and the default', async () => {
     expect((await token(world, { ...lifecycle, ttl_seconds: '3600' })).body.expires_in).toBe(3600)
+    expect((await token(world, { ...lifecycle, ttl_seconds: '000000000060' })).body.expires_in).toBe(60)
     expect((await token(world, lifecycle)).body.expires_in).toBe(900)
   })
 

@@ -75,7 +75,7 @@ async function find(deps: ApprovalRouteDeps, id: string): Promise<Hold | null> {
 
 function readWait(text: string | undefined): number {
   if (text === undefined) return 0
-  if (!/^[0-9]{1,9}$/.test(text)) throw invalidToken('wait must be a non-negative integer')
+  if (!/^[0-9]+$/.test(text)) throw invalidToken('wait must be a non-negative integer')
   return Math.min(Number(text), longestWaitSeconds) * 1000
 }
 
