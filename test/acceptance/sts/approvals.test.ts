@@ -13,6 +13,7 @@ import {
 } from '../../fixtures/zone.ts'
 import { createIdentityIssuer, type IdentityIssuer } from '../../roles/sts/identity-issuer.ts'
 import {
+  auditEvent,
   auditEvents,
   claimsOf,
   createWorld,
@@ -190,7 +191,11 @@ describe('sts §18 approvals by an operator', () => {
     expect(outcome(await mint({ approval_id, scope: 'nucleus:pay nucleus:other' }))).toEqual(denied)
     const stranger = await seedApplication(world.db, world.hasher, world.zone.zoneId)
     const theirs = { approval_id, application_id: stranger.id, client_secret: stranger.secret }
-    expect(outcome(await mint(theirs))).toEqual(denied)
+    expect(outcome(await mint(theirs, { 'x-request-id': 'not-mine' }))).toEqual(denied)
+    await mint({ approval_id, scope: 'nucleus:other' }, { 'x-request-id': 'mine' })
+    const told = async (requestId: string) =>
+      (await auditEvent(world, requestId, 'approval_invalid')).metadata_json.challenge_id
+    expect([await told('mine'), await told('not-mine')]).toEqual([approval_id, undefined])
     expect(outcome(await mint({ approval_id: crypto.randomUUID() }))).toEqual(denied)
     await gated({ tier: 'money', ttl_seconds: 600 })
     expect(outcome(await mint({ approval_id }))).toEqual(denied)

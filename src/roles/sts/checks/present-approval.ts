@@ -20,7 +20,7 @@ export async function presentApproval(x: Exchange, deps: ExchangeDeps): Promise<
   const hold = await deps.approvals.find(approvalId)
   const binding = await exchangeBinding(x, deps)
   if (hold === null || !matches(hold, x, binding)) {
-    deps.evidence.denied(x, 'approval_invalid', {})
+    deps.evidence.denied(x, 'approval_invalid', ownMetadata(hold, x))
     throw accessDenied('approval does not match this request', 401)
   }
   x.approval = await usable(x, hold, deps)
@@ -59,6 +59,12 @@ function matches(hold: Hold, x: Exchange, binding: Buffer): boolean {
     hold.session_id === recordOf(x) &&
     hold.binding === binding.toString('hex')
   )
+}
+
+/** What evidence tells of a hold that does not match: nothing, unless it is the caller's own. */
+function ownMetadata(hold: Hold | null, x: Exchange) {
+  const own = hold !== null && hold.zone_id === x.zoneId && hold.application_id === x.application.id
+  return own ? holdMetadata(hold) : {}
 }
 
 async function usable(x: Exchange, hold: Hold, deps: ExchangeDeps): Promise<PresentedApproval> {
