@@ -8,7 +8,7 @@ import { CaracalError } from '../../platform/errors.ts'
 import type { PlainRequest } from '../../platform/http/direct.ts'
 import { headerOf } from '../../platform/http/incoming.ts'
 import { requestContext } from '../../platform/http/request-context.ts'
-import { invalidToken, payloadTooLarge } from './refusal.ts'
+import { invalidToken, payloadTooLarge, printable } from './refusal.ts'
 
 export const maxBodyBytes = 65_536
 
@@ -165,9 +165,4 @@ function decodePercent(text: string): string {
   } catch (cause) {
     throw invalidToken('form body is malformed', 400, { cause })
   }
-}
-
-/** Field names come from the caller: keep them short and plain in the answer. */
-function printable(name: string): string {
-  return name.replaceAll(/[^\x21-\x7e]/g, '?').slice(0, 64)
 }

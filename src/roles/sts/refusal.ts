@@ -9,6 +9,11 @@ interface Extras {
   readonly cause?: unknown
 }
 
+/** What comes from the caller is kept short and plain in the answer. */
+export function printable(text: string): string {
+  return text.slice(0, 64).replaceAll(/[^\x21-\x7e]/g, '?')
+}
+
 export function invalidToken(
   message: string,
   status: 400 | 401 | 403 | 405 | 415 = 400,
@@ -29,7 +34,7 @@ export function invalidClient(detail: string) {
 export function zoneInvalid(presented: string, actual: string) {
   return new CaracalError('zone_invalid', {
     status: 403,
-    message: `application belongs to zone ${actual}, not to zone ${presented}`,
+    message: `application belongs to zone ${actual}, not to zone ${printable(presented)}`,
   })
 }
 

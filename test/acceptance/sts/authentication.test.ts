@@ -33,6 +33,9 @@ describe('sts §18 authentication', () => {
     expect(outcome(named)).toEqual([403, 'zone_invalid'])
     expect(named.body.error_description).toContain(other)
     expect(named.body.error_description).toContain(world.zone.zoneId)
+    const long = await token(world, { ...lifecycle, zone_id: `zone\u202e${'z'.repeat(20_000)}` })
+    expect(outcome(long)).toEqual([403, 'zone_invalid'])
+    expect(long.body.error_description).toMatch(/^[\x20-\x7e]{1,200}$/)
     expect(outcome(await token(world, { ...lifecycle, zone_id: other, client_secret: 'wrong' }))).toEqual([
       401,
       'access_denied',
