@@ -252,7 +252,8 @@ export function createSts(deps: StsDeps): StsRole {
     limits: {
       headerBytes: 16_384,
       headersTimeoutMs: 5_000,
-      requestTimeoutMs: 5_000,
+      // From the first byte of the head to the last of the body: five seconds for each.
+      requestTimeoutMs: 10_000,
       keepAliveTimeoutMs: 60_000,
     },
     jobs: stsJobs({ db, audit, bundles, mintLimit, policyPollMs: settings.OPA_POLL_SECONDS * 1000 }),

@@ -1,5 +1,8 @@
 /** The token endpoint past the app (sts §1.3): each answer is what the app's own route answers. */
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { StsRole } from '../../../src/roles/sts/index.ts'
 import { type Listener, openListener } from '../../../src/server/listener.ts'
@@ -97,4 +100,18 @@ describe('sts §1.3, §3: the same answer both ways', () => {
       { event_type: 'token_exchange', decision: 'allow', evaluation_status: 'complete' },
     ])
   })
+})
+
+test('sts §1.2: head and body have five seconds each', { timeout: 20_000 }, async () => {
+  const body = encodeForm(tokenFields(world, { scope: 'agent:lifecycle' }))
+  const socket = connect(direct.port, '127.0.0.1')
+  await once(socket, 'connect')
+  const answer = once(socket, 'data')
+  socket.write('POST /oauth/2/token HTTP/1.1\r\nhost: x\r\n')
+  await sleep(3_500)
+  socket.write(`content-type: ${form['content-type']}\r\ncontent-length: ${body.length}\r\n\r\n`)
+  await sleep(3_500)
+  socket.write(body)
+  expect(String(await answer)).toMatch(/^HTTP\/1\.1 200 /)
+  socket.destroy()
 })
