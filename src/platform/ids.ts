@@ -1,6 +1,6 @@
 /**
- * Identifiers. Rows and events get UUIDv7 (they sort by creation), request ids
- * get UUIDv4 (they tell nothing). Within one process UUIDv7 never repeats and
+ * Identifiers. Rows, events and the STS's request ids get UUIDv7 (they sort by creation),
+ * other request ids get UUIDv4 (they tell nothing). Within one process UUIDv7 never repeats and
  * never goes back, also when the clock does.
  */
 import { randomFillSync, randomUUID } from 'node:crypto'

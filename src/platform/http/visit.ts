@@ -23,6 +23,8 @@ export interface VisitRules {
   readonly tracer?: Tracer | null | undefined
   /** `visible` on gateway and sts, `token` elsewhere. */
   readonly requestIdRule: RequestIdRule
+  /** Of a request that brings none; UUIDv4 unless given. */
+  readonly newRequestId?: () => string
   /** `TRUST_PROXY` */
   readonly trustProxy: boolean
   /** Paths under this prefix answer with nosniff, no-referrer and no-store. */
@@ -53,11 +55,11 @@ const quietPaths: ReadonlySet<string> = new Set(['/health', '/ready', '/metrics'
 
 /** Begins the visits of one role. */
 export function createReception(rules: VisitRules, isDraining: () => boolean): (arrival: Arrival) => Visit {
-  const { log, tracer, privatePrefix, headersFor } = rules
+  const { log, tracer, privatePrefix, headersFor, newRequestId = uuidv4 } = rules
   return (arrival) => {
     const startedAt = performance.now()
     const { method, path } = arrival
-    const requestId = isRequestId(arrival.requestId, rules.requestIdRule) ? arrival.requestId : uuidv4()
+    const requestId = isRequestId(arrival.requestId, rules.requestIdRule) ? arrival.requestId : newRequestId()
     const presented = parseTraceparent(arrival.traceparent)
     const span = tracer && !quietPaths.has(path) ? beginSpan(tracer, arrival, presented) : null
     const trace = span === null ? presented : span.trace

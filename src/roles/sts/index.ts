@@ -11,6 +11,7 @@ import { createEgressGuard, type EgressGuard } from '../../platform/egress/guard
 import { CaracalError } from '../../platform/errors.ts'
 import { oauthErrors } from '../../platform/http/error-style.ts'
 import { createRoleApp } from '../../platform/http/role-app.ts'
+import { uuidv7 } from '../../platform/ids.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { Role } from '../../platform/role.ts'
 import type { AuditSink } from '../audit/index.ts'
@@ -190,6 +191,7 @@ export function createSts(deps: StsDeps): StsRole {
     errorStyle: oauthErrors,
     mapError: (error) => (error instanceof CaracalError ? null : storeAway(error)),
     requestIdRule: 'visible',
+    newRequestId: () => uuidv7(),
     trustProxy: settings.TRUST_PROXY,
     bodyLimitBytes: 65_536,
     // The form endpoints count for themselves: the media type is judged before the size.

@@ -91,6 +91,7 @@ describe('sts §18 form and request validation', () => {
   test('9: GET is 405, and the request id is echoed and audited', async () => {
     const get = await world.sts.app.request('/oauth/2/token')
     expect([get.status, get.headers.get('allow')]).toEqual([405, 'POST'])
+    expect(get.headers.get('x-request-id')).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/)
     const answer = await token(world, lifecycle, { 'x-request-id': 'abc' })
     expect(answer.headers.get('x-request-id')).toBe('abc')
     expect(await auditEvents(world, 'abc')).toMatchObject([
