@@ -2,6 +2,7 @@
 import type { Context, Hono, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Registry } from 'prom-client'
+import type { CaracalError } from '../errors.ts'
 import type { HealthReport } from '../role.ts'
 import { hasStaticBearer } from './bearer.ts'
 import { errorOf } from './errors/registry.ts'
@@ -12,8 +13,8 @@ export interface Operations {
   readonly metricsBearer: string | null
   /** A further token `/metrics` accepts (the coordinator's operator token). */
   readonly metricsOperatorToken?: string | null
-  /** The gateway refuses with the text `unauthorized` instead of a JSON body. */
-  readonly plainMetricsRefusal?: boolean
+  /** What `/metrics` answers who may not read it; `unauthorized` unless given. */
+  readonly metricsRefusal?: () => CaracalError
   readonly health: () => HealthReport | Promise<HealthReport>
   readonly ready: () => HealthReport | Promise<HealthReport>
   /** Runs before `/ready`; must not turn a lost counter store into an error of its own. */
@@ -52,10 +53,7 @@ export function mountOperations(
   })
 
   app.get('/metrics', async (c) => {
-    if (!metricsAllowed(c, operations)) {
-      if (operations.plainMetricsRefusal) return c.text('unauthorized', 401)
-      throw errorOf('unauthorized')
-    }
+    if (!metricsAllowed(c, operations)) throw operations.metricsRefusal?.() ?? errorOf('unauthorized')
     c.header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
     return c.body(await metrics.metrics())
   })

@@ -43,7 +43,7 @@ import { consumeRevocations } from './revocations.ts'
 import { mountApprovalRoutes } from './routes/approvals.ts'
 import { mountInternalRoutes } from './routes/internal.ts'
 import { mountJwksRoute } from './routes/jwks.ts'
-import { mountMetricsJson } from './routes/metrics-json.ts'
+import { metricsRefusal, mountMetricsJson } from './routes/metrics-json.ts'
 import { mountOAuthRoutes } from './routes/oauth.ts'
 import { mountRunRoutes } from './routes/run.ts'
 import { mountTokenRoute, tokenEndpoint } from './routes/token.ts'
@@ -200,6 +200,7 @@ export function createSts(deps: StsDeps): StsRole {
     operations: {
       mode: settings.CARACAL_MODE,
       metricsBearer: settings.METRICS_BEARER,
+      metricsRefusal,
       health: () => ({ status: 200, body: null }),
       ready: () =>
         readiness({

@@ -92,7 +92,11 @@ seams('a store is taken away from the one process that uses it')('sts §18 outag
     const ask = (path: string, bearer?: string) =>
       world.sts.app.request(path, { headers: bearer ? { authorization: `Bearer ${bearer}` } : {} })
     for (const path of ['/metrics', '/metrics.json']) {
-      expect((await ask(path)).status).toBe(401)
+      const refused = await ask(path)
+      expect([refused.status, ((await refused.json()) as { error: string }).error]).toEqual([
+        401,
+        'access_denied',
+      ])
       expect((await ask(path, 'wrong')).status).toBe(401)
       expect((await ask(path, 'scrape')).status).toBe(200)
     }

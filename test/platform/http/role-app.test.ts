@@ -409,10 +409,10 @@ describe('operations', () => {
     expect((await both.app.request('/metrics', bearer('o'))).status).toBe(200)
     expect((await both.app.request('/metrics', bearer('m'))).status).toBe(200)
     expect(await (await both.app.request('/metrics')).json()).toEqual({ error: 'unauthorized' })
-    const plain = roleApp({
-      operations: { ...base, mode: 'rc', metricsBearer: 'm', plainMetricsRefusal: true },
+    const own = roleApp({
+      operations: { ...base, mode: 'rc', metricsBearer: 'm', metricsRefusal: () => errorOf('access_denied') },
     })
-    expect(await (await plain.app.request('/metrics')).text()).toBe('unauthorized')
+    expect(await (await own.app.request('/metrics')).json()).toMatchObject({ error: 'access_denied' })
   })
 
   test('health with an empty body, ready turns to draining', async () => {

@@ -14,9 +14,12 @@ export interface MetricsJsonDeps {
   readonly access: Parameters<typeof metricsAllowed>[1]
 }
 
+/** Of `/metrics` as well: the codes of this role are listed in sts §1.4. */
+export const metricsRefusal = () => accessDenied('metrics require a bearer token', 401)
+
 export function mountMetricsJson(app: Hono, deps: MetricsJsonDeps): void {
   app.get('/metrics.json', async (c) => {
-    if (!metricsAllowed(c, deps.access)) throw accessDenied('metrics require a bearer token', 401)
+    if (!metricsAllowed(c, deps.access)) throw metricsRefusal()
     const { counters } = deps
     const audit = await deps.audit.stats()
     return c.json({
