@@ -1,6 +1,7 @@
 /** audit-and-events §14.1, §21.41–42: what retention takes stays accounted for. */
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Queryable } from '../../../src/platform/db/port.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { frame } from '../../../src/roles/audit/frame.ts'
 import { verifyChain } from '../../../src/roles/audit/index.ts'
@@ -9,6 +10,9 @@ import { classify } from '../../../src/roles/audit/ingest/classify.ts'
 import { createLeaders } from '../../../src/roles/audit/leaders.ts'
 import { type RetentionDeps, retain } from '../../../src/roles/audit/retention/retain.ts'
 import { advanceWatermark } from '../../../src/roles/audit/store/export-watermark.ts'
+import type { ChainFinding } from '../../../src/roles/audit/verify/findings.ts'
+import { noSweepYet, sweepChains } from '../../../src/roles/audit/verify/sweep.ts'
+import { verifyEverything } from '../../../src/roles/audit/verify/verify-everything.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 
 const secret = Buffer.from('0123456789abcdef'.repeat(4), 'hex')
@@ -43,6 +47,13 @@ async function add(zoneId: string, ...instants: string[]): Promise<void> {
     await appendEvents(store.db, key, [classified.event])
   }
 }
+
+/** Changes evidence as an owner with the triggers off would. */
+const damage = (statements: string) =>
+  store.admin.begin(async (sql) => {
+    await sql`set local session_replication_role = replica`
+    await sql.unsafe(statements).simple()
+  })
 
 async function partitions(): Promise<string[]> {
   const rows = await store.admin<{ name: string }[]>`
@@ -83,12 +94,7 @@ it('41 drops months that ended long enough ago, keeps months ahead, and every ch
 })
 
 it('truncation at the beginning is not mistaken for retention, and a cut cannot be made without the key', async () => {
-  const remove = (seq: number) =>
-    store.admin.begin(async (sql) => {
-      await sql`set local session_replication_role = replica`
-      await sql`delete from audit_events where zone_id = 'zone-r' and chain_seq = ${seq}`
-    })
-  await remove(4)
+  await damage(`delete from audit_events where zone_id = 'zone-r' and chain_seq = 4`)
   expect((await verifyChain(store.db, key, 'zone-r')).findings).toMatchObject([
     { kind: 'missing_links', chainSeq: 4 },
   ])
@@ -102,6 +108,68 @@ it('truncation at the beginning is not mistaken for retention, and a cut cannot 
     { kind: 'missing_links', chainSeq: 4 },
   ])
   await expect(store.admin`delete from audit_chain_cuts`).rejects.toMatchObject({ code: '42501' })
+})
+
+it('a check that begins within what retention took finds nothing, and still finds what nobody accounts for', async () => {
+  const old = monthsAgo(3)
+  const today = new Date().toISOString()
+  await store.db.sql`select audit_partition_ensure(${old}::date)`
+  await add('zone-idle', old, old, old, old, old)
+  await add('zone-mix', old, old, old, today, today)
+  const alarmed: unknown[] = []
+  const told = pino({ level: 'error' }, { write: (line: string) => alarmed.push(JSON.parse(line).zone_id) })
+  const counts = noSweepYet()
+  const sweep = () =>
+    sweepChains({ db: store.db, key, log: told, rollingHours: 4, counts }, new AbortController().signal)
+  await sweep()
+  expect(await retainWith()).toMatchObject({ dropped: 1 })
+  await sweep()
+  // What the test before took from zone-r is known.
+  expect(new Set(alarmed)).toEqual(new Set(['zone-r']))
+  const since = new Date(Date.now() - 3_600_000).toISOString()
+  const found = async (zoneId: string) => {
+    const findings: ChainFinding[] = []
+    for await (const report of verifyEverything(store.db, key, { zoneId, since }))
+      findings.push(...report.findings)
+    return findings
+  }
+  for (const zone of ['zone-idle', 'zone-mix']) {
+    expect(await found(zone)).toEqual([])
+    for (const fromSeq of [1, 2, 3, 4, 5, 6])
+      expect((await verifyChain(store.db, key, zone, { fromSeq })).findings).toEqual([])
+  }
+  await damage(`delete from audit_events where zone_id = 'zone-mix' and chain_seq = 4`)
+  expect(await found('zone-mix')).toMatchObject([{ kind: 'missing_links', chainSeq: 4 }])
+  await damage(`delete from audit_events where zone_id = 'zone-mix'`)
+  expect((await verifyChain(store.db, key, 'zone-mix', { fromSeq: 3 })).findings).toMatchObject([
+    { kind: 'truncated', chainSeq: 4 },
+  ])
+  await damage(`update audit_chain_heads set chain_seq = 2 where zone_id = 'zone-idle'`)
+  expect((await verifyChain(store.db, key, 'zone-idle', { fromSeq: 5 })).findings).toContainEqual(
+    expect.objectContaining({ kind: 'truncated' }),
+  )
+  await damage(`update audit_chain_cuts set cut_hmac = '' where zone_id = 'zone-idle';
+                update audit_chain_heads set chain_seq = 5 where zone_id = 'zone-idle'`)
+  expect(await found('zone-idle')).toMatchObject([{ kind: 'truncated', chainSeq: 5 }])
+})
+
+it('a partition that goes while its links are walked is not mistaken for truncation', async () => {
+  const old = monthsAgo(3)
+  await store.db.sql`select audit_partition_ensure(${old}::date)`
+  await add('zone-walked', old, old, old, old, old, new Date().toISOString())
+  const before = await verifyChain(store.db, key, 'zone-walked')
+  expect(before).toMatchObject({ checked: 6, findings: [] })
+
+  let pages = 0
+  const sql = ((text: TemplateStringsArray, ...values: never[]) => {
+    const isPage = text.some((part) => part.includes('order by audit_events.chain_seq, id'))
+    if (!isPage || ++pages !== 2) return store.db.sql(text, ...values)
+    return retainWith().then(() => store.db.sql(text, ...values))
+  }) as Queryable['sql']
+  const report = await verifyChain({ ...store.db, sql }, key, 'zone-walked', {
+    pace: { pageSize: 2, rest: 0 },
+  })
+  expect(report).toMatchObject({ checked: 3, findings: [], last: before.last })
 })
 
 it('the smaller of ceiling and audit_retention counts, and the archive goes first', async () => {

@@ -39,8 +39,8 @@ export async function insertCuts({ sql }: Queryable, cuts: readonly ChainCut[]):
   }
 }
 
-/** Cuts of the zone within `fromSeq` to `toSeq`, ascending. */
-export async function cutsWithin(
+/** Cuts of the zone that took any of `fromSeq` to `toSeq`, ascending. */
+export async function cutsAcross(
   { sql }: Queryable,
   zoneId: string,
   fromSeq: number,
@@ -53,8 +53,8 @@ export async function cutsWithin(
            cut_hmac as "cutHmac", chain_key_id as "chainKeyId"
     from audit_chain_cuts
     where zone_id = ${zoneId}
-      and from_seq >= ${fromSeq}
-      and to_seq <= ${toSeq}
+      and from_seq <= ${toSeq}
+      and to_seq >= ${fromSeq}
     order by from_seq`
   return [...rows]
 }

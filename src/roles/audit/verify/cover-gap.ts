@@ -40,20 +40,26 @@ export interface Gap {
 }
 
 export type Covered =
-  | { readonly ok: true; readonly lastSha256: string }
+  /** `lastSha256` is the hash of the gap's last link; undefined when the last cut goes on behind it. */
+  | { readonly ok: true; readonly lastSha256: string | undefined }
   | { readonly ok: false; readonly missingSeq: number }
 
-/** Follows the cuts through the gap; `missingSeq` is the first number nothing accounts for. */
+/**
+ * Follows the cuts through the gap; `missingSeq` is the first number nothing accounts for. The gap may begin within
+ * a cut: a walk that starts late, or that retention overtook, has not seen the cut's first link missing.
+ */
 export function coverGap(key: HmacKey, gap: Gap, cuts: readonly ChainCut[]): Covered {
+  // The head was moved back behind where the walk began.
+  if (gap.toSeq < gap.fromSeq) return { ok: false, missingSeq: gap.fromSeq }
   let seq = gap.fromSeq
   let { previous } = gap
   for (const cut of cuts) {
-    const follows = cut.fromSeq === seq && (previous === undefined || cut.prevSha256 === previous)
+    const follows =
+      cut.fromSeq < seq || (cut.fromSeq === seq && (previous === undefined || cut.prevSha256 === previous))
     if (!follows || !isMarked(key, cut)) return { ok: false, missingSeq: seq }
     seq = cut.toSeq + 1
     previous = cut.lastSha256
   }
-  return seq === gap.toSeq + 1 && typeof previous === 'string'
-    ? { ok: true, lastSha256: previous }
-    : { ok: false, missingSeq: seq }
+  if (seq <= gap.toSeq) return { ok: false, missingSeq: seq }
+  return { ok: true, lastSha256: seq === gap.toSeq + 1 ? (previous ?? undefined) : undefined }
 }

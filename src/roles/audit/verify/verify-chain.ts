@@ -9,7 +9,7 @@ import type { Queryable } from '../../../platform/db/port.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import { chainKeyId, contentHash, linkHmac } from '../canonical.ts'
 import { type Attested, attestedLinks } from '../store/attested.ts'
-import { cutsWithin } from '../store/chain-cuts.ts'
+import { cutsAcross } from '../store/chain-cuts.ts'
 import { type Pace, readHead, type StoredLink, strayLink, walkChain } from '../store/walk-chain.ts'
 import { coverGap } from './cover-gap.ts'
 import { type ChainFinding, type ChainReport, collectFindings, type Findings } from './findings.ts'
@@ -84,7 +84,7 @@ async function close(
 ): Promise<boolean> {
   if (nextSeq === place.seq) return true
   const gap = { fromSeq: place.seq, toSeq: nextSeq - 1, previous: place.previous }
-  const covered = coverGap(key, gap, await cutsWithin(db, zoneId, gap.fromSeq, gap.toSeq))
+  const covered = coverGap(key, gap, await cutsAcross(db, zoneId, gap.fromSeq, gap.toSeq))
   if (!covered.ok) findings.add(nextId === null ? 'truncated' : 'missing_links', covered.missingSeq, nextId)
   place.seq = nextSeq
   place.previous = covered.ok ? covered.lastSha256 : undefined
