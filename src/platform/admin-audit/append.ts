@@ -9,6 +9,7 @@ import type { Tx } from '../db/port.ts'
 import { isUnavailable, sqlState } from '../db/unavailable.ts'
 import { uuidv7 } from '../ids.ts'
 import type { HmacKey } from '../keys.ts'
+import { adminChainName } from './chain-name.ts'
 import { type AdminAction, adminChainHmac, adminContentSha256, storableAction } from './record.ts'
 
 interface Head {
@@ -181,8 +182,7 @@ function sendLinks(
 }
 
 /** Name of the advisory lock of a chain, hashed with `hashtextextended` and seed 0. */
-export const chainLock = (zoneId: string | null): string =>
-  zoneId === null ? 'admin-audit::global' : `admin-audit:${zoneId}`
+export const chainLock = adminChainName
 
 /** One row for each action, in order: the head of its chain, its payload as it will be stored, and the time. */
 async function readHeads(

@@ -1,4 +1,5 @@
 /** What a management path is about (audit-and-events §8.1). */
+import { idPattern } from '../http/validate.ts'
 
 export interface EntityRef {
   readonly type: string | null
@@ -28,13 +29,13 @@ function segmentsOf(path: string): string[] {
 /** The right-most `<collection>/<id>` pair; for a create, the collection at the end and the returned id. */
 export function entityOf(path: string, createdId: string | null, rules: EntityRules): EntityRef {
   const segments = segmentsOf(path)
-  const isId = (segment: string | undefined): segment is string =>
-    segment !== undefined && !rules.pseudoIds?.has(segment)
   for (let at = segments.length - 1; at >= 0; at--) {
     const type = segments[at] as string
     if (!rules.collections.has(type)) continue
     const next = segments[at + 1]
-    if (isId(next)) return { type, id: next }
+    // What has not the form of an id is not one; the path tells what it was.
+    if (next !== undefined && !rules.pseudoIds?.has(next))
+      return { type, id: idPattern.test(next) ? next : null }
     if (createdId !== null) return { type, id: createdId }
   }
   return { type: null, id: null }

@@ -11,6 +11,7 @@ import type { ErrorStyle } from '../http/error-style.ts'
 import { errorOf } from '../http/errors/registry.ts'
 import { renderError } from '../http/render-error.ts'
 import { requestContext } from '../http/request-context.ts'
+import { idPattern } from '../http/validate.ts'
 import type { HmacKey } from '../keys.ts'
 import { appendAdminAction, openAdminRecord } from './append.ts'
 import { changeSummary } from './change-summary.ts'
@@ -97,7 +98,7 @@ export interface AdminAuditGate {
   readonly rules: EntityRules
   /** Who called; `null` as long as nobody is authenticated. */
   readonly actorOf: (c: Context) => AdminActor | null
-  /** The zone the path names. */
+  /** The zone the path names; the record is without a zone when that has not the form of an id. */
   readonly zoneOf: (c: Context) => string | null
   /** Members of `payload_json` that do not depend on the outcome; `null` = no payload. */
   readonly payloadOf?: (c: Context) => Readonly<Record<string, unknown>> | null
@@ -118,6 +119,11 @@ async function createdIdOf(c: Context): Promise<string | null> {
     .catch(() => null)
   const id = typeof body === 'object' && body !== null && 'id' in body ? body.id : null
   return typeof id === 'string' ? id : null
+}
+
+function zoneOf(c: Context, gate: AdminAuditGate): string | null {
+  const named = gate.zoneOf(c)
+  return named !== null && idPattern.test(named) ? named : null
 }
 
 async function describeAnswer(c: Context, gate: AdminAuditGate): Promise<AdminAction> {
@@ -141,7 +147,7 @@ function describe(c: Context, gate: AdminAuditGate, status: number, createdId: s
     action: `${method} ${path}`,
     method,
     path,
-    zoneId: gate.zoneOf(c) ?? (entity.type === 'zones' ? createdId : null),
+    zoneId: zoneOf(c, gate) ?? (entity.type === 'zones' ? createdId : null),
     entityType: entity.type,
     entityId: entity.id,
     statusCode: status,
@@ -164,7 +170,7 @@ export function adminAuditGate(gate: AdminAuditGate): MiddlewareHandler {
         refused = true
       }
       const open: OpenRecord = async (tx) => {
-        const write = await gate.audit.open(tx, gate.zoneOf(c), refuse)
+        const write = await gate.audit.open(tx, zoneOf(c, gate), refuse)
         return (outcome) => {
           write(describeOutcome(outcome))
           tx.onCommit(written)

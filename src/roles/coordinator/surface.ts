@@ -85,10 +85,7 @@ export function mountAuthentication(app: Hono, context: CoordinatorContext): voi
       audit: context.adminAudit,
       errorStyle: coordinatorErrors,
       rules: entities,
-      zoneOf: (c) => {
-        const zoneId = zoneInPath(c)
-        return zoneId !== null && idPattern.test(zoneId) ? zoneId : null
-      },
+      zoneOf: zoneInPath,
       actorOf: (c) => {
         const caller = c.get('coordinatorCaller')
         if (caller === undefined) return null

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appendAdminAction } from '../../../src/platform/admin-audit/append.ts'
 import { adminAuditGate, createAdminAudit } from '../../../src/platform/admin-audit/gate.ts'
@@ -242,5 +243,17 @@ describe('gate', () => {
     const links = await chain('zone-x')
     expect(links).toMatchObject([{ action: 'PATCH /v1/zones/zone-x', status_code: 404, entity_id: 'zone-x' }])
     expect(links[0]?.payload_text).toBe('{"rls_mode": "control_plane_wildcard", "rls_zone_guc": "*"}')
+  })
+
+  test('what has not the form of an id names no zone and no object, and is recorded however long it is', async () => {
+    const { app, audit } = surface()
+    // Text that does not compress: an index would refuse it.
+    const segment = Array.from({ length: 130 }, () => randomUUID()).join('')
+    const path = `/v1/zones/${segment}`
+    expect((await app.request(path, { method: 'PATCH', headers: known, body: '{}' })).status).toBe(404)
+    await audit[Symbol.asyncDispose]()
+    const rows = await database.admin`
+      select zone_id, entity_type, entity_id from admin_audit_events where path = ${path}`
+    expect(rows).toEqual([{ zone_id: null, entity_type: 'zones', entity_id: null }])
   })
 })

@@ -74,7 +74,8 @@ describe('entityOf', () => {
     ['/v1/policies/validate', null, null, null],
     ['/v1/auth/login', 'x', null, null],
     ['/v1/zones/a%3Ab', null, 'zones', 'a:b'],
-    ['/v1/zones/%ff', null, 'zones', '%ff'],
+    ['/v1/zones/%ff', null, 'zones', null],
+    [`/v1/zones/z1/applications/${'x'.repeat(129)}`, null, 'applications', null],
   ])('%s (created %s) is %s %s', (path, created, type, id) => {
     expect(entityOf(path, created, rules)).toEqual({ type, id })
   })

@@ -3,6 +3,7 @@
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { appendAdminAction } from '../../../src/platform/admin-audit/append.ts'
+import { adminChainName, zoneOfChain } from '../../../src/platform/admin-audit/chain-name.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { frame } from '../../../src/roles/audit/frame.ts'
 import { verifyAdminChain, verifyChain } from '../../../src/roles/audit/index.ts'
@@ -201,6 +202,31 @@ describe('the administrative chain', () => {
       await act(zone, { change_kind: 'create', changed_fields: ['name'] })
       await act(zone, null)
       expect(await verifyAdminChain(store.db, key, zone)).toMatchObject({ checked: 2, findings: [] })
+    }
+  })
+
+  it('a zone called like the chain without one has its own place', async () => {
+    await using other = await createTestDatabase()
+    const mine = store
+    store = other
+    try {
+      const zones = [null, 'global', ':global', '::global']
+      expect(new Set(zones.map(adminChainName)).size).toBe(zones.length)
+      for (const zone of zones) expect(zoneOfChain(adminChainName(zone))).toBe(zone)
+      const counts = noSweepYet()
+      for (const rounds of [3, 1, 2, 0]) {
+        for (let round = 0; round < rounds; round += 1) await act(null, { round })
+        await act(':global', null)
+        const log = pino({ level: 'silent' })
+        await sweepChains({ db: other.db, key, log, rollingHours: 4, counts }, new AbortController().signal)
+      }
+      expect(counts).toMatchObject({ mismatches: 0, chainBreaks: 0, hmacFailures: 0 })
+      await tamper(`delete from admin_audit_events where zone_id is null`)
+      expect((await verifyAdminChain(other.db, key, null)).findings).toMatchObject([
+        { kind: 'truncated', zoneId: 'admin-audit::global', chainSeq: 1 },
+      ])
+    } finally {
+      store = mine
     }
   })
 

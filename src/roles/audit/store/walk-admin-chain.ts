@@ -1,4 +1,5 @@
 /** Reads administrative chains back as they were hashed (audit-and-events §8.2). Index (zone_id, chain_seq desc nulls last). */
+import { zoneOfChain } from '../../../platform/admin-audit/chain-name.ts'
 import type { SealedAdminAction } from '../../../platform/admin-audit/record.ts'
 import type { Queryable } from '../../../platform/db/port.ts'
 
@@ -55,16 +56,16 @@ export async function* walkAdminChain(db: Queryable, zoneId: string | null): Asy
   }
 }
 
-/** Zones with administrative records; null stands for the chain without a zone. */
+/** Zones that have, or ever had, administrative records; null stands for the chain without a zone. */
 export async function adminChains({ sql }: Queryable): Promise<(string | null)[]> {
-  const rows = await sql<{ zone_id: string | null }[]>`
-    select distinct zone_id
-    from admin_audit_events
-    union
-    select nullif(substring(zone_id from length('admin-audit:') + 1), ':global')
-    from audit_tamper_checkpoints
-    where zone_id like 'admin-audit:%'`
-  return rows.map((row) => row.zone_id)
+  const [stored, attested] = await Promise.all([
+    sql<{ zone_id: string | null }[]>`select distinct zone_id from admin_audit_events`,
+    sql<{ name: string }[]>`
+      select zone_id as name
+      from audit_tamper_checkpoints
+      where zone_id like 'admin-audit:%'`,
+  ])
+  return [...new Set([...stored.map((row) => row.zone_id), ...attested.map(({ name }) => zoneOfChain(name))])]
 }
 
 function adminLink(row: AdminRow): AdminLink {

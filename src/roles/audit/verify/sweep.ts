@@ -4,13 +4,14 @@
  * checkpoint, but at least over the rolling window.
  */
 import type { Logger } from 'pino'
+import { adminChainName } from '../../../platform/admin-audit/chain-name.ts'
 import type { Database } from '../../../platform/db/port.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import { checkpointSequence, recordCheckpoint } from '../store/attested.ts'
 import { adminChains } from '../store/walk-admin-chain.ts'
 import { firstSequenceSince, unhurried, zonesWithEvidence } from '../store/walk-chain.ts'
 import type { ChainFinding, ChainReport } from './findings.ts'
-import { adminChainName, verifyAdminChain } from './verify-admin-chain.ts'
+import { verifyAdminChain } from './verify-admin-chain.ts'
 import { verifyChain } from './verify-chain.ts'
 
 const dayMs = 86_400_000

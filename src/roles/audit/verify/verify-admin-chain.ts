@@ -2,6 +2,7 @@
  * Tamper verification of an administrative chain (audit-and-events §8.2, §13). These chains have no
  * head table: what a former sweep reached (the checkpoint) tells when the newest links are gone.
  */
+import { adminChainName } from '../../../platform/admin-audit/chain-name.ts'
 import { adminChainHmac, adminContentSha256 } from '../../../platform/admin-audit/record.ts'
 import type { Queryable } from '../../../platform/db/port.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
@@ -9,11 +10,6 @@ import { attestedLinks } from '../store/attested.ts'
 import { type AdminLink, walkAdminChain } from '../store/walk-admin-chain.ts'
 import { type ChainReport, collectFindings } from './findings.ts'
 import type { VerifyOptions } from './verify-chain.ts'
-
-/** How findings and checkpoints name an administrative chain. */
-export function adminChainName(zoneId: string | null): string {
-  return zoneId === null ? 'admin-audit::global' : `admin-audit:${zoneId}`
-}
 
 /** Verifies the whole chain; it is small next to the ledger. */
 export async function verifyAdminChain(
