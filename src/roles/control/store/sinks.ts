@@ -144,39 +144,49 @@ export async function listDeliveries(
   return keys.page(rows)
 }
 
-/** Active sinks, those that waited longest first, so that many sinks take turns. */
-export async function activeSinks(
-  db: Queryable,
-  limit: number,
-): Promise<{ id: string; zone_id: string; cursor: string; event_types: string[] }[]> {
-  return await db.sql<{ id: string; zone_id: string; cursor: string; event_types: string[] }[]>`
+interface ActiveSink {
+  readonly id: string
+  readonly zone_id: string
+  readonly cursor: string
+  readonly event_types: readonly string[]
+}
+
+/** Up to `limit` active sinks in the order of their ids: those behind `after`, and then from the first on. */
+export async function activeSinks(db: Queryable, after: string, limit: number): Promise<ActiveSink[]> {
+  return await db.sql<ActiveSink[]>`
     select id, zone_id, cursor_chain_seq::text as cursor, event_types
     from notification_sinks where active
-    order by coalesce(last_success_at, created_at), id
+    order by id <= ${after}, id
     limit ${limit}`
 }
 
+/** Links of a chain that are looked through at a time: where hardly one is wanted, the statement stays short. */
+const linksAtOnce = 50_000
+
 /**
- * Turns up to `limit` new events of the sink's zone into deliveries and moves the cursor, in
- * one transaction. The cursor passes over events the sink does not want.
+ * Turns up to `limit` new events that the sink wants into deliveries and moves the cursor, in one transaction.
+ * The cursor passes over the rest: when there are fewer, to the head of the chain. Head and links commit together
+ * and the numbers of a chain in their order, so one snapshot never shows a head behind which a link is to come.
+ * Index (zone_id, chain_seq desc).
  */
-export async function fanOut(
-  tx: Tx,
-  sink: {
-    readonly id: string
-    readonly zone_id: string
-    readonly cursor: string
-    readonly event_types: readonly string[]
-  },
-  limit: number,
-): Promise<number> {
+export async function fanOut(tx: Tx, sink: ActiveSink, limit: number): Promise<number> {
+  const until = tx.sql`${sink.cursor}::bigint + ${linksAtOnce}::int`
   const [row] = await tx.sql<{ seen: number }[]>`
     with event as (
       select id, event_type, decision, occurred_at, metadata_json, chain_seq
       from audit_events
-      where zone_id = ${sink.zone_id} and chain_seq > ${sink.cursor}::bigint
+      where zone_id = ${sink.zone_id} and chain_seq > ${sink.cursor}::bigint and chain_seq <= ${until}
+        and event_type = any(${sink.event_types as string[]}::text[])
       order by chain_seq
       limit ${limit}
+    ), reached as (
+      select count(*)::int as seen,
+        case
+          when count(*) = ${limit} then max(chain_seq)
+          else greatest(max(chain_seq), least(${until}, coalesce(
+            (select chain_seq from audit_chain_heads where zone_id = ${sink.zone_id}), 0)))
+        end as seq
+      from event
     ), delivery as (
       insert into notification_deliveries (id, sink_id, zone_id, event_id, event_type, payload_json, created_at)
       select gen_random_uuid()::text, ${sink.id}, ${sink.zone_id}, event.id, event.event_type,
@@ -186,15 +196,15 @@ export async function fanOut(
           'data', coalesce(event.metadata_json, '{}'::jsonb)),
         clock_timestamp()
       from event
-      where event.event_type = any(${sink.event_types as string[]}::text[])
       order by event.chain_seq
       on conflict (sink_id, event_id) do nothing
     ), moved as (
       update notification_sinks
-      set cursor_chain_seq = (select max(chain_seq) from event)
-      where id = ${sink.id} and exists (select 1 from event)
+      set cursor_chain_seq = reached.seq
+      from reached
+      where id = ${sink.id} and cursor_chain_seq < reached.seq
     )
-    select count(*)::int as seen from event`
+    select seen from reached`
   return row?.seen ?? 0
 }
 
@@ -244,6 +254,15 @@ export interface DeliveryResult {
   readonly error: string | null
   /** Seconds until the next try; `null` = give up. */
   readonly retryInSeconds: number | null
+}
+
+/** Gives deliveries back that were leased and not tried. */
+export async function releaseDeliveries(db: Queryable, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  await db.sql`
+    update notification_deliveries
+    set attempts = attempts - 1, available_at = now()
+    where id = any(${ids as string[]}::text[])`
 }
 
 /** Records what became of a delivery, on it and on its sink. */
