@@ -33,7 +33,7 @@ function policyInputOf(zoneId: string, metadata: Metadata): Record<string, unkno
       type: 'Application',
       id: text(metadata.application_id) ?? '',
       zone_id: zoneId,
-      registration_method: text(metadata.registration_method),
+      registration_method: text(metadata.application_registration_method),
       agent_session_id: agentSessionId,
       lifecycle: text(metadata.agent_lifecycle),
       labels,
@@ -55,7 +55,7 @@ function policyInputOf(zoneId: string, metadata: Metadata): Record<string, unkno
 
 /** `events` are the request's, oldest first, and not empty. */
 export function explainRequest(zoneId: string, requestId: string, events: readonly AuditEventRow[]) {
-  const denied = events.filter((event) => event.decision === 'deny')
+  const denied = events.filter(({ decision }) => decision?.toLowerCase() === 'deny')
   const final = denied.length > 0 ? 'deny' : (events.at(-1)?.decision ?? 'unknown')
   return {
     request_id: requestId,

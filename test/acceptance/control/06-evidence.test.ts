@@ -361,6 +361,7 @@ describe('explain and simulate (control-api §16)', () => {
     const explained = await stage.send('GET', `/v1/zones/${zone}/audit/by-request/${requestId}/explain`)
     expect(explained.body.final_decision).toBe('deny')
     const input = explained.body.denied[0].policy_input
+    expect(input.principal).toMatchObject({ id: stranger.id, registration_method: 'managed' })
     const simulate = async (tried: object) =>
       (await made(`policy-sets/${set.id}/simulate`, { version_id, input: tried })).explanation
     expect(await simulate(input)).toMatchObject({ evaluation: 'executed', decision: 'deny' })

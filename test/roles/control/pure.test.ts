@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { propagationOf } from '../../../src/roles/control/activation-status.ts'
 import { csvCell, toCsv } from '../../../src/roles/control/csv.ts'
 import { retryDelay, signatureOf } from '../../../src/roles/control/deliver-notifications.ts'
+import { explainRequest } from '../../../src/roles/control/explain-request.ts'
 import { createBuckets } from '../../../src/roles/control/invoke/bucket.ts'
 import { controlScopes } from '../../../src/roles/control/invoke/scopes.ts'
 import { parseProviderConfig } from '../../../src/roles/control/provider-config.ts'
@@ -127,5 +128,29 @@ describe('provider configuration', () => {
   test('sealed secrets stand in for missing ones only when the kind stays', () => {
     expect(parseProviderConfig('api_key', { header_name: 'X' }, ['api_key']).secrets).toEqual({})
     expect(refused('api_key', { header_name: 'X' })).toContain('api_key')
+  })
+})
+
+test('a refusal counts as one however its decision is spelled', () => {
+  const event = {
+    id: 'e',
+    zone_id: 'z',
+    event_type: 'token_exchange',
+    request_id: 'r',
+    decision: 'DENY',
+    policy_set_id: null,
+    policy_set_version_id: null,
+    manifest_sha: null,
+    evaluation_status: 'complete',
+    determining_policies_json: [],
+    diagnostics_json: [],
+    metadata_json: { application_registration_method: 'dcr' },
+    occurred_at: new Date(0),
+    ingested_at: new Date(0),
+  }
+  const explained = explainRequest('z', 'r', [event, { ...event, decision: 'allow' }])
+  expect(explained).toMatchObject({
+    final_decision: 'deny',
+    denied: [{ policy_input: { principal: { registration_method: 'dcr' } } }],
   })
 })
