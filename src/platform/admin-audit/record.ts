@@ -4,6 +4,7 @@
  * table alone.
  */
 import { createHmac, hash } from 'node:crypto'
+import { storableOrNull, storableText } from '../db/storable-text.ts'
 
 export interface AdminActor {
   readonly id: string
@@ -35,12 +36,6 @@ export interface SealedAdminAction extends AdminAction {
 }
 
 const separator = '\x1f'
-const loneSurrogate = /\p{Surrogate}/gu
-
-/** Text as Postgres can keep it: without U+0000, lone surrogates replaced. */
-function storableText(text: string): string {
-  return text.replaceAll('\0', '').replace(loneSurrogate, '\ufffd')
-}
 
 function storableValue(value: unknown): unknown {
   if (typeof value === 'string') return storableText(value)
@@ -49,10 +44,6 @@ function storableValue(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([key, member]) => [storableText(key), storableValue(member)]),
   )
-}
-
-function storableOrNull(text: string | null): string | null {
-  return text === null ? null : storableText(text)
 }
 
 /** The action as it can be stored and therefore must be hashed. */

@@ -40,13 +40,14 @@ export async function deadLetter(
 
 async function keepCopy(db: Database, id: string, entry: StreamEntry, reason: string): Promise<void> {
   const claimed = identityOf(entry.fields.data)
+  const eventId = claimed.eventId ?? entry.fields.id ?? null
   await recordDeadLetter(db, {
     id,
     reason,
     srcId: entry.id,
-    eventId: claimed.eventId ?? entry.fields.id ?? null,
+    eventId,
     zoneId: claimed.zoneId,
-    data: entry.fields.data?.replaceAll('\u0000', '') ?? null,
+    data: entry.fields.data ?? null,
     sig: entry.fields.sig ?? null,
   })
   const kind =
@@ -57,7 +58,7 @@ async function keepCopy(db: Database, id: string, entry: StreamEntry, reason: st
         : null
   if (kind === null) return
   await recordAlert(db, {
-    eventId: claimed.eventId ?? entry.fields.id ?? 'unknown',
+    eventId: eventId ?? 'unknown',
     zoneId: claimed.zoneId ?? 'unknown',
     kind,
     detail: reason,

@@ -1,4 +1,5 @@
 import type { Queryable } from '../../../platform/db/port.ts'
+import { storableOrNull, storableText } from '../../../platform/db/storable-text.ts'
 
 export interface DeadLetter {
   /** Id of the entry on the dead letter stream. */
@@ -11,12 +12,15 @@ export interface DeadLetter {
   readonly sig: string | null
 }
 
-/** Keeps a dead letter where losing the stream does not lose it. Repeating an id changes nothing. */
+/** Keeps a dead letter, whatever it holds, where losing the stream does not lose it. Repeating an id changes nothing. */
 export async function recordDeadLetter(db: Queryable, letter: DeadLetter): Promise<void> {
+  const { id, srcId } = letter
+  const reason = storableText(letter.reason)
+  const [eventId, zoneId] = [storableOrNull(letter.eventId), storableOrNull(letter.zoneId)]
+  const [data, sig] = [storableOrNull(letter.data), storableOrNull(letter.sig)]
   await db.sql`
     insert into audit_dead_letters (id, reason, src_id, event_id, zone_id, data, sig, received_at)
-    values (${letter.id}, ${letter.reason}, ${letter.srcId}, ${letter.eventId}, ${letter.zoneId},
-      ${letter.data}, ${letter.sig}, now())
+    values (${id}, ${reason}, ${srcId}, ${eventId}, ${zoneId}, ${data}, ${sig}, now())
     on conflict (id) do nothing`
 }
 
