@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseCompact, verifySignature } from '../../../src/platform/jose/compact.ts'
-import { openStage, type Stage, startUpstream, type Upstream } from './stage.ts'
+import { openStage, type Stage, startRawUpstream, startUpstream, type Upstream } from './stage.ts'
 
 let stage: Stage
 let upstream: Upstream
@@ -409,6 +409,33 @@ describe('response headers', () => {
       expect([answer.status, answer.body, answer.headers.trailer]).toEqual([status, '', undefined])
     }
     await server[Symbol.asyncDispose]()
+  })
+
+  it.each([
+    ['before the length', 'Content-Disposition: attachment; filename="naïve 日本.txt"\r\nContent-Length: 2'],
+    ['after the length', 'Content-Length: 2\r\nContent-Disposition: attachment; filename="naïve 日本.txt"'],
+    ['of a stream', 'X-Name: naïve 日本\r\nConnection: close'],
+  ])('text outside ASCII keeps its bytes, %s', async (_where, head) => {
+    await using raw = await startRawUpstream((socket) =>
+      socket.end(`HTTP/1.1 201 Created\r\n${head}\r\n\r\nok`),
+    )
+    stage.route(raw.url)
+    const answer = await stage.call()
+    expect([answer.status, answer.body]).toEqual([201, 'ok'])
+    const text = answer.headers['content-disposition'] ?? answer.headers['x-name']
+    expect(Buffer.from(String(text), 'latin1').toString('utf8')).toContain('naïve 日本')
+  })
+
+  it('a 304 may name the length of what it leaves out', async () => {
+    await using raw = await startRawUpstream((socket) =>
+      socket.write('HTTP/1.1 304 Not Modified\r\nContent-Length: 20\r\nETag: "a"\r\n\r\n'),
+    )
+    stage.route(raw.url)
+    const answer = await stage.call({ headers: { 'x-request-id': 'not-modified' } })
+    expect(answer).toMatchObject({ status: 304, complete: true })
+    expect(answer.headers).toMatchObject({ 'content-length': '20', etag: '"a"' })
+    const [event] = await stage.evidence('not-modified', 'gateway_resource_request')
+    expect(event?.evaluation_status).toBe('executed')
   })
 
   it('serves an upgrade request as a plain one', async () => {

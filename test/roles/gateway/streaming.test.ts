@@ -78,6 +78,22 @@ describe('flushing', () => {
     expect((await readAnswer(response)).body).toBe('data: x\n\n')
   })
 
+  it('sends the head before a body whose length it knows, and cuts it like any answer that has begun', async () => {
+    const id = randomUUID()
+    script = (_request, response) => {
+      response.writeHead(200, { 'content-length': '2' })
+      response.flushHeaders()
+    }
+    const response = await stage.open({ mandate: stage.sts.mint({ agent_session_id: id }) })
+    expect(response.headers['content-length']).toBe('2')
+    await stage.publish('caracal.agents.lifecycle', {
+      event: 'suspend',
+      zone_id: 'zone-1',
+      agent_session_id: id,
+    })
+    expect(await readAnswer(response)).toMatchObject({ body: '', complete: false })
+  })
+
   it('relays trailers of a chunked upstream, filtered', async () => {
     script = (_request, response) => {
       response.writeHead(200, { trailer: 'X-Checksum, X-Caracal-Revoked, Set-Cookie' })

@@ -77,6 +77,7 @@ class Relay {
   #bytes = 0
   #upstreamStatus: number | null = null
   #headersAt: number | null = null
+  #bodiless = false
   #streaming = false
   #trailers = false
   /** Overall deadline of a plain answer, or the drain deadline of a stream. */
@@ -126,18 +127,12 @@ class Relay {
       })
     },
     onResponseEnd: (_controller, trailers) => {
-      if (this.#settled) return
-      const { response, request } = this.#options
-      if (this.#trailers) {
-        for (const pair of passTrailers(trailers as Record<string, string | string[]>))
-          addTrailer(response, pair)
-      }
-      response.end()
-      this.#finish({ failure: null, cause: '', cut: false, revoked: false })
-      discardRest(request)
+      if (!this.#settled) this.#complete(trailers as Record<string, string | string[]>)
     },
     onResponseError: (_controller, error) => {
       if (this.#settled) return
+      // Without a body the head is all: undici takes the length a 304 may name for a promise.
+      if (this.#headersAt !== null && this.#bodiless) return this.#complete({})
       if (this.#headersAt !== null) return this.#cut(codeOf(error), false)
       if (error instanceof BodyTooLarge) return this.#fail('body_too_large', 'body too large')
       const code = codeOf(error)
@@ -150,6 +145,7 @@ class Relay {
     const hasLength = upstream['content-length'] !== undefined
     const bodiless = request.method === 'HEAD' || status === 204 || status === 304
     const contentType = upstream['content-type']
+    this.#bodiless = bodiless
     this.#streaming =
       !bodiless &&
       (!hasLength ||
@@ -174,12 +170,30 @@ class Relay {
     // Head and first piece of the body usually arrive in one read: one write for both, without holding a head back.
     response.cork()
     process.nextTick(() => response.uncork())
-    if (this.#streaming) response.flushHeaders()
-    else if (!bodiless) this.#writeTimer = this.#timer(this.#options.writeTimeoutMs, 'write deadline')
+    if (this.#streaming) this.#flushHead()
+    else if (!bodiless) {
+      this.#writeTimer = this.#timer(this.#options.writeTimeoutMs, 'write deadline')
+      setImmediate(this.#flushHead)
+    }
     const { streamMaxDurationMs } = this.#options
     if (this.#streaming && streamMaxDurationMs !== null) {
       this.#maxTimer = this.#timer(streamMaxDurationMs, 'stream duration')
     }
+  }
+
+  /** For a body that lets itself be waited for. Node's own `flushHeaders` would send the head as UTF-8. */
+  readonly #flushHead = (): void => {
+    if (!this.#settled && this.#bytes === 0) this.#options.response.write('', 'latin1')
+  }
+
+  #complete(trailers: Record<string, string | string[]>): void {
+    const { response, request } = this.#options
+    if (this.#trailers) {
+      for (const pair of passTrailers(trailers)) addTrailer(response, pair)
+    }
+    response.end()
+    this.#finish({ failure: null, cause: '', cut: false, revoked: false })
+    discardRest(request)
   }
 
   readonly #onAbort = (): void => {

@@ -16,12 +16,15 @@ const removed = new Set([
 const mayPass = (name: string, listed: ReadonlySet<string> | null): boolean =>
   !isHopByHop(name) && !removed.has(name) && !name.startsWith('x-caracal-') && !listed?.has(name)
 
-/** A flat name, value list of what may reach the caller. */
+/**
+ * A flat name, value list of what may reach the caller. The length comes last: Node decodes a
+ * Content-Disposition that follows one, and then refuses what it has decoded.
+ */
 export function passResponseHeaders(upstream: UpstreamHeaders): string[] {
   const listed = connectionOptions(joined(upstream.connection))
   const headers: string[] = []
   for (const name of Object.keys(upstream)) {
-    if (!mayPass(name, listed)) continue
+    if (name === 'content-length' || !mayPass(name, listed)) continue
     const value = upstream[name]
     if (value === undefined) continue
     const relativeOnly = name === 'location' || name === 'content-location'
@@ -31,6 +34,8 @@ export function passResponseHeaders(upstream: UpstreamHeaders): string[] {
       for (const one of value) if (!relativeOnly || isRelative(one)) headers.push(name, one)
     }
   }
+  const length = joined(upstream['content-length'])
+  if (length !== undefined) headers.push('content-length', length)
   return headers
 }
 
