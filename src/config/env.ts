@@ -807,7 +807,7 @@ export const variables = {
     min: 0,
     roles: ['gateway'],
     aliases: ['CARACAL_GATEWAY_STREAM_IDLE_TIMEOUT'],
-    doc: 'A stream that is silent for this long is cut; `0s` is never.',
+    doc: 'A stream that is silent for this long is cut; 0 is never.',
   }),
   GATEWAY_RATE_LIMIT_PER_IP_PER_MIN: integer({
     default: 0,

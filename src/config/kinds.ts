@@ -163,7 +163,8 @@ interface DurationOptions extends Bounds {
 
 function parseDuration(value: string, { bare, min = 1, max }: DurationOptions): number {
   let total: number
-  if (bare && /^\d+$/.test(value)) total = Number(value)
+  // Nothing is as long in every unit.
+  if (value === '0' || (bare && /^\d+$/.test(value))) total = Number(value)
   else if (/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(value)) {
     total = 0
     for (const [, count, unit] of value.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g))
