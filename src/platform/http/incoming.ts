@@ -24,3 +24,9 @@ export function pathOf(target: string): string {
   const end = target.indexOf('?')
   return end < 0 ? target : target.slice(0, end)
 }
+
+/** What a caller meant with text outside ASCII: Node hands its bytes through as Latin-1 characters. */
+export function utf8Of(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is meant
+  return /[^\u0000-\u007f]/.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text
+}

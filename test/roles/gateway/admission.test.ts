@@ -107,6 +107,14 @@ describe('routing', () => {
     expect(stage.sts.exchanges[0]?.resource).toBe('resource://demo')
   })
 
+  it('reads the resource header as UTF-8', async () => {
+    const identifier = 'resource://à 日本'
+    stage.route(upstream.url, {}, identifier)
+    const answer = await stage.call({ resource: Buffer.from(identifier).toString('latin1') })
+    expect(answer.status).toBe(200)
+    expect(stage.sts.exchanges[0]?.resource).toBe(identifier)
+  })
+
   it('401 without a usable zone or client claim', async () => {
     for (const zone of [undefined, 'z one!', '', 7, 'z'.repeat(129)]) {
       const answer = await stage.call({ mandate: stage.sts.mint({ zone_id: zone }) })

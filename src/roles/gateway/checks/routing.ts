@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { utf8Of } from '../../../platform/http/incoming.ts'
 import { mandateOf } from '../call.ts'
 import { denials } from '../denial.ts'
 import { textClaim } from '../mandate.ts'
@@ -12,7 +13,7 @@ export const clientIdAbsent: Check = (call) =>
 
 /** Step 7: names the resource; with repeated headers the first counts. Routing data, not authority. */
 export const resourceNamed: Check = (call) => {
-  call.resource = firstResource(call.request).trim()
+  call.resource = utf8Of(firstResource(call.request)).trim()
   return call.resource === '' ? denials.missingResource : null
 }
 

@@ -3,6 +3,7 @@
  * once for every decision (traversal, operation floor, join) and encoded again from
  * that decoded form, so what was judged is what is sent.
  */
+import { utf8Of } from '../../../platform/http/incoming.ts'
 
 const plain = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/
 
@@ -10,10 +11,7 @@ const plain = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/
 export function decodePath(raw: string): string | null {
   if (plain.test(raw)) return raw
   try {
-    // Node hands bytes above 0x7f through as Latin-1 characters.
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is meant
-    const text = /[^\u0000-\u007f]/.test(raw) ? Buffer.from(raw, 'latin1').toString('utf8') : raw
-    return decodeURIComponent(text)
+    return decodeURIComponent(utf8Of(raw))
   } catch {
     return null
   }
