@@ -1,5 +1,6 @@
 /** What makes a resource well formed (control-api §7.9, gateway §21): identifier, upstream and operations. */
 import { CaracalError } from '../../platform/errors.ts'
+import { operationShape } from '../sts/port.ts'
 
 export interface Operation {
   readonly method: string
@@ -45,7 +46,7 @@ export function checkOperations(
         'an operation scope must be one of the resource scopes',
       )
     }
-    const key = `${method} ${path}`
+    const key = `${method} ${operationShape(path)}`
     if (seen.has(key)) throw bad('operation_duplicate', 'method and path of an operation must be unique')
     seen.add(key)
     return { method, path, scope: operation.scope }

@@ -7,6 +7,7 @@
  * since (`recent-exchanges.ts`). A lost invalidation therefore cannot keep one alive.
  */
 import { LRUCache } from 'lru-cache'
+import type { DeclaredOperation } from './declared-operations.ts'
 
 export interface ApplicationDefinition {
   readonly id: string
@@ -15,12 +16,6 @@ export interface ApplicationDefinition {
   readonly registrationMethod: 'managed' | 'dcr'
   readonly secretHash: string | null
   readonly traits: readonly string[]
-}
-
-export interface DeclaredOperation {
-  readonly method: string
-  readonly path: string
-  readonly scope: string
 }
 
 export interface ProviderDefinition {

@@ -7,13 +7,8 @@
 import type { Caller } from '../../platform/crypto/port.ts'
 import { parseCompact } from '../../platform/jose/compact.ts'
 import { authenticateClient, locateControlZone } from './checks/authenticate-client.ts'
-import type {
-  ApplicationDefinition,
-  DeclaredOperation,
-  ResourceDefinition,
-  Versioned,
-  VersionedCache,
-} from './definitions.ts'
+import { type DeclaredOperation, declareOperation } from './declared-operations.ts'
+import type { ApplicationDefinition, ResourceDefinition, Versioned, VersionedCache } from './definitions.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
 import { accessTokenType, type Exchange, type ExchangeRequest } from './exchange-state.ts'
 import type { ActiveVersion } from './policy-bundles.ts'
@@ -281,7 +276,7 @@ function declaredOperations(value: unknown): DeclaredOperation[] {
     if (typeof entry !== 'object' || entry === null) return []
     const { method, path, scope } = entry as Record<string, unknown>
     return typeof method === 'string' && typeof path === 'string' && typeof scope === 'string'
-      ? [{ method, path, scope }]
+      ? [declareOperation(method, path, scope)]
       : []
   })
 }

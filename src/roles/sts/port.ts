@@ -6,6 +6,7 @@
 import type { JWK } from 'jose'
 
 export { type HoldMetadata, holdMetadata } from './approvals/hold.ts'
+export { operationShape } from './declared-operations.ts'
 export { addFirstZoneKey } from './zone-key.ts'
 
 /** A gateway presents a verified, one-use `use=gateway` mandate and asks for the resource side. */

@@ -268,6 +268,8 @@ describe('providers and resources (control-api §16)', () => {
       400,
       'operation_duplicate',
     ])
+    const named = ['/{a}/x', '/{b}/x'].map((path) => ({ ...operation, path }))
+    expect(await refusal({ ...base, operations: named })).toEqual([400, 'operation_duplicate'])
     expect(await refusal({ ...base, identifier: 'no uri' })).toEqual([400, 'invalid_resource_identifier'])
     const made = await stage.send('POST', path, {
       name: 'R',

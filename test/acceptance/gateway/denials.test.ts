@@ -182,6 +182,23 @@ describe('gateway: pipeline denials', () => {
     expect((await scene.call({ path: '/anything' })).status).toBe(200)
   })
 
+  test('21: placeholders in declared paths, and what climbs out of them', async () => {
+    await scene.route(scene.upstream.url, [
+      { method: 'GET', path: '/items/{id}', scope: 'demo:read' },
+      { method: 'GET', path: '/files/*', scope: 'demo:read' },
+      { method: 'GET', path: '/items/secret', scope: 'demo:admin' },
+    ])
+    for (const path of ['/items/42', '/items/caf%C3%A9', '/files/a/b%20c'])
+      expect((await scene.call({ path })).status).toBe(200)
+    scene.upstream.seen.length = 0
+    for (const path of ['/items/..%2Fadmin', '/files/%252e%252e/admin', '/items/..;/x'])
+      await denied({ path }, 400, 'invalid_token', /traversal/)
+    for (const path of ['/items/a%2Fb', '/items/a%252Fb', '/items/', '/files/', '/items/secret;x'])
+      await denied({ path }, 403, 'operation_not_permitted', /not a declared operation/)
+    await denied({ path: '/items/secret' }, 403, 'operation_not_permitted', /demo:admin/)
+    await scene.route(scene.upstream.url)
+  })
+
   test('39: bodies over the limit', async () => {
     const body = 'x'.repeat(1024)
     const declared = { method: 'POST', body, headers: { 'content-length': '1024' } }

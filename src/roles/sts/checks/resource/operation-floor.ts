@@ -3,6 +3,7 @@
  * declared operation and the mandate must carry its scope (sts §5.5). Policy can only
  * narrow further.
  */
+import { operationsOf } from '../../declared-operations.ts'
 import type { ResourceDefinition } from '../../definitions.ts'
 import type { ExchangeDeps } from '../../exchange-deps.ts'
 import type { Exchange } from '../../exchange-state.ts'
@@ -13,9 +14,7 @@ export function assertOperationFloor(x: Exchange, resource: ResourceDefinition, 
   if (gateway === null || resource.operationEnforcement !== 'enforced') return
   const method = gateway.method.trim().toUpperCase()
   const path = gateway.path.trim()
-  const declared = resource.operations.filter(
-    (operation) => operation.method.trim().toUpperCase() === method && operation.path === path,
-  )
+  const declared = operationsOf(resource.operations, method, path)
   const carried = (x.presented?.scope ?? '').split(/\s+/)
   if (declared.some((operation) => carried.includes(operation.scope))) return
   deps.evidence.denied(x, 'operation_not_permitted', { resource: resource.identifier, method, path })
