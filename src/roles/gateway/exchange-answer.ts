@@ -58,8 +58,9 @@ function readDirective(value: unknown): UpstreamDirective | null {
     if (raw[name] !== undefined && typeof raw[name] !== 'string') return null
   }
   if (raw.allowed_token_hosts !== undefined && texts(raw.allowed_token_hosts) === null) return null
-  if (raw.forward_caracal_identity !== undefined && typeof raw.forward_caracal_identity !== 'boolean')
-    return null
+  for (const name of optionalSwitches) {
+    if (raw[name] !== undefined && typeof raw[name] !== 'boolean') return null
+  }
   return raw as unknown as UpstreamDirective
 }
 
@@ -72,6 +73,8 @@ const optionalTexts = [
   'provider_id',
   'connection_id',
 ]
+
+const optionalSwitches = ['forward_caracal_identity', 'transport_uniform']
 
 const texts = (value: unknown): string[] | null =>
   Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : null

@@ -28,11 +28,11 @@ export function buildDirective(
   secrets: SecretDocument,
   token: UpstreamToken | null,
 ): UpstreamDirective {
-  const url = resource.upstreamUrl ?? ''
   const { provider } = resource
   if (provider === 'missing') throw new DirectiveProblem('provider is not available')
-  if (provider === null) return { url, ...caracalMandate }
-  const base = { url, provider_id: provider.id, ...identity(provider) }
+  const upstream = { url: resource.upstreamUrl ?? '', ...paths(resource) }
+  if (provider === null) return { ...upstream, ...caracalMandate }
+  const base = { ...upstream, provider_id: provider.id, ...identity(provider) }
   switch (provider.kind) {
     case 'none':
       return { ...base, auth_mode: 'none' }
@@ -76,6 +76,9 @@ const caracalMandate = {
   auth_header: 'Authorization',
   auth_scheme: 'Bearer',
 } as const
+
+const paths = (resource: ResourceDefinition): Pick<UpstreamDirective, 'transport_uniform'> =>
+  resource.operationEnforcement === 'transport_uniform' ? { transport_uniform: true } : {}
 
 function identity(provider: ProviderDefinition): Pick<UpstreamDirective, 'forward_caracal_identity'> {
   return provider.config.forward_caracal_identity === true ? { forward_caracal_identity: true } : {}

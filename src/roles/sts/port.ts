@@ -40,6 +40,8 @@ export interface UpstreamDirective {
   readonly provider_id?: string
   readonly connection_id?: string
   readonly forward_caracal_identity?: boolean
+  /** No path was judged, so an escaped slash need not become a real one. */
+  readonly transport_uniform?: boolean
   readonly expires_at?: number
 }
 

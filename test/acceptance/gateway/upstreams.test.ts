@@ -201,6 +201,11 @@ describe('gateway: forwarding', () => {
     await scene.route(`${scene.upstream.url}/mcp`)
     await scene.call({ path: '/' })
     expect(scene.upstream.seen[1]?.url).toBe('/mcp')
+    await scene.call({ path: '/a%2Fb' })
+    expect(scene.upstream.seen[2]?.url).toBe('/mcp/a%2Fb')
+    await scene.route(scene.upstream.url, [{ method: 'GET', path: '/a/b', scope: 'demo:read' }])
+    await scene.call({ path: '/a%2Fb' })
+    expect(scene.upstream.seen[3]?.url).toBe('/a/b')
   })
 
   test('41: response headers', async () => {

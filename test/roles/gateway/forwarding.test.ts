@@ -240,6 +240,18 @@ describe('path and query', () => {
     expect(upstream.seen[0]?.url).toBe(expected)
   })
 
+  it.each([
+    ['', '/a%2Fb%20c%C3%A9/d%3fe%23f', '/a%2Fb%20c%C3%A9/d%3Fe%23f'],
+    ['/base/', '/a%2fb//c', '/base/a%2Fb/c'],
+    ['', '/%2Fhost/%252Fx', '/%2Fhost/%252Fx'],
+  ])('escapes stay where no path was judged: %s + %s → %s', async (base, path, expected) => {
+    stage.route(`${upstream.url}${base}`, { transport_uniform: true })
+    await stage.call({ path })
+    expect(upstream.seen[0]?.url).toBe(expected)
+    const climbing = await stage.call({ path: '/a%2F..%2Fb' })
+    expect(climbing.status).toBe(400)
+  })
+
   it('400 when a query that must be merged cannot be parsed', async () => {
     stage.route(`${upstream.url}/?a=1`)
     for (const query of ['b=%zz', 'b=1;a=2']) {

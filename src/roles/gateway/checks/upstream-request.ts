@@ -1,7 +1,7 @@
 import { traceparentOf } from '../../../platform/observe/tracer.ts'
 import { directiveOf, targetOf } from '../call.ts'
 import { denials } from '../denial.ts'
-import { encodePath, joinPaths, mergeQueries } from '../proxy/path.ts'
+import { encodePath, encodeSegments, joinPaths, mergeQueries } from '../proxy/path.ts'
 import { buildRequestHeaders } from '../proxy/request-headers.ts'
 import { traceIdOf } from '../proxy/traceparent.ts'
 import { beginUpstream } from '../spans.ts'
@@ -32,7 +32,10 @@ export const upstreamRequest: Check = (call, { settings, tracer }) => {
   })
   const query = mergeQueries(target.query, call.rawQuery, credential)
   if (built === null || query === null) return denials.buildFailed
-  const path = encodePath(joinPaths(target.path, call.path))
+  const path =
+    directive.transport_uniform === true && call.rawPath.includes('%2')
+      ? joinPaths(encodePath(target.path), encodeSegments(call.rawPath))
+      : encodePath(joinPaths(target.path, call.path))
   if (!path.startsWith('/')) return denials.buildFailed
   call.upstreamPath = query === '' ? path : `${path}?${query}`
   call.upstreamHeaders = built.headers

@@ -50,6 +50,13 @@ export function encodePath(path: string): string {
   return path.replace(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/]+/gu, encodeURIComponent)
 }
 
+/** The same of a raw path that can be decoded, segment by segment: an escaped slash stays one. */
+export function encodeSegments(raw: string): string {
+  const encode = (segment: string): string =>
+    encodePath(decodePath(segment) ?? segment).replaceAll('/', '%2F')
+  return raw.split('/').map(encode).join('/')
+}
+
 type Pair = readonly [name: string, value: string]
 
 /** Form-decodes a raw query, or `null` when an escape is broken or `;` makes it ambiguous. */
