@@ -4,13 +4,7 @@
  * draining began are served to their end, newer ones only see the operator paths, so
  * that `/ready` can still say that we are leaving.
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import {
   type AddressInfo,
@@ -22,6 +16,7 @@ import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { clientHost } from '../platform/http/client-host.ts'
 import type { HttpLimits, Role } from '../platform/role.ts'
+import { answerEarly, answerUnasked, answerUnreadable, draining, hostMissing } from './early-answer.ts'
 import { isLingering, lingerAfter } from './linger.ts'
 
 export interface ListenerOptions {
@@ -59,10 +54,10 @@ const operatorPaths: ReadonlySet<string> = new Set(['/health', '/ready', '/metri
 
 /** Opens the socket; rejects with `PortUnavailable`. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const handle = getRequestListener(options.app.fetch)
+  const handle = getRequestListener(options.app.fetch, { errorHandler: answerUnasked })
   const { intercept } = options
   const late = new WeakSet<Socket>()
-  let draining = false
+  let leaving = false
   let inFlight = 0
   let idle: (() => void) | null = null
 
@@ -74,9 +69,12 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       inFlight -= 1
       if (inFlight === 0) idle?.()
     })
-    if (draining) {
+    if (request.headers.host === undefined && request.httpVersion === '1.1')
+      return answerEarly(request, response, hostMissing)
+    if (leaving) {
       response.setHeader('connection', 'close')
-      if (late.has(request.socket) && !operatorPaths.has(pathOf(request))) return refuse(response)
+      if (late.has(request.socket) && !operatorPaths.has(pathOf(request)))
+        return answerEarly(request, response, draining)
     }
     if (intercept?.(request, response)) return
     void handle(request, response)
@@ -85,8 +83,11 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const server = createHttpServer(options, serve)
   if (options.limits.maxConnections) server.maxConnections = options.limits.maxConnections
   server.on('connection', (socket: Socket) => {
-    if (draining) late.add(socket)
+    if (leaving) late.add(socket)
   })
+  server.on('clientError', answerUnreadable)
+  // An expectation nobody knows is none (RFC 9110 §10.1.1).
+  server.on('checkExpectation', serve)
   await listen(server, options)
   const { port } = server.address() as AddressInfo
 
@@ -96,11 +97,11 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     port,
     url: `${options.tls ? 'https' : 'http'}://${clientHost(options.host)}:${port}`,
     drain() {
-      draining = true
+      leaving = true
       server.closeIdleConnections()
     },
     async close(patienceMs) {
-      draining = true
+      leaving = true
       let timer: NodeJS.Timeout | undefined
       if (inFlight > 0) {
         await Promise.race([
@@ -138,6 +139,8 @@ function createHttpServer(options: ListenerOptions, serve: RequestListener): Ser
   const { limits, tls } = options
   const shared = {
     maxHeaderSize: limits.headerBytes,
+    // Judged here, where the answer can have a body.
+    requireHostHeader: false,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
@@ -172,11 +175,6 @@ function listen(
       resolve()
     })
   })
-}
-
-function refuse(response: ServerResponse): void {
-  response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '1' })
-  response.end('{"error":"draining","error_description":"The server is stopping."}')
 }
 
 function pathOf(request: IncomingMessage): string {
