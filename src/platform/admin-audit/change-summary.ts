@@ -1,4 +1,5 @@
 /** Which fields a change touched: names, never values (audit-and-events §8.1). */
+import type { Logger } from 'pino'
 import { actionSegment, type EntityRules } from './entity.ts'
 
 const secretFields: ReadonlySet<string> = new Set([
@@ -58,11 +59,24 @@ function noteSecrets(value: Record<string, unknown>, found: Walk): void {
   }
 }
 
+export interface Change {
+  readonly method: string
+  readonly path: string
+  readonly body: unknown
+}
+
+/** The summary for a record, which must be written even when what was sent cannot be summed up. */
+export function summaryForRecord(change: Change, rules: EntityRules, log: Logger): ChangeSummary | null {
+  try {
+    return changeSummary(change, rules)
+  } catch (error) {
+    log.warn({ err: error, method: change.method, path: change.path }, 'admin_audit_summary_failed')
+    return null
+  }
+}
+
 /** The summary of a successful change; `null` for an update that touches no recordable field. */
-export function changeSummary(
-  change: { readonly method: string; readonly path: string; readonly body: unknown },
-  rules: EntityRules,
-): ChangeSummary | null {
+export function changeSummary(change: Change, rules: EntityRules): ChangeSummary | null {
   const found: Walk = { fields: [], secretSeen: false }
   if (isPlainObject(change.body)) walk(change.body, '', 1, found)
   const verb = actionSegment(change.path, rules)

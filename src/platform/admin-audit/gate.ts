@@ -14,7 +14,7 @@ import { requestContext } from '../http/request-context.ts'
 import { idPattern } from '../http/validate.ts'
 import type { HmacKey } from '../keys.ts'
 import { appendAdminAction, openAdminRecord } from './append.ts'
-import { changeSummary } from './change-summary.ts'
+import { summaryForRecord } from './change-summary.ts'
 import { type EntityRules, entityOf } from './entity.ts'
 import type { AdminAction, AdminActor } from './record.ts'
 
@@ -138,7 +138,7 @@ function describe(c: Context, gate: AdminAuditGate, status: number, createdId: s
   const base = gate.payloadOf?.(c) ?? null
   const summary =
     gate.summarize && status < 400
-      ? changeSummary({ method, path, body: c.get('jsonBody')?.value }, gate.rules)
+      ? summaryForRecord({ method, path, body: c.get('jsonBody')?.value }, gate.rules, requestContext(c).log)
       : null
   const payload = base === null && summary === null ? null : { ...base, ...summary }
   return {

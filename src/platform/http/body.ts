@@ -4,8 +4,9 @@
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import { CaracalError } from '../errors.ts'
-import { errorOf } from './errors/registry.ts'
+import { type ErrorCode, errorOf } from './errors/registry.ts'
 import { headerOf, incomingOf } from './incoming.ts'
+import { deepestNesting, nestsTooDeep } from './nesting.ts'
 import type { ParsedBody } from './request-context.ts'
 
 function tooLarge(limit: number): CaracalError {
@@ -60,6 +61,8 @@ export async function readBody(c: Context, limit: number): Promise<Buffer> {
 export interface JsonBodyRules {
   /** What an empty body with a JSON content type is: an error (control) or no body (coordinator). */
   readonly emptyJson?: 'refused' | 'absent'
+  /** Code of the refusal of JSON that nests too deep; `invalid_body` unless told otherwise. */
+  readonly tooDeep?: ErrorCode
 }
 
 const jsonType = /^application\/(?:json|[\w.+-]+\+json)\s*(?:;|$)/i
@@ -68,7 +71,7 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 /**
  * Reads and parses a JSON body once; later calls get the same value. A missing body is
  * `{ present: false }`, whatever the content type, unless `emptyJson` refuses it.
- * Throws 400 `invalid_body`, 413, 415.
+ * Throws 400 `invalid_body` or `tooDeep`, 413, 415.
  */
 export async function readJson(c: Context, rules: JsonBodyRules = {}): Promise<ParsedBody> {
   const known = c.get('jsonBody')
@@ -97,8 +100,17 @@ async function parse(c: Context, rules: JsonBodyRules): Promise<ParsedBody> {
     return absent
   }
   if (!isJson) throw errorOf('unsupported_media_type')
+  const value = parsedJson(bytes)
+  if (nestsTooDeep(value)) {
+    const issue = { path: [], message: `nests deeper than ${deepestNesting} levels` }
+    throw errorOf(rules.tooDeep ?? 'invalid_body', { body: { details: { issues: [issue] } } })
+  }
+  return { present: true, value }
+}
+
+function parsedJson(bytes: ArrayBuffer): unknown {
   try {
-    return { present: true, value: JSON.parse(strictUtf8.decode(bytes)) as unknown }
+    return JSON.parse(strictUtf8.decode(bytes))
   } catch {
     // The parser's message quotes the text, which may hold a secret.
     throw errorOf('invalid_body', { message: 'The body is not valid JSON' })

@@ -9,7 +9,7 @@ import type { AdminAudit } from '../../platform/admin-audit/gate.ts'
 import { adminAuditGate } from '../../platform/admin-audit/gate.ts'
 import { readJson } from '../../platform/http/body.ts'
 import { controlErrors } from '../../platform/http/error-style.ts'
-import { errorOf } from '../../platform/http/errors/registry.ts'
+import { type ErrorCode, errorOf } from '../../platform/http/errors/registry.ts'
 import { countRequest } from '../../platform/http/rate-limit.ts'
 import { requestContext } from '../../platform/http/request-context.ts'
 import { claimOf } from './attribution.ts'
@@ -93,7 +93,10 @@ async function answer(c: Context, route: Route | null, deps: HttpDeps): Promise<
   const { control } = deps
   const { clientIp, requestId } = requestContext(c)
   await limitAddress(c, control)
-  const { value: body } = await readJson(c, { emptyJson: 'refused' })
+  const { value: body } = await readJson(c, {
+    emptyJson: 'refused',
+    ...(route?.invalid === undefined ? {} : { tooDeep: route.invalid as ErrorCode }),
+  })
   const isPublic = route?.access === 'public'
   const principal = isPublic ? null : await deps.credentials.principalOf(c, clientIp)
   if (principal !== null) {

@@ -1,7 +1,6 @@
 /**
  * What no operation can keep is refused at the border, before a statement fails on it: U+0000 and
- * unpaired surrogates (Postgres, and RFC 8785 §3.2.2.2 for digests), numbers beyond a double, and
- * nesting without end.
+ * unpaired surrogates (Postgres, and RFC 8785 §3.2.2.2 for digests), and numbers beyond a double.
  */
 import type { Context } from 'hono'
 import { readJson } from '../../platform/http/body.ts'
@@ -11,8 +10,6 @@ interface Problem {
   readonly path: readonly string[]
   readonly message: string
 }
-
-const deepest = 64
 
 /** Throws 400 `invalid_query` or `invalid_body` that names the member, or for a body that is not JSON. */
 export async function refuseUnstorable(c: Context): Promise<void> {
@@ -31,8 +28,6 @@ function unstorable(value: unknown, path: readonly string[]): Problem | null {
   if (typeof value === 'number')
     return Number.isFinite(value) ? null : { path, message: 'is too large a number' }
   if (typeof value !== 'object' || value === null) return null
-  if (path.length === deepest)
-    return { path: path.slice(0, 1), message: `nests deeper than ${deepest} levels` }
   for (const [key, member] of Object.entries(value)) {
     if (unstorableText.test(key)) return badText(path)
     const found = unstorable(member, [...path, key])

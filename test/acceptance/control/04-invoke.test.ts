@@ -198,6 +198,9 @@ describe('Control invoke (control-api §16)', () => {
       expect((await invoke(unknown)).status).toBe(403)
     }
     expect((await invoke({ command: 'app', subcommand: 'get' })).status).toBe(400)
+    const operations = `${'['.repeat(6000)}${']'.repeat(6000)}`
+    const deep = await invoke({ command: 'resource', subcommand: 'create', flags: { operations } })
+    expect([deep.status, deep.error.code]).toEqual([400, 'invalid'])
     const missing = await invoke({ command: 'app', subcommand: 'get', flags: { id: 'nope' } })
     expect([missing.status, missing.error.code]).toEqual([404, 'not_found'])
     const made = await invoke({ command: 'app', subcommand: 'create', flags: { name: 'Twin' } })

@@ -23,13 +23,16 @@ const refusal = async (answer: ReturnType<Send>) => {
   const { status, body } = await answer
   return `${status} ${body?.error}`
 }
+const fullPath = (path: string) => (path.startsWith('/') ? path : `/v1/zones/${zone}/${path}`)
 const ask = (method: string, path: string, body?: unknown, send: Send = stage.send) =>
-  refusal(send(method, path.startsWith('/') ? path : `/v1/zones/${zone}/${path}`, body))
+  refusal(send(method, fullPath(path), body))
 const make = async (path: string, body?: unknown) => {
-  const answer = await stage.send('POST', path.startsWith('/') ? path : `/v1/zones/${zone}/${path}`, body)
+  const answer = await stage.send('POST', fullPath(path), body)
   expect(answer.status, answer.text).toBeLessThan(300)
   return answer.body
 }
+/** Deeper than what walks a body could go. */
+const deep = `{"x":${'{"a":'.repeat(6000)}1${'}'.repeat(6001)}`
 const document = '# caracal:data-document\npackage caracal.authz\napp_ids := {"a": "b"}\n'
 
 describe('what is not there is 404 under its own name (control-api §7)', () => {
@@ -154,6 +157,7 @@ describe('a body that is not as described is 400 under the name of its route', (
     const [method = '', path = ''] = request.split(' ')
     expect(await ask(method, path, { nope: 1 })).toBe(`400 ${code}`)
     expect(await ask(method, path, [])).toBe(`400 ${code}`)
+    expect(await refusal(stage.send(method, fullPath(path), undefined, { raw: deep }))).toBe(`400 ${code}`)
   })
 
   test('DELETE /v1/admin-tokens: invalid_admin_token_id', async () => {

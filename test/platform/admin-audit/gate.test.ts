@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import assert from 'node:assert'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appendAdminAction } from '../../../src/platform/admin-audit/append.ts'
 import { adminAuditGate, createAdminAudit } from '../../../src/platform/admin-audit/gate.ts'
@@ -184,6 +185,11 @@ describe('gate', () => {
       jsonBody(),
     )
     app.post('/v1/zones', (c) => c.json({ id: 'zone-created', name: 'x' }, 201))
+    app.post('/v1/zones/:zoneId/applications', (c) => {
+      const hostile = new Proxy({}, { ownKeys: () => assert.fail('nobody can read this') })
+      c.set('jsonBody', { present: true, value: hostile })
+      return c.json({ id: 'made' }, 201)
+    })
     app.get('/v1/zones/:zoneId', (c) => c.json({}))
     app.patch('/v1/zones/:zoneId', () => {
       throw errorOf('zone_not_found')
@@ -226,6 +232,23 @@ describe('gate', () => {
     expect(response.status).toBe(500)
     expect(response.headers.get('x-request-id')).toBe('req-lost')
     expect(await response.json()).toMatchObject({ error: 'audit_unavailable', requestId: 'req-lost' })
+  })
+
+  test('what cannot be summed up is recorded all the same', async () => {
+    const { app } = surface()
+    const made = await app.request('/v1/zones/zone-h/applications', {
+      method: 'POST',
+      headers: known,
+      body: '{}',
+    })
+    expect(made.status).toBe(201)
+    expect(await chain('zone-h')).toMatchObject([
+      {
+        action: 'POST /v1/zones/zone-h/applications',
+        entity_id: 'made',
+        payload_text: '{"rls_mode": "control_plane_wildcard", "rls_zone_guc": "*"}',
+      },
+    ])
   })
 
   test('a refusal of a known caller is recorded, of an unknown one is not, a read never', async () => {

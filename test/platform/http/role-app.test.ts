@@ -300,6 +300,7 @@ describe('bodies', () => {
       'unsupported_media_type',
     ],
     ['no media type', post('{"name":"n"}', {}), 415, 'unsupported_media_type'],
+    ['deeper than 64 levels', post(`${'['.repeat(65)}${']'.repeat(65)}`), 400, 'invalid_body'],
     ['too large', post(JSON.stringify({ name: 'x'.repeat(2000) })), 413, 'payload_too_large'],
     [
       'invalid UTF-8',

@@ -2,7 +2,7 @@
  * Running a management operation for a Control key, in this process: the same declaration,
  * the same checks, the same ledger as over HTTP (control-api §9.7).
  */
-import { changeSummary } from '../../../platform/admin-audit/change-summary.ts'
+import { summaryForRecord } from '../../../platform/admin-audit/change-summary.ts'
 import { entityOf } from '../../../platform/admin-audit/entity.ts'
 import type { AdminAudit } from '../../../platform/admin-audit/gate.ts'
 import { CaracalError } from '../../../platform/errors.ts'
@@ -52,7 +52,11 @@ export function createDispatcher(control: Control, routes: readonly Route[], aud
     const createdId =
       status === 201 && typeof body === 'object' && body !== null ? (body as { id?: unknown }).id : null
     const entity = entityOf(path, typeof createdId === 'string' ? createdId : null, ledgerRules)
-    const summary = changeSummary({ method: route.method, path, body: input.body }, ledgerRules)
+    const summary = summaryForRecord(
+      { method: route.method, path, body: input.body },
+      ledgerRules,
+      control.log,
+    )
     const action = {
       requestId: caller.requestId,
       actor: { id: caller.principal.id, name: caller.principal.name, scope: scopeOf(caller.principal) },

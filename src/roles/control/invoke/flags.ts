@@ -1,4 +1,5 @@
 /** Flags of a command (control-api §9.6): few, short, flat; their meaning is the command's. */
+import { deepestNesting, nestsTooDeep } from '../../../platform/http/nesting.ts'
 import { refuse } from './refusal.ts'
 
 type FlagValue = string | number | boolean | null | readonly (string | number | boolean | null)[]
@@ -14,6 +15,15 @@ function isScalar(value: unknown): value is string | number | boolean | null {
 
 function isFlagValue(value: unknown): value is FlagValue {
   return Array.isArray(value) ? value.length <= MAX_LIST && value.every(isScalar) : isScalar(value)
+}
+
+/** `undefined` when it is not JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** What a command was given, read by name and kind. Every reader throws `invalid` for the wrong shape. */
@@ -81,11 +91,10 @@ export function readFlags(value: unknown): Flags {
     json(name) {
       const flag = text(name)
       if (flag === undefined) return undefined
-      try {
-        return JSON.parse(flag) as unknown
-      } catch {
-        throw bad(name, 'JSON text')
-      }
+      const value = parsed(flag)
+      if (value === undefined) throw bad(name, 'JSON text')
+      if (nestsTooDeep(value)) throw bad(name, `JSON of at most ${deepestNesting} levels`)
+      return value
     },
   }
 }
