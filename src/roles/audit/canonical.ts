@@ -115,11 +115,19 @@ function secondOf(text: string): { readonly micros: bigint; readonly whole: stri
   return { micros: BigInt(milliseconds) * 1000n, whole: whole.slice(0, 19) }
 }
 
+const unstorable = /\\u(?:0000|[dD][89a-fA-F])/
+/** NUL, a surrogate with or without its other half, or any other escape. */
+const escapes =
+  /\\(?:u0000|u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u[dD][89a-fA-F][\da-fA-F]{2}|[\s\S])/g
+
 /**
- * Removes every escaped U+0000 from a JSON text, keys included, and leaves all other
- * bytes alone (numbers keep their spelling): Postgres cannot store the character.
+ * A JSON text as jsonb can hold it, keys included: without escaped U+0000, half a surrogate pair replaced
+ * by U+FFFD. All other bytes stay (numbers keep their spelling).
  */
-export function withoutNul(json: string): string {
-  if (!json.includes('\\u0000')) return json
-  return json.replace(/\\(?:u0000|[\s\S])/g, (found) => (found === '\\u0000' ? '' : found))
+export function storableJson(json: string): string {
+  if (!unstorable.test(json)) return json
+  return json.replace(escapes, (found) => {
+    if (found === '\\u0000') return ''
+    return found.length === '\\ud800'.length ? '\ufffd' : found
+  })
 }

@@ -150,6 +150,18 @@ seams('starts, breaks and restarts audit processes').each(['redis', 'postgres'] 
       expect(row?.metadata_json).toEqual({ k: 'v', deep: [{ '': 1 }] })
     })
 
+    it('half a surrogate pair is replaced, not refused, and the chain verifies', async () => {
+      const cut = '😀'.slice(0, 1)
+      await scene.send(
+        event('zone-surrogate', { request_id: cut, metadata_json: { [`k${cut}`]: `v${cut}`, whole: '😀' } }),
+      )
+      await scene.waitStored('zone-surrogate', 1)
+      const [row] = await scene.database.admin`
+      select request_id, metadata_json from audit_events where zone_id = 'zone-surrogate'`
+      expect(row).toEqual({ request_id: '\ufffd', metadata_json: { 'k\ufffd': 'v\ufffd', whole: '😀' } })
+      expect((await verifyChain(scene.database.db, hmac, 'zone-surrogate')).findings).toEqual([])
+    })
+
     it('7 nanoseconds are truncated, and the chain verifies', async () => {
       await scene.send(event('zone-7', { occurred_at: '2026-05-21T12:00:00.123456789Z' }))
       await scene.waitStored('zone-7', 1)

@@ -4,7 +4,7 @@ import {
   linkHmac,
   parseInstant,
   type StoredForm,
-  withoutNul,
+  storableJson,
 } from '../../../src/roles/audit/canonical.ts'
 import { frame, isAuthentic } from '../../../src/roles/audit/frame.ts'
 
@@ -108,8 +108,17 @@ describe('time and text', () => {
   })
 
   it('removes NUL escapes and nothing else', () => {
-    expect(withoutNul('{"a\\u0000b":"x\\u0000","n":1.0,"c":"\\\\u0000"}')).toBe(
+    expect(storableJson('{"a\\u0000b":"x\\u0000","n":1.0,"c":"\\\\u0000"}')).toBe(
       '{"ab":"x","n":1.0,"c":"\\\\u0000"}',
     )
+  })
+
+  it('replaces half a surrogate pair and leaves whole ones, escaped or not', () => {
+    expect(
+      storableJson(
+        '{"\\ud800":"a\\uDC00b","p":"\\ud83d\\uDE00😀","q":"\\\\ud800","r":"\\ud800\\ud83d\\ude00"}',
+      ),
+    ).toBe('{"\ufffd":"a\ufffdb","p":"\\ud83d\\uDE00😀","q":"\\\\ud800","r":"\ufffd\\ud83d\\ude00"}')
+    expect(storableJson('["\\ud800\\u0000\\udc00"]')).toBe('["\ufffd\ufffd"]')
   })
 })

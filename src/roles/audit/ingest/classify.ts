@@ -4,12 +4,12 @@
  */
 import type { StreamEntry } from '../../../platform/bus/port.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
-import { type Instant, parseInstant, withoutNul } from '../canonical.ts'
+import { type Instant, parseInstant, storableJson } from '../canonical.ts'
 import { isAuthentic } from '../frame.ts'
 
 export interface IncomingEvent {
   readonly entry: StreamEntry
-  /** JSON text without NUL escapes, numbers untouched. */
+  /** JSON text as jsonb can hold it, numbers untouched. */
   readonly json: string
   /** The same, parsed. */
   readonly members: Readonly<Record<string, unknown>>
@@ -42,7 +42,7 @@ export function classify(entry: StreamEntry, key: HmacKey): Classified {
     reason: `json_parse_error:${message}`,
   })
 
-  const json = withoutNul(data)
+  const json = storableJson(data)
   let parsed: unknown
   try {
     parsed = JSON.parse(json)
