@@ -2,7 +2,7 @@
 import type { Control } from './control.ts'
 import type { Principal } from './principal.ts'
 import { accountBinding } from './rbac/built-in-roles.ts'
-import { type Binding, bindingsGrant, intersectBindings } from './rbac/rules.ts'
+import { type Binding, bindingsGrant, narrowedBindings } from './rbac/rules.ts'
 import { findUsableKey, type StoredApiKey } from './store/api-keys.ts'
 import type { ConsoleAccount } from './store/console-accounts.ts'
 import { bindingsOf, findAccountSecret } from './store/service-accounts.ts'
@@ -71,7 +71,7 @@ export async function keyPrincipal(control: Control, presented: string): Promise
   const key = await findUsableKey(control.db, id)
   if (key === null || !(await proves(control, key, match[2]))) return null
   const own = await bindingsOf(control.db, key.service_account_id)
-  const bindings = key.rules === null ? own : intersectBindings(own, key.rules)
+  const bindings = narrowedBindings(own, key.rules)
   return principal(
     {
       kind: 'api_key',

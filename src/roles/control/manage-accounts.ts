@@ -5,8 +5,7 @@ import { uuidv7 } from '../../platform/ids.ts'
 import type { Control } from './control.ts'
 import { iamInvalidated } from './events.ts'
 import { found, noFields, notFound } from './not-found.ts'
-import { heldRules } from './rbac/escalation.ts'
-import { rulesAt, rulesCover } from './rbac/rules.ts'
+import { guardCredential } from './rbac/escalation.ts'
 import type { Call } from './route.ts'
 import { isEmptyPatch } from './routes/inputs.ts'
 import { countPlatformAdmins, isPlatformAdmin, lockPlatformAdmins } from './store/roles.ts'
@@ -95,16 +94,6 @@ export async function removeAccount(control: Control, call: AnyCall, zone: IamZo
   })
 }
 
-/** Whoever sets another's password can act as them, so it takes everything they hold. */
-async function guardTakeover(control: Control, call: AnyCall, accountId: string): Promise<void> {
-  const bindings = await bindingsOf(control.db, accountId)
-  for (const scope of new Set(bindings.map((binding) => binding.zoneId))) {
-    if (!rulesCover(heldRules(call.principal, scope), rulesAt(bindings, scope))) {
-      throw errorOf('privilege_escalation')
-    }
-  }
-}
-
 /** Ends every token of the account. Throws 403 `current_password_invalid`, `privilege_escalation`; 404. */
 export async function setPassword(
   control: Control,
@@ -118,7 +107,8 @@ export async function setPassword(
     const proved = await control.hasher.verify(input.current_password ?? '', account.password_hash, call)
     if (!proved) throw errorOf('current_password_invalid')
   } else {
-    await guardTakeover(control, call, call.id)
+    // Whoever sets another's password can act as them.
+    guardCredential(call.principal, await bindingsOf(control.db, call.id), null)
   }
   const hash = await control.hasher.hashChosen(input.new_password)
   await control.db.transaction(async (tx) => {

@@ -6,8 +6,8 @@ import type { Control } from './control.ts'
 import { iamInvalidated } from './events.ts'
 import { iamZoneOf } from './manage-accounts.ts'
 import { found, notFound } from './not-found.ts'
-import { guardKeyRules, heldRules } from './rbac/escalation.ts'
-import { type Rule, rulesAt, rulesCover } from './rbac/rules.ts'
+import { guardCredential } from './rbac/escalation.ts'
+import { narrowedBindings, type Rule } from './rbac/rules.ts'
 import type { Call } from './route.ts'
 import { type ApiKey, findApiKey, insertApiKey, revokeApiKey, rotateApiKey } from './store/api-keys.ts'
 import { bindingsOf, findServiceAccount, type IamZone } from './store/service-accounts.ts'
@@ -41,24 +41,14 @@ function checkExpiry(expiresAt: string | undefined): void {
   throw errorOf('invalid_api_key_request', { message: 'expires_at must lie within the next year' })
 }
 
-/** A key acts as its account, so making one for another takes what that account holds. */
-async function guardAccount(
+/** Whoever sees the secret can do what the key can. Throws 403 `privilege_escalation`. */
+async function guardKey(
   control: Control,
   call: AnyCall,
-  accountId: string,
-  rules: readonly Rule[] | null,
-  zoneId: string | null,
-) {
-  if (call.principal.accountId === accountId && rules === null) return
-  const bindings = await bindingsOf(control.db, accountId)
-  const scopes = zoneId === null ? new Set(bindings.map((binding) => binding.zoneId)) : new Set([zoneId])
-  for (const scope of scopes) {
-    const granted = rules ?? rulesAt(bindings, scope)
-    if (call.principal.accountId !== accountId && !rulesCover(heldRules(call.principal, scope), granted)) {
-      throw errorOf('privilege_escalation')
-    }
-  }
-  if (rules !== null && call.principal.accountId === accountId) guardKeyRules(call.principal, zoneId, rules)
+  key: Pick<ApiKey, 'service_account_id' | 'rules' | 'zone_id'>,
+): Promise<void> {
+  const own = await bindingsOf(control.db, key.service_account_id)
+  guardCredential(call.principal, narrowedBindings(own, key.rules), key.zone_id)
 }
 
 /** Throws 400; 403 `privilege_escalation`; 404 `service_account_not_found`, `zone_not_found`. */
@@ -80,7 +70,8 @@ export async function createKey(
     throw notFound('service_account_not_found')
   }
   const rules = input.rules ?? null
-  await guardAccount(control, call, account.id, rules, zoneId)
+  const keyZone = zoneId ?? account.zone_id
+  await guardKey(control, call, { service_account_id: account.id, rules, zone_id: keyZone })
   const id = uuidv7()
   const { key, secret, prefix } = compose(id)
   const row = await control.db.transaction((tx) =>
@@ -88,7 +79,7 @@ export async function createKey(
       id,
       name: input.name,
       prefix,
-      zoneId: zoneId ?? account.zone_id,
+      zoneId: keyZone,
       accountId: account.id,
       rules,
       secretHash: control.hasher.hashGenerated(secret),
@@ -106,8 +97,7 @@ export async function rotateKey(
   graceSeconds: number,
 ): Promise<KeyWithSecret> {
   const current = found(await findApiKey(control.db, zone, call.id), 'api_key_not_found')
-  // Whoever sees the new secret can act as the account.
-  await guardAccount(control, call, current.service_account_id, current.rules, current.zone_id)
+  await guardKey(control, call, current)
   const { key, secret } = compose(call.id)
   const row = await control.db.transaction(async (tx) => {
     await control.outbox.enqueue(tx, 'control', [iamInvalidated(call.id, call.requestId)])

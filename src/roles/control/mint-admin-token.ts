@@ -6,6 +6,7 @@ import { generateSecret } from './custody.ts'
 import { iamInvalidated } from './events.ts'
 import { found, notFound } from './not-found.ts'
 import { attributionOf, type Capability, type Principal } from './principal.ts'
+import { guardToken } from './rbac/escalation.ts'
 import { bindingsGrant } from './rbac/rules.ts'
 import type { Call } from './route.ts'
 import { insertAdminToken, revokeAdminToken } from './store/admin-tokens.ts'
@@ -50,6 +51,7 @@ export async function mintAdminToken(control: Control, call: Call<unknown, unkno
     throw errorOf('approve_capability_required')
   }
   const zoneId = request.zone_id ?? null
+  guardToken(call.principal, zoneId, request.capability)
   if (zoneId !== null) {
     found(await reading(control, call, (db) => findZone(db, zoneId)), 'zone_not_found')
   }

@@ -227,6 +227,44 @@ describe('RBAC, keys, row-level security (control-api §16)', () => {
     expect(await outcome(stage.send('DELETE', `/v1/roles/${builtIn.id}`))).toEqual([409, 'role_built_in'])
   })
 
+  test('54: a narrowed key makes and rotates only keys as narrow as itself', async () => {
+    const admin = await person('platform-admin', null)
+    const rules = [{ api_groups: ['iam'], resources: ['api-keys'], verbs: ['create', 'rotate'] }]
+    const make = async (body: object, token?: string) =>
+      stage.send('POST', '/v1/api-keys', { service_account_id: admin.id, ...body }, token ? { token } : {})
+    const wide = (await make({ name: 'wide' })).body
+    const narrow = (await make({ name: 'narrow', rules })).body
+    const escalation = [403, 'privilege_escalation']
+    expect(await outcome(make({ name: 'escaped' }, narrow.key))).toEqual(escalation)
+    const rotate = (id: string) =>
+      outcome(stage.send('POST', `/v1/api-keys/${id}/rotate`, {}, { token: narrow.key }))
+    expect(await rotate(wide.id)).toEqual(escalation)
+    expect(await outcome(make({ name: 'as narrow', rules }, narrow.key))).toEqual([201, undefined])
+    expect(await rotate(narrow.id)).toEqual([200, undefined])
+    expect(await outcome(admin.send('POST', '/v1/api-keys', { name: 'own' }))).toEqual([201, undefined])
+    expect(await outcome(stage.send('DELETE', `/v1/service-accounts/${admin.id}`))).toEqual([204, undefined])
+  })
+
+  test('54: an admin token takes the rules of the role it equals', async () => {
+    const zone = await stage.zone()
+    const name = 'token-maker'
+    const rules = [{ api_groups: ['iam'], resources: ['admin-tokens'], verbs: ['create'] }]
+    expect((await stage.send('POST', '/v1/roles', { name, rules })).status).toBe(201)
+    const maker = await person(name, null)
+    const mint = (capability: string, where: object) =>
+      outcome(maker.send('POST', '/v1/admin-tokens', { name: 't', capability, ...where }))
+    for (const where of [{ scope: 'global' }, { scope: 'zone', zone_id: zone }]) {
+      expect(await mint('write', where)).toEqual([403, 'privilege_escalation'])
+      expect(await mint('read', where)).toEqual([403, 'privilege_escalation'])
+    }
+    const body = { role_name: 'viewer', principal_name: maker.name, zone_id: zone }
+    expect((await stage.send('POST', '/v1/role-bindings', body)).status).toBe(201)
+    await eventually(async () => (await mint('read', { scope: 'zone', zone_id: zone })).join() === '201,', {
+      timeoutMs: 15_000,
+    })
+    expect(await mint('read', { scope: 'global' })).toEqual([403, 'privilege_escalation'])
+  })
+
   test('55: an API key acts as its account and can be rotated with a grace time', async () => {
     const zone = await stage.zone()
     const account = await person('zone-admin', zone)

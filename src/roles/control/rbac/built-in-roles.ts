@@ -88,8 +88,8 @@ const byCapability: Readonly<Record<Capability, string>> = {
 }
 
 /** Role an admin token equals, for the escalation guard and for `/v1/auth/me`. */
-export function equivalentRole(principal: Principal): BuiltInRole {
-  const name = principal.bootstrap ? PLATFORM_ADMIN : byCapability[principal.capability]
+export function equivalentRole(token: Pick<Principal, 'bootstrap' | 'capability'>): BuiltInRole {
+  const name = token.bootstrap ? PLATFORM_ADMIN : byCapability[token.capability]
   const role = builtInRoles.find((candidate) => candidate.name === name)
   if (role === undefined) throw new Error(`no built-in role ${name}`)
   return role

@@ -1,12 +1,12 @@
 /**
- * Nobody gives away more than it holds (control-api §12.5): guards for roles, bindings
- * and narrowed keys. `bind` lifts the guard for ordinary roles only; administering the
+ * Nobody gives away more than it holds (control-api §12.5): guards for roles, bindings,
+ * credentials. `bind` lifts the guard for ordinary roles only; administering the
  * platform and deciding approvals pass on from holder to holder alone.
  */
 import { errorOf } from '../../../platform/http/errors/registry.ts'
-import type { Principal } from '../principal.ts'
+import type { Capability, Principal } from '../principal.ts'
 import { equivalentRole, PLATFORM_ADMIN } from './built-in-roles.ts'
-import { bindingsGrant, type Permission, type Rule, rulesAt, rulesCover } from './rules.ts'
+import { type Binding, bindingsGrant, type Permission, type Rule, rulesAt, rulesCover } from './rules.ts'
 
 const escalateRoles: Permission = { apiGroup: 'iam', resource: 'roles', verb: 'escalate' }
 const bindRoles: Permission = { apiGroup: 'iam', resource: 'role-bindings', verb: 'bind' }
@@ -60,7 +60,24 @@ export function guardBinding(principal: Principal, request: BindingRequest): voi
   if (reserved || !may(principal, bindRoles, zoneId)) throw escalation()
 }
 
-/** A key's own rules only narrow, but they must be the caller's to give. */
-export function guardKeyRules(principal: Principal, zoneId: string | null, rules: readonly Rule[]): void {
+/**
+ * Handing out a way to act with these bindings, in one zone or (`null`) wherever they reach: hold all of it there.
+ * It holds for one's own account too, which may have more than the key one came with.
+ */
+export function guardCredential(
+  principal: Principal,
+  bindings: readonly Binding[],
+  zoneId: string | null,
+): void {
+  const scopes = zoneId === null ? new Set(bindings.map((binding) => binding.zoneId)) : [zoneId]
+  for (const scope of scopes) {
+    if (!rulesCover(heldRules(principal, scope), rulesAt(bindings, scope))) throw escalation()
+  }
+}
+
+/** Minting an admin token: hold what it equals. Admin tokens have a table of their own for that (control-api §3.3). */
+export function guardToken(principal: Principal, zoneId: string | null, capability: Capability): void {
+  if (principal.bindings === null) return
+  const { rules } = equivalentRole({ bootstrap: false, capability })
   if (!rulesCover(heldRules(principal, zoneId), rules)) throw escalation()
 }

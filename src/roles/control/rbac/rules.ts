@@ -96,7 +96,15 @@ export function rulesAt(bindings: readonly Binding[], zoneId: string | null): Ru
     .flatMap((binding) => [...binding.rules])
 }
 
-/** What is granted by both lists: the narrowing of an API key (control-api §12.4). */
+/** What an API key holds of its account's bindings; without rules of its own, all (control-api §12.4). */
+export function narrowedBindings(
+  bindings: readonly Binding[],
+  narrowing: readonly Rule[] | null,
+): readonly Binding[] {
+  return narrowing === null ? bindings : intersectBindings(bindings, narrowing)
+}
+
+/** What is granted by both lists. */
 export function intersectBindings(bindings: readonly Binding[], narrowing: readonly Rule[]): Binding[] {
   const both = (a: readonly string[], b: readonly string[]): string[] =>
     a.includes('*') ? [...b] : b.includes('*') ? [...a] : a.filter((value) => b.includes(value))

@@ -67,6 +67,7 @@ export const adminTokenRoutes = [
       'zone_id_not_allowed_for_global',
       'zone_not_found',
       'approve_capability_required',
+      'privilege_escalation',
     ],
     handle: async (control, call) => created(await mintAdminToken(control, call, call.body)),
   }),
