@@ -4,6 +4,7 @@ import type { EgressGuard } from '../../platform/egress/guarded-fetch.ts'
 import type { Platform } from '../../platform/platform.ts'
 import type { AuditReceipts } from '../audit/index.ts'
 import type { Sts } from '../sts/port.ts'
+import type { Guesses } from './guesses.ts'
 import type { PlatformTokens } from './platform-token.ts'
 
 export type ControlPlatform = Pick<
@@ -31,6 +32,8 @@ export interface Control extends ControlPlatform {
   readonly sts: Sts | null
   /** Receipts of audit events; `null` without a KEK. */
   readonly receipts: AuditReceipts | null
+  /** Bounds the guesses at service accounts' passwords. */
+  readonly logins: Guesses
   /** Login tokens of service accounts. */
   readonly tokens: PlatformTokens
   /** Sends a request to the coordinator's own routes, in this process or over HTTP; `null` where there is none. */

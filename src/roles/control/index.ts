@@ -22,6 +22,7 @@ import { mountConsole } from './console/mount-console.ts'
 import { isApiPath, refuseDisguised } from './console/paths.ts'
 import type { Control, ControlPlatform, CoordinatorDoor } from './control.ts'
 import { createCredentials } from './credentials.ts'
+import { createGuesses } from './guesses.ts'
 import { mountRoutes } from './http.ts'
 import { INVOKE_PATH, mountInvoke } from './invoke/invoke.ts'
 import { controlJobs } from './jobs.ts'
@@ -99,6 +100,7 @@ export function createControl(deps: ControlDeps): ControlRole {
       deps.cipher === null
         ? null
         : createAuditReceipts({ db: deps.db, cipher: deps.cipher, key: deps.keys.audit, log: deps.log }),
+    logins: createGuesses(deps, 'login'),
     tokens: createPlatformTokens({
       db: deps.db,
       cipher: deps.cipher,

@@ -9,16 +9,26 @@ import { findAccountByName, recordLogin } from './store/service-accounts.ts'
 
 const PER_ADDRESS = 10
 const MINUTE_MS = 60_000
-const FAILURES_PER_NAME = 5
-const NAME_WINDOW_MS = 15 * 60_000
 
-/** Counts one attempt under `key`; throws 429 over the limit and when nobody can count. */
-async function spend(control: Control, key: string, limit: number, windowMs: number): Promise<void> {
-  const counter = await control.ephemera.increment(key, windowMs).catch((error: unknown) => {
-    control.log.warn({ err: error }, 'login_limit_unavailable')
-    throw overLimit(windowMs)
-  })
-  if (counter.count > limit) throw overLimit(counter.remainingMs)
+/** Throws 429 over the limit and when nobody can count. */
+async function limitAddress(control: Control, clientIp: string): Promise<void> {
+  const counter = await control.ephemera
+    .increment(`api:login:ip:${clientIp}`, MINUTE_MS)
+    .catch((error: unknown) => {
+      control.log.warn({ err: error }, 'login_limit_unavailable')
+      throw overLimit(MINUTE_MS)
+    })
+  if (counter.count > PER_ADDRESS) throw overLimit(counter.remainingMs)
+}
+
+/** The active account of that name and password. */
+async function proveAccount(control: Control, call: Call<unknown, unknown>, input: LoginInput) {
+  const account = await findAccountByName(control.db, input.username)
+  const proved =
+    account === null
+      ? await control.hasher.verifyUnknown(input.password, call)
+      : await control.hasher.verify(input.password, account.password_hash, call)
+  return proved && account?.status === 'active' ? account : null
 }
 
 export interface LoginInput {
@@ -27,18 +37,11 @@ export interface LoginInput {
   readonly ttl_seconds: number
 }
 
-/** Throws 401 `invalid_credentials`; 429 after ten attempts a minute of an address or five failures of a name. */
+/** Throws 401 `invalid_credentials`; 429 after ten attempts a minute of an address or five failures of a name in a row. */
 export async function logIn(control: Control, call: Call<unknown, unknown>, input: LoginInput) {
-  const nameKey = `api:login_fail:${input.username}`
-  await spend(control, `api:login:ip:${call.clientIp}`, PER_ADDRESS, MINUTE_MS)
-  await spend(control, nameKey, FAILURES_PER_NAME, NAME_WINDOW_MS)
-  const account = await findAccountByName(control.db, input.username)
-  const proved =
-    account === null
-      ? await control.hasher.verifyUnknown(input.password, call)
-      : await control.hasher.verify(input.password, account.password_hash, call)
-  if (account === null || !proved || account.status !== 'active') throw errorOf('invalid_credentials')
-  await control.ephemera.delete(nameKey)
+  await limitAddress(control, call.clientIp)
+  const account = await control.logins.attempt(input.username, () => proveAccount(control, call, input))
+  if (account === null) throw errorOf('invalid_credentials')
   await recordLogin(control.db, account.id)
   const access_token = await control.tokens.issue({
     id: account.id,

@@ -155,6 +155,14 @@ test('a new password ends the other sessions', async () => {
   expect((await other.signIn({ email, password: 'another battery' })).status).toBe(200)
 })
 
+test('signing in correctly from eight places at once works in all of them', async () => {
+  const { email } = await registered()
+  const signIns = Array.from({ length: 8 }, () =>
+    createBrowser(stage.control.app).signIn({ email, password }),
+  )
+  expect((await Promise.all(signIns)).map(({ status }) => status)).toEqual(Array(8).fill(200))
+})
+
 test('registration is bounded, and closed to who is not on the list', async () => {
   const browser = createBrowser(stage.control.app)
   const email = address()

@@ -177,7 +177,12 @@ async function forgetCounters(url: string): Promise<void> {
   const client = await createClient({ url }).connect()
   try {
     // Those of control, at the address of every test that names no other.
-    for (const counted of ['api:*:127.0.0.1', 'api:v1_rl:actor:*', 'api:login_fail:*']) {
+    for (const counted of [
+      'api:*:127.0.0.1',
+      'api:v1_rl:actor:*',
+      'api:login_fail:*',
+      'api:login_closed:*',
+    ]) {
       const keys = await client.keys(counted)
       if (keys.length > 0) await client.del(keys)
     }

@@ -8,6 +8,7 @@ import * as v from 'valibot'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../../platform/ids.ts'
 import type { Control } from '../control.ts'
+import { createGuesses } from '../guesses.ts'
 import {
   type ConsoleAccountSecret,
   deleteConsoleAccount,
@@ -22,8 +23,6 @@ import type { Admissions } from './admission.ts'
 import { createMailedLinks } from './mailed-links.ts'
 
 const LEAST_CHARACTERS = 8
-const FAILURES = 5
-const FAILURE_WINDOW_MS = 15 * 60_000
 const isAddress = (text: string) => v.is(v.pipe(v.string(), v.email(), v.maxLength(254)), text)
 
 interface Credentials {
@@ -63,22 +62,16 @@ export interface Accounts {
 }
 
 export function createAccounts(control: Control, admissions: Admissions): Accounts {
-  const { db, ephemera, hasher, log, settings } = control
+  const { db, hasher, log, settings } = control
   const isDev = settings.CARACAL_MODE === 'dev'
   const links = createMailedLinks(control)
   const canRegister = settings.CARACAL_PASSWORD_SIGNUP && (isDev || links !== null)
   const normal = (email: string) => email.trim().toLowerCase()
-  const failureKey = (email: string) => `api:console_fail:${email}`
+  const guesses = createGuesses(control, 'console')
 
   function requireStrong(password: string): void {
     if (password.length >= LEAST_CHARACTERS) return
     throw errorOf('invalid_body', { message: `A password has at least ${LEAST_CHARACTERS} characters` })
-  }
-
-  /** One account's failures share a budget, whatever address they come from. */
-  async function spend(email: string): Promise<void> {
-    const { count } = await ephemera.increment(failureKey(email), FAILURE_WINDOW_MS)
-    if (count > FAILURES) throw errorOf('rate_limited', { headers: { 'retry-after': '30' } })
   }
 
   async function requireAdmitted(id: string, email: string): Promise<void> {
@@ -118,15 +111,16 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
 
     async prove({ email: given, password }, caller) {
       const email = normal(given)
-      await spend(email)
-      const account = settings.CARACAL_PASSWORD_SIGNUP ? await findConsoleAccount(db, email) : null
-      const proved =
-        account === null
-          ? await hasher.verifyUnknown(password, caller)
-          : await hasher.verify(password, account.password_hash, caller)
-      if (account === null || !proved) throw errorOf('invalid_credentials')
+      const account = await guesses.attempt(email, async () => {
+        const known = settings.CARACAL_PASSWORD_SIGNUP ? await findConsoleAccount(db, email) : null
+        const proved =
+          known === null
+            ? await hasher.verifyUnknown(password, caller)
+            : await hasher.verify(password, known.password_hash, caller)
+        return proved ? known : null
+      })
+      if (account === null) throw errorOf('invalid_credentials')
       await requireAdmitted(account.id, email)
-      await ephemera.delete(failureKey(email))
       if (!account.verified && !isDev) {
         mailInBackground(account, 'verify')
         throw errorOf('email_not_verified')
@@ -154,29 +148,29 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
 
     async changePassword({ id, email, sessionId }, { current, next }) {
       requireStrong(next)
-      await spend(email)
-      const account = await findConsoleAccount(db, email)
-      if (account === null || !(await hasher.verify(current, account.password_hash))) {
-        throw errorOf('current_password_invalid')
-      }
+      const account = await guesses.attempt(email, async () => {
+        const known = await findConsoleAccount(db, email)
+        return known !== null && (await hasher.verify(current, known.password_hash)) ? known : null
+      })
+      if (account === null) throw errorOf('current_password_invalid')
       const passwordHash = await hasher.hashChosen(next)
       await db.transaction(async (tx) => {
         await setConsolePassword(tx, id, passwordHash)
         await revokeAccountSessions(tx, id, sessionId)
       })
-      await ephemera.delete(failureKey(email))
     },
 
     async verify({ secret, password }) {
       const account = (await links?.take('verify', secret)) ?? null
       if (account === null) throw errorOf('link_not_valid')
-      await spend(account.email)
-      if (!(await hasher.verify(password, account.password_hash))) {
+      const proved = await guesses.attempt(account.email, async () =>
+        (await hasher.verify(password, account.password_hash)) ? account : null,
+      )
+      if (proved === null) {
         mailInBackground(account, 'verify')
         throw errorOf('invalid_credentials')
       }
       await requireAdmitted(account.id, account.email)
-      await ephemera.delete(failureKey(account.email))
       await verifyConsoleAccount(db, account.id)
       return account.id
     },
@@ -197,7 +191,7 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
         await verifyConsoleAccount(tx, account.id)
         await revokeAccountSessions(tx, account.id, null)
       })
-      await ephemera.delete(failureKey(account.email))
+      await guesses.forgive(account.email)
     },
   }
 }
