@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import { type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import { canonicalJson } from '../canonical-json.ts'
 import { CaracalError } from '../errors.ts'
+import { isRealDate } from '../real-date.ts'
 
 /** A place in a list: the row after which the next page begins. */
 export interface Position {
@@ -84,12 +85,7 @@ function parse(cursor: string): Record<string, unknown> | null {
   }
 }
 
-/** A real instant: Postgres refuses a 30th of February with an error of its own. */
-function isInstant(ts: string): boolean {
-  if (!instantPattern.test(ts)) return false
-  const time = Date.parse(`${ts.slice(0, 19)}Z`)
-  return !Number.isNaN(time) && new Date(time).toISOString().slice(0, 19) === ts.slice(0, 19)
-}
+const isInstant = (ts: string): boolean => instantPattern.test(ts) && isRealDate(ts)
 
 function fingerprint(filters: Filters): string | null {
   const present = Object.entries(filters).filter(([, value]) => value !== undefined && value !== null)

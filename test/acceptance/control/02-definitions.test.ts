@@ -62,7 +62,10 @@ describe('zones and pagination (control-api §16)', () => {
       expect((await stage.send('GET', `/v1/zones?limit=${limit}`)).body.error).toBe('invalid_query')
     }
     expect((await stage.send('GET', '/v1/zones?limit=1&limit=2')).body.error).toBe('invalid_query')
-    expect((await stage.send('GET', '/v1/zones?cursor=!!!')).body.error).toBe('invalid_cursor')
+    const at = (ts: string) => Buffer.from(JSON.stringify({ ts, id: 'x' })).toString('base64url')
+    for (const cursor of ['!!!', at('2026-02-30T00:00:00Z'), at('0000-01-01T00:00:00Z')]) {
+      expect((await stage.send('GET', `/v1/zones?cursor=${cursor}`)).body.error).toBe('invalid_cursor')
+    }
   })
 
   test('16: a thousand rows of one instant page without loss', async () => {

@@ -257,6 +257,17 @@ describe('audit (control-api §16)', () => {
     expect(await found('label=team:a')).toBe(1)
     expect(await found('since=2026-01-02T00:00:00Z')).toBe(1)
     expect(await found('until=2026-01-02T00:00:00Z')).toBe(1)
+    for (const date of ['0000-01-01T00:00:00Z', '2026-02-30T00:00:00Z']) {
+      for (const list of ['audit', 'admin-audit', 'approvals']) {
+        for (const query of [`since=${date}`, `until=${date}`]) {
+          const answer = await stage.send('GET', `/v1/zones/${zone}/${list}?${query}`)
+          // Not every list has both bounds; one that it does not know it ignores.
+          expect([list, query, answer.status < 500]).toEqual([list, query, true])
+        }
+      }
+      expect((await stage.send('GET', `${path}?since=${date}`)).status).toBe(400)
+      expect((await stage.send('GET', `${path}?until=${date}`)).status).toBe(400)
+    }
     const all = await stage.send('GET', path)
     expect(all.body.items[1].metadata_json.session_id).toBe('[redacted]')
     const csv = await stage.send('GET', `${path}?format=csv&fields=id,decision,reason`)

@@ -1,5 +1,6 @@
 /** Building blocks of query strings and bodies (control-api §2.6, §2.7). Trim comes before length, as callers expect. */
 import * as v from 'valibot'
+import { isRealDate } from '../../../platform/real-date.ts'
 
 /** Trimmed text of `min` to `max` UTF-16 code units. */
 export const trimmed = (min: number, max: number) =>
@@ -40,11 +41,6 @@ export const statusPageQuery = v.object({
 })
 
 const instantPattern = /^\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?Z$/
-
-function isRealDate(value: string): boolean {
-  const parsed = Date.parse(value)
-  return Number.isFinite(parsed) && new Date(parsed).toISOString().slice(0, 10) === value.slice(0, 10)
-}
 
 /** ISO date-time in UTC (`Z`), a real date; numeric offsets are refused. */
 export const instant = v.pipe(

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import type { ISql, PendingQuery, Row } from 'postgres'
 import { CaracalError } from '../../../platform/errors.ts'
+import { isRealDate } from '../../../platform/real-date.ts'
 
 export interface PageQuery {
   readonly limit: number
@@ -40,8 +41,7 @@ function decode(cursor: string, filters: readonly unknown[]): Position {
   }
   const { ts, id, f } = (value ?? {}) as Partial<Record<'ts' | 'id' | 'f', unknown>>
   if (typeof ts !== 'string' || typeof id !== 'string') throw invalidCursor()
-  if (!timestamp.test(ts) || !Number.isFinite(Date.parse(ts)) || id.length > 256 || id.includes('\0'))
-    throw invalidCursor()
+  if (!timestamp.test(ts) || !isRealDate(ts) || id.length > 256 || id.includes('\0')) throw invalidCursor()
   if (f !== undefined && f !== filterHash(filters)) throw invalidCursor()
   return { ts, id }
 }
