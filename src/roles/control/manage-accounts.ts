@@ -61,7 +61,9 @@ export async function createAccount(
   return row
 }
 
-async function keepAnAdministrator(tx: Tx, accountId: string): Promise<void> {
+/** Throws 404 before it says anything about an account of another zone. */
+async function keepAnAdministrator(tx: Tx, zone: IamZone, accountId: string): Promise<void> {
+  found(await findServiceAccount(tx, zone, accountId), 'service_account_not_found')
   await lockPlatformAdmins(tx)
   if (!(await isPlatformAdmin(tx, accountId))) return
   if ((await countPlatformAdmins(tx, { accountId })) === 0) throw errorOf('last_platform_admin')
@@ -76,7 +78,7 @@ export async function changeAccount(
 ): Promise<ServiceAccount> {
   if (isEmptyPatch({ ...patch })) throw noFields()
   return control.db.transaction(async (tx) => {
-    if (patch.status === 'inactive') await keepAnAdministrator(tx, call.id)
+    if (patch.status === 'inactive') await keepAnAdministrator(tx, zone, call.id)
     const fields = { displayName: patch.display_name, status: patch.status }
     await control.outbox.enqueue(tx, 'control', [iamInvalidated(call.id, call.requestId)])
     return found(
@@ -88,7 +90,7 @@ export async function changeAccount(
 
 export async function removeAccount(control: Control, call: AnyCall, zone: IamZone): Promise<void> {
   await control.db.transaction(async (tx) => {
-    await keepAnAdministrator(tx, call.id)
+    await keepAnAdministrator(tx, zone, call.id)
     if (!(await deleteServiceAccount(tx, zone, call.id))) throw notFound('service_account_not_found')
     await control.outbox.enqueue(tx, 'control', [iamInvalidated(call.id, call.requestId)])
   })

@@ -30,11 +30,15 @@ import { findAccountByName, findServiceAccount, type IamZone } from './store/ser
 
 type AnyCall = Call<unknown, unknown>
 
+export interface RoleInput extends RoleFields {
+  readonly zone_id?: string | null | undefined
+}
+
 export async function createRole(
   control: Control,
   call: AnyCall,
   zone: IamZone,
-  input: RoleFields & { readonly zone_id?: string | null | undefined },
+  input: RoleInput,
 ): Promise<Role> {
   const zoneId = await iamZoneOf(control, zone, input.zone_id)
   guardRole(call.principal, zoneId, input.rules)
@@ -56,9 +60,12 @@ export async function changeRole(
   control: Control,
   call: AnyCall,
   zone: IamZone,
-  fields: RoleFields,
+  fields: RoleInput,
 ): Promise<Role> {
   const role = await ownRole(control, call, zone)
+  if (zone === undefined && fields.zone_id !== undefined && fields.zone_id !== role.zone_id) {
+    throw errorOf('invalid_body', { message: 'a role stays in its zone' })
+  }
   guardRole(call.principal, role.zone_id, fields.rules)
   try {
     return await control.db.transaction(async (tx) => {

@@ -232,6 +232,70 @@ describe('RBAC, keys, row-level security (control-api §16)', () => {
     expect(await outcome(stage.send('DELETE', `/v1/roles/${builtIn.id}`))).toEqual([409, 'role_built_in'])
   })
 
+  test('54: a zone is named by any of its names, and by one at a time', async () => {
+    const zone = await stage.zone('Named by slug')
+    const other = await stage.zone()
+    const { slug } = (await stage.send('GET', `/v1/zones/${zone}`)).body
+    const names = { username: 'of-a-workspace', password: 'long enough to do', workspace: slug }
+    const account = await stage.send('POST', '/v1/service-accounts', names)
+    expect([account.status, account.body.zone_id]).toEqual([201, zone])
+    const rules = [{ api_groups: ['core'], resources: ['zones'], verbs: ['get'] }]
+    const role = await stage.send('POST', '/v1/roles', {
+      name: 'of-it',
+      rules,
+      workspace: slug,
+      zone_id: zone,
+    })
+    expect([role.status, role.body.zone_id]).toEqual([201, zone])
+    const binding = await stage.send('POST', '/v1/role-bindings', {
+      role_name: 'of-it',
+      principal_name: 'of-a-workspace',
+      workspace: slug,
+    })
+    expect([binding.status, binding.body.zone_id]).toEqual([201, zone])
+    const key = await stage.send('POST', '/v1/api-keys', {
+      name: 'k',
+      service_account_id: account.body.id,
+      namespace: zone,
+    })
+    expect(key.status).toBe(201)
+    for (const [list, id] of [
+      ['service-accounts', account.body.id],
+      ['roles', role.body.id],
+      ['role-bindings', binding.body.id],
+      ['api-keys', key.body.id],
+    ]) {
+      for (const query of [
+        `workspace=${slug}`,
+        `namespace=${zone}`,
+        `organization_id=${zone}&zone_id=${zone}`,
+      ]) {
+        const { items } = (await stage.send('GET', `/v1/${list}?${query}`)).body
+        const own = items.filter((item: { built_in?: boolean }) => item.built_in !== true)
+        expect(own.map((item: { id: string }) => item.id)).toEqual([id])
+      }
+      const twice = stage.send('GET', `/v1/${list}?namespace=${zone}&zone_id=${other}`)
+      expect(await outcome(twice)).toEqual([400, 'invalid_query'])
+    }
+    const change = (zones: object) =>
+      outcome(stage.send('PUT', `/v1/roles/${role.body.id}`, { name: 'of-it', rules, ...zones }))
+    expect(await change({ namespace: zone, zone_id: other })).toEqual([400, 'invalid_body'])
+    expect(await change({ namespace: other })).toEqual([400, 'invalid_body'])
+    expect(await change({ workspace: slug })).toEqual([200, undefined])
+  })
+
+  test('54: an account of another zone is not there, administrator or not', async () => {
+    const zone = await stage.zone()
+    const { items } = (await stage.send('GET', '/v1/role-bindings?limit=500')).body
+    const { subject } = items.find((item: { role_name: string }) => item.role_name === 'platform-admin')
+    const minted = await stage.send('POST', '/v1/admin-tokens', { name: 'z', scope: 'zone', zone_id: zone })
+    const { token } = minted.body
+    const path = `/v1/zones/${zone}/service-accounts/${subject.id}`
+    const absent = [404, 'service_account_not_found']
+    expect(await outcome(stage.send('PATCH', path, { status: 'inactive' }, { token }))).toEqual(absent)
+    expect(await outcome(stage.send('DELETE', path, undefined, { token }))).toEqual(absent)
+  })
+
   test('54: a narrowed key makes and rotates only keys as narrow as itself', async () => {
     const admin = await person('platform-admin', null)
     const rules = [{ api_groups: ['iam'], resources: ['api-keys'], verbs: ['create', 'rotate'] }]

@@ -3,8 +3,8 @@ import * as v from 'valibot'
 import { createKey, revokeKey, rotateKey } from '../manage-keys.ts'
 import { type Call, can, created, noContent, ok, type Route, route } from '../route.ts'
 import { listApiKeys } from '../store/api-keys.ts'
-import { type Base, zoneFor } from './iam-base.ts'
-import { namedZone, ruleInputs, ruleShape, toRule, zoneAliases } from './iam-shapes.ts'
+import { type Base, listedZone, namedZone, zoneFor } from './iam-base.ts'
+import { ruleInputs, ruleShape, toRule, zoneAliases, zoneFilters } from './iam-shapes.ts'
 import { identifier, instant, pageEntries, trimmed } from './inputs.ts'
 import { named, pageOf, timestamp } from './shapes.ts'
 
@@ -42,13 +42,14 @@ export function keyRoutes(base: Base, prefix: string, suffix: string): Route[] {
       query: v.object({
         ...pageEntries,
         service_account_id: v.optional(identifier),
-        zone_id: v.optional(identifier),
+        ...zoneFilters,
       }),
       responses: { 200: pageOf('ApiKey', apiKey) },
       errors: ['invalid_query', 'invalid_cursor'],
       handle: async (control, call) => {
-        const { limit, cursor, zone_id, ...filters } = call.query
-        return ok(await listApiKeys(control.db, zoneFor(base, call, zone_id), filters, { limit, cursor }))
+        const zone = await listedZone(control, base, call)
+        const { service_account_id } = call.query
+        return ok(await listApiKeys(control.db, zone, { service_account_id }, call.query))
       },
     }),
     route({
@@ -78,7 +79,7 @@ export function keyRoutes(base: Base, prefix: string, suffix: string): Route[] {
       ],
       handle: async (control, call) => {
         const { name, service_account_id, expires_at, rules } = call.body
-        const zone_id = namedZone(call.body)
+        const zone_id = await namedZone(control, base, call.body, 'invalid_body')
         const input = { name, service_account_id, expires_at, zone_id, rules: rules?.map(toRule) }
         return created(await createKey(control, call, zoneOf(call), input))
       },

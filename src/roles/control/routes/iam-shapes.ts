@@ -1,8 +1,7 @@
 /** Inputs of the IAM collections (control-api §12), with the names other clients use for the same things. */
 import * as v from 'valibot'
-import { errorOf } from '../../../platform/http/errors/registry.ts'
 import type { Rule } from '../rbac/rules.ts'
-import { text } from './inputs.ts'
+import { identifier, text } from './inputs.ts'
 import { named } from './shapes.ts'
 
 const words = v.pipe(v.array(text(1, 128)), v.minLength(1), v.maxLength(64))
@@ -48,6 +47,7 @@ export function toRule(input: v.InferOutput<typeof ruleInput>): Rule {
 export const accountName = v.pipe(v.string(), v.regex(/^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/))
 export const password = text(12, 256)
 const zoneName = v.optional(v.nullable(text(1, 128)))
+const zoneFilter = v.optional(identifier)
 
 /** `zone_id` and the words other systems use for it. */
 export const zoneAliases = {
@@ -57,19 +57,17 @@ export const zoneAliases = {
   workspace: zoneName,
 }
 
+/** The same in a query. */
+export const zoneFilters = {
+  zone_id: zoneFilter,
+  organization_id: zoneFilter,
+  namespace: zoneFilter,
+  workspace: zoneFilter,
+}
+
 export interface ZoneNames {
   readonly zone_id?: string | null | undefined
   readonly organization_id?: string | null | undefined
   readonly namespace?: string | null | undefined
   readonly workspace?: string | null | undefined
-}
-
-/** The one zone meant. Throws 400 `invalid_body` when the names disagree. */
-export function namedZone(names: ZoneNames): string | null | undefined {
-  const given = [names.zone_id, names.organization_id, names.namespace, names.workspace].filter(
-    (name) => name !== undefined,
-  )
-  if (new Set(given).size > 1)
-    throw errorOf('invalid_body', { message: 'the zone is named twice, differently' })
-  return given[0]
 }

@@ -4,8 +4,8 @@ import { bindRole, unbindRole } from '../manage-roles.ts'
 import { found } from '../not-found.ts'
 import { type Call, can, created, noContent, ok, type Route, route } from '../route.ts'
 import { findRoleBinding, listRoleBindings, type RoleBinding } from '../store/roles.ts'
-import { type Base, zoneFor } from './iam-base.ts'
-import { namedZone, zoneAliases } from './iam-shapes.ts'
+import { type Base, listedZone, namedZone, zoneFor } from './iam-base.ts'
+import { zoneAliases, zoneFilters } from './iam-shapes.ts'
 import { identifier, pageEntries, text } from './inputs.ts'
 import { named, pageOf, timestamp } from './shapes.ts'
 
@@ -64,14 +64,15 @@ export function bindingRoutes(base: Base, prefix: string, suffix: string): Route
         subject_kind: v.optional(v.picklist(['service_account', 'account'])),
         subject_id: v.optional(identifier),
         role_id: v.optional(identifier),
-        zone_id: v.optional(identifier),
+        ...zoneFilters,
       }),
       responses: { 200: pageOf('RoleBinding', binding) },
       errors: ['invalid_query', 'invalid_cursor'],
       handle: async (control, call) => {
-        const { limit, cursor, zone_id, ...filters } = call.query
-        const zone = zoneFor(base, call, zone_id)
-        const page = await listRoleBindings(control.db, zone, filters, { limit, cursor })
+        const zone = await listedZone(control, base, call)
+        const { subject_kind, subject_id, role_id } = call.query
+        const filters = { subject_kind, subject_id, role_id }
+        const page = await listRoleBindings(control.db, zone, filters, call.query)
         return ok({ ...page, items: page.items.map(shownBinding) })
       },
     }),
@@ -104,7 +105,7 @@ export function bindingRoutes(base: Base, prefix: string, suffix: string): Route
           subject_kind: subject?.kind,
           subject_id: subject?.id,
           subject_name: subject?.name ?? principal_name,
-          zone_id: namedZone(call.body),
+          zone_id: await namedZone(control, base, call.body, 'invalid_body'),
         })
         return created(shownBinding(row))
       },

@@ -1,12 +1,13 @@
 /** Roles (control-api §12.5). */
 import * as v from 'valibot'
+import type { Control } from '../control.ts'
 import { changeRole, createRole, removeRole } from '../manage-roles.ts'
 import { found } from '../not-found.ts'
 import { type Call, can, created, noContent, ok, type Route, route } from '../route.ts'
 import { findRole, listRoles } from '../store/roles.ts'
-import { type Base, zoneFor } from './iam-base.ts'
-import { namedZone, ruleInputs, ruleShape, toRule, zoneAliases } from './iam-shapes.ts'
-import { identifier, pageEntries, text } from './inputs.ts'
+import { type Base, listedZone, namedZone, zoneFor } from './iam-base.ts'
+import { ruleInputs, ruleShape, toRule, zoneAliases, zoneFilters } from './iam-shapes.ts'
+import { pageEntries, text } from './inputs.ts'
 import { named, pageOf, timestamp } from './shapes.ts'
 
 const role = named(
@@ -35,10 +36,11 @@ export function roleRoutes(base: Base, prefix: string, suffix: string): Route[] 
   const path = `${prefix}/roles`
   const tag = 'Roles'
   const zoneOf = (call: Call<unknown, unknown>) => zoneFor(base, call)
-  const fieldsOf = (body: v.InferOutput<typeof roleBody>) => ({
+  const fieldsOf = async (control: Control, body: v.InferOutput<typeof roleBody>) => ({
     name: body.name,
     description: body.description ?? null,
     rules: body.rules.map(toRule),
+    zone_id: await namedZone(control, base, body, 'invalid_body'),
   })
   return [
     route({
@@ -50,13 +52,11 @@ export function roleRoutes(base: Base, prefix: string, suffix: string): Route[] 
       access: 'read',
       permission: can('iam', 'roles', 'list'),
       priority: 'P1',
-      query: v.object({ ...pageEntries, zone_id: v.optional(identifier) }),
+      query: v.object({ ...pageEntries, ...zoneFilters }),
       responses: { 200: pageOf('Role', role) },
       errors: ['invalid_query', 'invalid_cursor'],
-      handle: async (control, call) => {
-        const { limit, cursor, zone_id } = call.query
-        return ok(await listRoles(control.db, zoneFor(base, call, zone_id), { limit, cursor }))
-      },
+      handle: async (control, call) =>
+        ok(await listRoles(control.db, await listedZone(control, base, call), call.query)),
     }),
     route({
       method: 'POST',
@@ -73,12 +73,7 @@ export function roleRoutes(base: Base, prefix: string, suffix: string): Route[] 
       responses: { 201: role },
       errors: ['invalid_role', 'zone_not_found', 'privilege_escalation', 'role_name_conflict'],
       handle: async (control, call) =>
-        created(
-          await createRole(control, call, zoneOf(call), {
-            ...fieldsOf(call.body),
-            zone_id: namedZone(call.body),
-          }),
-        ),
+        created(await createRole(control, call, zoneOf(call), await fieldsOf(control, call.body))),
     }),
     route({
       method: 'GET',
@@ -113,7 +108,8 @@ export function roleRoutes(base: Base, prefix: string, suffix: string): Route[] 
         'role_name_conflict',
         'role_built_in',
       ],
-      handle: async (control, call) => ok(await changeRole(control, call, zoneOf(call), fieldsOf(call.body))),
+      handle: async (control, call) =>
+        ok(await changeRole(control, call, zoneOf(call), await fieldsOf(control, call.body))),
     }),
     route({
       method: 'DELETE',

@@ -4,9 +4,9 @@ import { changeAccount, createAccount, removeAccount, setPassword } from '../man
 import { found } from '../not-found.ts'
 import { type Call, can, created, noContent, ok, type Route, route } from '../route.ts'
 import { findServiceAccount, listServiceAccounts } from '../store/service-accounts.ts'
-import { type Base, zoneFor } from './iam-base.ts'
-import { accountName, namedZone, password, zoneAliases } from './iam-shapes.ts'
-import { identifier, pageEntries, text, trimmed } from './inputs.ts'
+import { type Base, listedZone, namedZone, zoneFor } from './iam-base.ts'
+import { accountName, password, zoneAliases, zoneFilters } from './iam-shapes.ts'
+import { pageEntries, text, trimmed } from './inputs.ts'
 import { named, pageOf, timestamp } from './shapes.ts'
 
 const account = named(
@@ -28,7 +28,7 @@ const account = named(
 const accountQuery = v.object({
   ...pageEntries,
   status: v.optional(v.picklist(['active', 'inactive'])),
-  zone_id: v.optional(identifier),
+  ...zoneFilters,
 })
 
 export function accountRoutes(base: Base, prefix: string, suffix: string): Route[] {
@@ -49,10 +49,9 @@ export function accountRoutes(base: Base, prefix: string, suffix: string): Route
       responses: { 200: pageOf('ServiceAccount', account) },
       errors: ['invalid_query', 'invalid_cursor'],
       handle: async (control, call) => {
-        const { limit, cursor, zone_id, ...filters } = call.query
-        return ok(
-          await listServiceAccounts(control.db, zoneFor(base, call, zone_id), filters, { limit, cursor }),
-        )
+        const zone = await listedZone(control, base, call)
+        const { status } = call.query
+        return ok(await listServiceAccounts(control.db, zone, { status }, call.query))
       },
     }),
     route({
@@ -77,7 +76,10 @@ export function accountRoutes(base: Base, prefix: string, suffix: string): Route
       errors: ['invalid_service_account', 'zone_not_found', 'username_taken'],
       handle: async (control, call) =>
         created(
-          await createAccount(control, call, zoneOf(call), { ...call.body, zone_id: namedZone(call.body) }),
+          await createAccount(control, call, zoneOf(call), {
+            ...call.body,
+            zone_id: await namedZone(control, base, call.body, 'invalid_body'),
+          }),
         ),
     }),
     route({

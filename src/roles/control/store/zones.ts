@@ -50,6 +50,16 @@ export async function findZone(db: Queryable, id: string): Promise<Zone | null> 
   return zone ?? null
 }
 
+/** Id of the live zone that has this id, or else this slug. */
+export async function findZoneByName(db: Queryable, name: string): Promise<string | null> {
+  const [row] = await db.sql<{ id: string }[]>`
+    select id from zones
+    where (id = ${name} or slug = ${name}) and archived_at is null
+    order by id = ${name} desc
+    limit 1`
+  return row?.id ?? null
+}
+
 /** A live zone, locked against change until the transaction ends. */
 export async function lockZone(tx: Tx, id: string): Promise<Zone | null> {
   const [zone] = await tx.sql<Zone[]>`
