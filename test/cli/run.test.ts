@@ -102,6 +102,18 @@ describe('50: exit codes', () => {
     expect(gone.stderr).toMatch(/^failed to start \/nope: .* \(ENOENT\)$/m)
   })
 
+  it.each([
+    ['a path through a file', '/etc/passwd/foo', 'ENOTDIR'],
+    ['a name that is too long', `/${'n'.repeat(300)}`, 'ENAMETOOLONG'],
+    ['no name', '', 'ERR_INVALID_ARG_VALUE'],
+  ])('127 for %s', async (_what, command, reason) => {
+    const { code, stderr } = await launch(['--', command])
+    expect(code).toBe(127)
+    expect(stderr.split('\n').find((line) => line.startsWith(`failed to start ${command}: `))).toContain(
+      `(${reason})`,
+    )
+  })
+
   it('signals reach the child', async () => {
     const running = startCaracal(
       ['run', 'sh', '-c', 'trap "exit 9" TERM; echo up; while :; do sleep 0.05; done'],

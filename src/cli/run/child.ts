@@ -1,5 +1,5 @@
 /** The launched program: its environment, its signals, its exit (sdk-cli-console §12.6). */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Environment } from '../../sdk/config/directory.ts'
 import type { Output } from '../output.ts'
@@ -33,25 +33,27 @@ export function runChild(
 ): Promise<number> {
   const [command = '', ...args] = argv
   return new Promise((resolve) => {
+    let child: ChildProcess | undefined
     // Before the child exists: a signal while it is being started must not end us and leave it behind.
     const forward = (signal: NodeJS.Signals): void => {
-      child.kill(signal)
+      child?.kill(signal)
     }
     for (const signal of forwarded) process.on(signal, forward)
-    const child = spawn(command, args, {
-      env: environment,
-      stdio: 'inherit',
-      shell: false,
-      windowsHide: true,
-    })
     const finish = (code: number) => {
       for (const signal of forwarded) process.off(signal, forward)
       resolve(code)
     }
-    child.once('error', (error: NodeJS.ErrnoException) => {
+    const fail = (error: NodeJS.ErrnoException) => {
       out.errorLine(`failed to start ${command}: ${error.message} (${error.code ?? 'UNKNOWN'})`)
       finish(127)
-    })
+    }
+    try {
+      child = spawn(command, args, { env: environment, stdio: 'inherit', shell: false, windowsHide: true })
+    } catch (error) {
+      // Only some failures are events; the others Node throws.
+      return fail(error as NodeJS.ErrnoException)
+    }
+    child.once('error', fail)
     child.once('exit', (code, signal) => finish(code ?? 128 + signalNumber(signal)))
   })
 }
