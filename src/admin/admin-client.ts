@@ -97,7 +97,7 @@ function createGroups(options: AdminClientOptions) {
     policies: {
       ...withoutPatch(crud(api, 'policies')),
       create: (zone: string, body: Body) =>
-        api.send<Row & { readonly version_id: string; readonly version: number }>(
+        api.send<Row & { readonly version_id: string; readonly version: Row & { readonly version: number } }>(
           'POST',
           inZone(zone, 'policies'),
           body,

@@ -52,6 +52,7 @@ it('5: create, protect, call, find the evidence, remove', async () => {
     name: 'grants',
     content: authorGrantsDocument([{ resource, applicationId: application.id, scopes: [scope] }]),
   })
+  expect(policy.version).toMatchObject({ id: policy.version_id, version: 1 })
   const set = await admin.policySets.create(zone, { name: 'default' })
   const version = await admin.policySets.addVersion(zone, set.id, [policy.version_id])
   const activated = await admin.policySets.activate(zone, set.id, version.version_id)
