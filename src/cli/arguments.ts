@@ -33,11 +33,10 @@ export function parseArguments(argv: readonly string[], flags: Flags): Arguments
       continue
     }
     const next = argv[at + 1]
-    if (given !== undefined) values[name] = given
-    else if (next !== undefined && !next.startsWith('--')) {
-      values[name] = next
-      at += 1
-    } else throw new UsageError(`--${name} needs a value`)
+    const value = given ?? (next?.startsWith('--') ? undefined : next)
+    if (!value) throw new UsageError(`--${name} needs a value`)
+    values[name] = value
+    if (given === undefined) at += 1
   }
   return { values, switches, positional }
 }

@@ -225,11 +225,12 @@ const status: Command = {
     '--role LIST        only these roles',
     '',
     'Addresses: CARACAL_API_URL, CARACAL_STS_URL, CARACAL_GATEWAY_URL, CARACAL_AUDIT_URL,',
-    'CARACAL_COORDINATOR_URL, else localhost and the default ports. Exit 1 unless all pass.',
+    'CARACAL_COORDINATOR_URL, else localhost and the port of each role. Exit 1 unless all pass.',
     '',
     'Example: caracal status --ready --role sts,gateway',
   ],
   flags: { ready: 'switch', json: 'switch', role: 'text' },
+  offers: { flags: { role: ['all', 'sts', 'gateway', 'coordinator', 'audit', 'control'] } },
   load: async () => (await import('./status.ts')).status,
 }
 
@@ -284,6 +285,7 @@ const audit: Command = {
   ],
   takes: 2,
   flags: { zone: 'text', since: 'text', keys: 'text', json: 'switch' },
+  offers: { words: ['verify', 'verify-receipt'] },
   load: async () => (await import('./audit/run.ts')).audit,
 }
 
@@ -331,7 +333,7 @@ const auth: Command = {
   summary: 'log in to a server, and see as whom',
   synopsis: 'login|status|logout [--server URL] [--token -] [--user NAME [--password-stdin]] [--json]',
   details: [
-    '--server URL       default CARACAL_API_URL, else http://localhost:3000',
+    '--server URL       default CARACAL_API_URL, else localhost and the port of control',
     '--token -          read the admin token from stdin instead of a prompt',
     '--user NAME        log in as a service account, with a password from a prompt',
     '--password-stdin   read that password from stdin',

@@ -76,7 +76,8 @@ const secretShapes: readonly (readonly [RegExp, string])[] = [
   [/\bcaracal_[ar]t_[A-Za-z0-9_-]+/g, '***'],
   [/\b(?:cat|ws)_[A-Za-z0-9_-]{8,}/g, '***'],
   [/\bBearer\s+[A-Za-z0-9._~+/=-]+/gi, '***'],
-  [/\b([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s/@]+@/gi, '$1:***@'],
+  // Up to the last @ before the path: a password may hold one as it is.
+  [/\b([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s/]+@/gi, '$1:***@'],
 ]
 
 const secretNames = /(?:SECRET|TOKEN|PASSWORD|KEK|HMAC_KEY|BEARER)/

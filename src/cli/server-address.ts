@@ -1,5 +1,6 @@
-/** Addresses of servers as variables give them. */
-import type { Environment } from '../config/load.ts'
+/** Addresses of servers: as variables give them, else on this host. */
+import { defaultPorts, type Environment } from '../config/load.ts'
+import type { RoleName } from '../config/roles.ts'
 
 /** The URL in a variable, or the fallback; without the slashes at its end. Throws a sentence that names the variable. */
 export function serverAddress(env: Environment, variable: string, fallback: string): string {
@@ -7,4 +8,15 @@ export function serverAddress(env: Environment, variable: string, fallback: stri
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text))
     throw new Error(`${variable} must be a URL that begins with http:// or https://`)
   return text
+}
+
+/**
+ * Where a role of the server on this host listens. Behind one port each role answers for the whole
+ * process; the gateway for itself, below its prefix.
+ */
+export function localAddress(role: RoleName, env: Environment): string {
+  const { CARACAL_SINGLE_PORT: single } = env
+  if (single) return `http://localhost:${single}${role === 'gateway' ? '/gateway' : ''}`
+  const name = `${role.toUpperCase()}_PORT`
+  return `http://localhost:${env[name] || env[`CARACAL_${name}`] || defaultPorts[role]}`
 }

@@ -1,7 +1,7 @@
-import { defaultPorts, type Environment, parseRoles } from '../config/load.ts'
+import { parseRoles } from '../config/load.ts'
 import type { RoleName } from '../config/roles.ts'
 import type { Invocation } from './command.ts'
-import { serverAddress } from './server-address.ts'
+import { localAddress, serverAddress } from './server-address.ts'
 
 const services: readonly { readonly name: string; readonly role: RoleName; readonly variable: string }[] = [
   { name: 'api', role: 'control', variable: 'CARACAL_API_URL' },
@@ -29,7 +29,7 @@ export async function status({ arguments: parsed, env, out }: Invocation): Promi
     services
       .filter(({ role }) => wanted.has(role))
       .map(({ name, role, variable }) => {
-        return probe(name, serverAddress(env, variable, defaultBase(role, env)), mode)
+        return probe(name, serverAddress(env, variable, localAddress(role, env)), mode)
       }),
   )
   if (parsed.switches.has('json')) out.line(JSON.stringify({ mode, services: probed }, null, 2))
@@ -39,12 +39,6 @@ export async function status({ arguments: parsed, env, out }: Invocation): Promi
         `${out.mark(one.ok ? 'ok' : 'fail')} ${one.name.padEnd(12)} ${one.url.padEnd(34)} ${one.detail}`,
       )
   return probed.every((one) => one.ok) ? 0 : 1
-}
-
-/** Behind one port each role answers for the whole process; the gateway for itself, below its prefix. */
-function defaultBase(role: RoleName, { CARACAL_SINGLE_PORT: single }: Environment): string {
-  if (!single) return `http://localhost:${defaultPorts[role]}`
-  return `http://localhost:${single}${role === 'gateway' ? '/gateway' : ''}`
 }
 
 async function probe(name: string, base: string, mode: 'health' | 'ready'): Promise<Probed> {

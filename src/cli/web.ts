@@ -1,8 +1,8 @@
 /** `caracal web`: where a person looks at the server (sdk-cli-console §12.2). */
 import { spawn } from 'node:child_process'
-import { defaultPorts, type Environment } from '../config/load.ts'
+import type { Environment } from '../config/load.ts'
 import type { Invocation } from './command.ts'
-import { serverAddress } from './server-address.ts'
+import { localAddress, serverAddress } from './server-address.ts'
 
 const patienceMs = 3000
 const ignored = ['web-port', 'auth-port', 'build'] as const
@@ -11,8 +11,7 @@ export async function web({ arguments: given, env, out }: Invocation): Promise<n
   for (const name of ignored)
     if (given.values[name] !== undefined || given.switches.has(name))
       out.status('warn', `--${name} is ignored: the server that runs serves the pages too`)
-  const port = env.CARACAL_SINGLE_PORT || env.CONTROL_PORT || env.CARACAL_CONTROL_PORT || defaultPorts.control
-  const api = serverAddress(env, 'CARACAL_API_URL', `http://localhost:${port}`)
+  const api = serverAddress(env, 'CARACAL_API_URL', localAddress('control', env))
   const pages = [
     { what: 'console', url: `${serverAddress(env, 'CARACAL_WEB_URL', api)}/console` },
     { what: 'reference of the API', url: `${api}/docs` },

@@ -1,5 +1,9 @@
 /** Bodies of our own services, read with a bound. */
 
+export class AnswerTooLong extends Error {
+  override readonly name = 'AnswerTooLong'
+}
+
 /** The text of `response`; rejects when it is longer than `maxBytes`. */
 export async function readText(response: Response, maxBytes: number): Promise<string> {
   const { body } = response
@@ -13,7 +17,7 @@ export async function readText(response: Response, maxBytes: number): Promise<st
       const { done, value } = await reader.read()
       if (done) return text + decoder.decode()
       size += value.byteLength
-      if (size > maxBytes) throw new Error(`the answer is longer than ${maxBytes} bytes`)
+      if (size > maxBytes) throw new AnswerTooLong(`the answer is longer than ${maxBytes} bytes`)
       text += decoder.decode(value, { stream: true })
     }
   } catch (error) {

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { findAccess } from '../../src/cli/api/login-file.ts'
 import { parseArguments } from '../../src/cli/arguments.ts'
 import { commands } from '../../src/cli/commands.ts'
 import { commandEnvironment } from '../../src/cli/environment.ts'
@@ -99,6 +100,8 @@ describe('arguments', () => {
   it('refuses a value that begins with --, a missing one, and one for a switch', () => {
     expect(() => parseArguments(['--role', '--ready'], flags)).toThrow('--role needs a value')
     expect(() => parseArguments(['--role'], flags)).toThrow('--role needs a value')
+    for (const words of [['--role='], ['--role', '']])
+      expect(() => parseArguments(words, flags)).toThrow('--role needs a value')
     expect(() => parseArguments(['--ready=1'], flags)).toThrow('--ready takes no value')
     expect(() => parseArguments(['--constructor'], flags)).toThrow('unknown option --constructor')
   })
@@ -119,10 +122,12 @@ describe('output', () => {
     for (const secret of secrets) out.line(`before ${secret} after`)
     out.errorLine('Authorization: Bearer abc.def-123')
     out.errorLine('connect postgres://user:hunter2hunter@db:5432/x failed')
-    for (const secret of [...secrets, 'abc.def-123', 'hunter2hunter'])
+    out.errorLine('connect redis://:hunter3@hunter3@cache:6379/0 failed')
+    for (const secret of [...secrets, 'abc.def-123', 'hunter2hunter', 'hunter3'])
       expect(text.out + text.err).not.toContain(secret)
     expect(text.out).toContain('before *** after')
     expect(text.err).toContain('postgres://user:***@db:5432/x')
+    expect(text.err).toContain('redis://:***@cache:6379/0')
   })
 
   it('uses marks that the terminal can show and colour only where it is wanted', () => {
@@ -211,6 +216,12 @@ describe('status', () => {
     }
   })
 
+  it('asks the ports that the variables of the server name', async () => {
+    const { out } = await run(['status', '--json'], { STS_PORT: '1', CARACAL_AUDIT_PORT: '2' })
+    const urls = (JSON.parse(out).services as { url: string }[]).map(({ url }) => url)
+    expect(urls).toEqual(expect.arrayContaining(['http://localhost:1/health', 'http://localhost:2/health']))
+  })
+
   it('healthcheck asks the port and path it is told', async () => {
     const server = createServer((request, response) => {
       response.writeHead(request.url === '/ready' ? 200 : 500).end()
@@ -228,6 +239,104 @@ describe('status', () => {
   })
 })
 
+describe('which server and token', () => {
+  const access = (
+    files: Record<string, readonly [text: string, mode: number]>,
+    env: Record<string, string>,
+  ) => {
+    const cwd = workingDirectory()
+    for (const [name, [text, mode]] of Object.entries(files)) writeFileSync(join(cwd, name), text, { mode })
+    const named = Object.fromEntries(
+      Object.entries(env).map(([name, value]) => [name, value.replace('@', `${cwd}/`)]),
+    )
+    return findAccess({ HOME: cwd, CARACAL_CONFIG_HOME: cwd, CARACAL_HOME: cwd, ...named }, cwd)
+  }
+
+  it.each([
+    ['broken', ['{nope', 0o600]],
+    ['readable by others', ['{"server":"http://a","token":"t"}', 0o644]],
+  ] as const)('a given token goes before a saved login that is %s', (_how, login) => {
+    const given = access({ 'auth.json': login }, { CARACAL_ADMIN_TOKEN: 'given' })
+    expect(given).toMatchObject({ token: 'given', server: 'http://localhost:3000' })
+    expect(() => access({ 'auth.json': login }, {})).toThrow('auth.json')
+  })
+
+  it('a given token goes to the server of the saved login', () => {
+    const files = { 'auth.json': ['{"server":"http://a","token":"t"}', 0o600] } as const
+    expect(access(files, { CARACAL_ADMIN_TOKEN: 'given' })).toMatchObject({
+      server: 'http://a',
+      token: 'given',
+    })
+  })
+
+  it('the file of a given token may be readable by others, as containers mount it', () => {
+    const env = { CARACAL_ADMIN_TOKEN_FILE: '@token' }
+    expect(access({ token: ['given\n', 0o644] }, env)).toMatchObject({ token: 'given' })
+    expect(() => access({}, env)).toThrow('CARACAL_ADMIN_TOKEN_FILE cannot be read')
+  })
+
+  it('the port of control where nothing else says', () => {
+    const env = { CARACAL_ADMIN_TOKEN: 'given' }
+    expect(access({}, { ...env, CONTROL_PORT: '1' })?.server).toBe('http://localhost:1')
+    expect(access({}, { ...env, CONTROL_PORT: '1', CARACAL_SINGLE_PORT: '2' })?.server).toBe(
+      'http://localhost:2',
+    )
+  })
+})
+
+describe('api', () => {
+  it('refuses a body where HTTP has none, and says what to do', async () => {
+    for (const words of [
+      ['zones', '{"a":1}'],
+      ['GET', 'zones', '{}'],
+      ['head', 'zones', '{}'],
+    ])
+      expect(await run(['api', ...words], { CARACAL_ADMIN_TOKEN: 'x' })).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/takes no body: name the method, such as POST/),
+      })
+  })
+
+  it('an answer that is too long is no failure of the network', async () => {
+    const server = createServer((_request, response) => {
+      response.end(Buffer.alloc(64 * 1024 * 1024 + 1, ' '))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const CARACAL_API_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    try {
+      const { code, err } = await run(['api', 'zones'], { CARACAL_ADMIN_TOKEN: 'x', CARACAL_API_URL })
+      expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('longer than 67108864 bytes') })
+    } finally {
+      server.close()
+    }
+  })
+})
+
+describe('auth status', () => {
+  it.each([
+    [401, 'invalid', 'does not accept this token (401)'],
+    [404, 'unreachable', 'does not say whom it takes the token for (404)'],
+    [429, 'unreachable', 'does not say whom it takes the token for (429)'],
+    [302, 'unreachable', 'does not say whom it takes the token for (302)'],
+  ] as const)('after %i', async (answer, outcome, sentence) => {
+    const server = createServer((_request, response) => response.writeHead(answer).end())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const CARACAL_API_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const env = { CARACAL_ADMIN_TOKEN: 'x', CARACAL_API_URL }
+    try {
+      expect(await run(['auth', 'status'], env)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining(sentence),
+      })
+      expect(JSON.parse((await run(['auth', 'status', '--json'], env)).out)).toMatchObject({
+        status: outcome,
+      })
+    } finally {
+      server.close()
+    }
+  })
+})
+
 describe('as a process', () => {
   it('answers with exit codes and keeps stdout and stderr apart', async () => {
     expect(await runCaracal(['version'])).toMatchObject({ code: 0, stderr: '' })
@@ -239,5 +348,9 @@ describe('as a process', () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toContain('unknown role "guard"')
     expect(stderr).toContain('Usage: caracal serve')
+    expect(await runCaracal(['serve', '--role='])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('--role needs a value'),
+    })
   })
 })

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { UsageError } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
 import { findAccess } from './login-file.ts'
-import { type ApiAnswer, parseApiLine, sendApiLine, statusLine } from './request.ts'
+import { type ApiAnswer, parseApiLine, sendApiLine, statusLine, Unreachable } from './request.ts'
 
 /** 0 for 2xx, 1 for any other answer or a wrong line, 2 when there is no answer. */
 export async function api({ words, env, cwd, out }: Invocation): Promise<number> {
@@ -15,8 +15,8 @@ export async function api({ words, env, cwd, out }: Invocation): Promise<number>
   try {
     answer = await sendApiLine(access, line)
   } catch (error) {
-    if (error instanceof UsageError) throw error
-    out.status('fail', `${access.server} cannot be reached`)
+    if (!(error instanceof Unreachable)) throw error
+    out.status('fail', error.message)
     return 2
   }
   out.errorLine(statusLine(answer))

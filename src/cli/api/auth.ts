@@ -3,39 +3,38 @@ import { readFileSync } from 'node:fs'
 import { jsonObject, readText, textMember } from '../../sdk/read-body.ts'
 import { UsageError } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
+import { localAddress } from '../server-address.ts'
 import { askHidden } from './ask-hidden.ts'
-import {
-  defaultServer,
-  findAccess,
-  type Login,
-  loginPath,
-  readLogin,
-  removeLogin,
-  saveLogin,
-} from './login-file.ts'
+import { findAccess, type Login, loginPath, removeLogin, saveLogin, usableLogin } from './login-file.ts'
 
-export async function auth(invocation: Invocation): Promise<number> {
+/** Asks for a secret; `piped`: a flag said that it comes from stdin. */
+export type AskSecret = (prompt: string, piped: boolean) => Promise<string>
+
+export async function auth(invocation: Invocation, ask: AskSecret = askHere): Promise<number> {
   const [what, ...rest] = invocation.arguments.positional
   if (rest.length > 0) throw new UsageError(`unexpected ${rest[0]}`)
-  if (what === 'login') return login(invocation)
+  if (what === 'login') return login(invocation, ask)
   if (what === 'status') return status(invocation)
   if (what === 'logout') return logout(invocation)
   throw new UsageError('auth takes login, status or logout')
 }
 
 /** Nothing is saved unless the server knows the token. */
-async function login({ arguments: { values, switches }, env, out }: Invocation): Promise<number> {
-  const server = (values.server ?? (env.CARACAL_API_URL || defaultServer)).replace(/\/+$/, '')
+async function login(
+  { arguments: { values, switches }, env, out }: Invocation,
+  ask: AskSecret,
+): Promise<number> {
+  const server = (values.server ?? (env.CARACAL_API_URL || localAddress('control', env))).replace(/\/+$/, '')
   if (!URL.canParse(server)) throw new UsageError('--server is not a URL')
   if (values.token !== undefined && values.token !== '-')
     throw new UsageError('--token takes - only: a token in the arguments can be read by every process')
   const fresh: Login =
     values.user === undefined
-      ? { server, token: await secretFrom('Admin token: ', values.token === '-'), kind: 'admin_token' }
+      ? { server, token: await secretFrom(ask, 'Admin token: ', values.token === '-'), kind: 'admin_token' }
       : await passwordLogin(
           server,
           values.user,
-          await secretFrom('Password: ', switches.has('password-stdin')),
+          await secretFrom(ask, 'Password: ', switches.has('password-stdin')),
         )
   const known = await whoAmI(server, fresh.token)
   if (known.outcome !== 'valid') {
@@ -65,7 +64,7 @@ async function status({ arguments: { switches }, env, cwd, out }: Invocation): P
 }
 
 async function logout({ env, out }: Invocation): Promise<number> {
-  const saved = readSaved(env)
+  const saved = usableLogin(env)
   if (saved?.kind === 'jwt')
     await fetch(`${saved.server}/v1/auth/logout`, {
       method: 'POST',
@@ -74,14 +73,6 @@ async function logout({ env, out }: Invocation): Promise<number> {
     }).catch(() => undefined)
   out.status('ok', removeLogin(env) ? `${loginPath(env)} is removed` : 'there was no login')
   return 0
-}
-
-function readSaved(env: Invocation['env']): Login | null {
-  try {
-    return readLogin(env)
-  } catch {
-    return null
-  }
 }
 
 interface WhoAmI {
@@ -104,16 +95,17 @@ export async function whoAmI(server: string, token: string): Promise<WhoAmI> {
   } catch {
     return { outcome: 'unreachable' }
   }
-  if (!response.ok)
-    return { outcome: response.status >= 500 ? 'unreachable' : 'invalid', status: response.status }
+  const { ok, status } = response
+  if (!ok) return { outcome: status === 401 || status === 403 ? 'invalid' : 'unreachable', status }
   const principal = jsonObject(text)?.principal as Readonly<Record<string, unknown>> | undefined
   return { outcome: 'valid', name: textMember(principal?.name) ?? textMember(principal?.id) ?? 'operator' }
 }
 
 function sentence(known: WhoAmI, server: string): string {
+  if (known.status === undefined) return `${server} cannot be reached`
   return known.outcome === 'invalid'
     ? `${server} does not accept this token (${known.status})`
-    : `${server} cannot be reached${known.status === undefined ? '' : ` (${known.status})`}`
+    : `${server} does not say whom it takes the token for (${known.status})`
 }
 
 async function passwordLogin(server: string, username: string, password: string): Promise<Login> {
@@ -137,10 +129,13 @@ async function passwordLogin(server: string, username: string, password: string)
   return { server, token, kind: 'jwt', expires_at: new Date(Date.now() + seconds * 1000).toISOString() }
 }
 
-/** From stdin when asked to or when nobody sits there; else a prompt that shows nothing. */
-async function secretFrom(prompt: string, stdin: boolean): Promise<string> {
-  const secret =
-    stdin || !process.stdin.isTTY ? readFileSync(0, 'utf8').trim() : (await askHidden(prompt)).trim()
+async function secretFrom(ask: AskSecret, prompt: string, piped: boolean): Promise<string> {
+  const secret = (await ask(prompt, piped)).trim()
   if (secret === '') throw new UsageError('nothing was given')
   return secret
+}
+
+/** From stdin when asked to or when nobody sits there; else a prompt that shows nothing. */
+async function askHere(prompt: string, piped: boolean): Promise<string> {
+  return piped || !process.stdin.isTTY ? readFileSync(0, 'utf8') : askHidden(prompt)
 }

@@ -5,9 +5,9 @@ import { caracalHome, secretsDirectory } from '../../config/home.ts'
 import type { Environment } from '../../config/load.ts'
 import { generatedSecrets } from '../../config/secrets.ts'
 import { configDirectory } from '../../sdk/config/directory.ts'
-import { readPrivateFile } from '../../sdk/config/private-file.ts'
+import { readPrivateFile, readSecretFile } from '../../sdk/config/private-file.ts'
 import { jsonObject, textMember } from '../../sdk/read-body.ts'
-import { serverAddress } from '../server-address.ts'
+import { localAddress, serverAddress } from '../server-address.ts'
 
 export interface Login {
   readonly server: string
@@ -36,6 +36,15 @@ export function readLogin(env: Environment): Login | null {
   }
 }
 
+/** The saved login where it can be used. */
+export function usableLogin(env: Environment): Login | null {
+  try {
+    return readLogin(env)
+  } catch {
+    return null
+  }
+}
+
 export function saveLogin(env: Environment, login: Login): void {
   const path = loginPath(env)
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -57,23 +66,24 @@ export interface Access {
   readonly source: string
 }
 
-export const defaultServer = 'http://localhost:3000'
-
 /** Environment, saved login, then the secret that the server on this host made; null without any. */
 export function findAccess(env: Environment, cwd: string): Access | null {
-  const login = readLogin(env)
-  const here = env.CARACAL_SINGLE_PORT ? `http://localhost:${env.CARACAL_SINGLE_PORT}` : defaultServer
-  const server = serverAddress(env, 'CARACAL_API_URL', login?.server || here)
-  if (env.CARACAL_ADMIN_TOKEN)
-    return { server, token: env.CARACAL_ADMIN_TOKEN, source: 'CARACAL_ADMIN_TOKEN' }
-  if (env.CARACAL_ADMIN_TOKEN_FILE) {
-    const token = readPrivateFile(env.CARACAL_ADMIN_TOKEN_FILE, 'CARACAL_ADMIN_TOKEN_FILE')
-    return { server, token, source: 'CARACAL_ADMIN_TOKEN_FILE' }
-  }
+  const given = givenToken(env)
+  // Beside a token that was given, the saved login only says where the server is.
+  const login = given === null ? readLogin(env) : usableLogin(env)
+  const server = serverAddress(env, 'CARACAL_API_URL', login?.server ?? localAddress('control', env))
+  if (given !== null) return { server, ...given }
   // The saved token belongs to the server it was saved for, and goes nowhere else.
   if (login !== null && login.server === server) return { server, token: login.token, source: loginPath(env) }
   const managed = managedSecret(env, cwd)
   return managed !== null && isThisHost(server) ? { server, ...managed } : null
+}
+
+function givenToken(env: Environment): Omit<Access, 'server'> | null {
+  const { CARACAL_ADMIN_TOKEN: token, CARACAL_ADMIN_TOKEN_FILE: file } = env
+  if (token) return { token, source: 'CARACAL_ADMIN_TOKEN' }
+  const source = 'CARACAL_ADMIN_TOKEN_FILE'
+  return file ? { token: readSecretFile(file, source), source } : null
 }
 
 function managedSecret(env: Environment, cwd: string): Omit<Access, 'server'> | null {

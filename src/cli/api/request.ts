@@ -1,5 +1,5 @@
 /** One authenticated request of the API, as `caracal api` and the shell make it. */
-import { readText } from '../../sdk/read-body.ts'
+import { AnswerTooLong, readText } from '../../sdk/read-body.ts'
 import { UsageError } from '../arguments.ts'
 import type { Access } from './login-file.ts'
 
@@ -19,12 +19,11 @@ export function parseApiLine(words: readonly string[], zone?: string): ApiLine {
   const named = methods.has(first.toUpperCase())
   const [path, ...body] = named ? rest : words
   if (path === undefined || path === '') throw new UsageError('a path is missing')
+  const method = named ? first.toUpperCase() : 'GET'
   const text = body.join(' ').trim()
-  return {
-    method: named ? first.toUpperCase() : 'GET',
-    path: apiPath(path, zone),
-    body: text === '' ? undefined : text,
-  }
+  if (text !== '' && (method === 'GET' || method === 'HEAD'))
+    throw new UsageError(`${method} takes no body: name the method, such as POST, before the path`)
+  return { method, path: apiPath(path, zone), body: text === '' ? undefined : text }
 }
 
 /** Relative paths are of `/v1`; the token must never leave for another origin. */
@@ -47,28 +46,33 @@ export interface ApiAnswer {
 const timeoutMs = 60_000
 const longestAnswer = 64 * 1024 * 1024
 
-/** Any status is an answer. Rejects when the server cannot be reached. */
+/** There is no answer, or not the whole of it. */
+export class Unreachable extends Error {
+  override readonly name = 'Unreachable'
+}
+
+/** Any status is an answer. Rejects with `Unreachable` without one. */
 export async function sendApiLine(access: Access, line: ApiLine, signal?: AbortSignal): Promise<ApiAnswer> {
   if (line.body !== undefined) assertJson(line.body)
   const began = performance.now()
   const late = AbortSignal.timeout(timeoutMs)
-  const response = await fetch(`${access.server}${line.path}`, {
-    method: line.method,
-    headers: {
-      authorization: `Bearer ${access.token}`,
-      accept: 'application/json',
-      ...(line.body === undefined ? {} : { 'content-type': 'application/json' }),
-    },
-    ...(line.body === undefined ? {} : { body: line.body }),
-    redirect: 'manual',
-    signal: signal === undefined ? late : AbortSignal.any([signal, late]),
-  })
-  const body = await readText(response, longestAnswer)
-  return {
-    status: response.status,
-    statusText: response.statusText,
-    ms: Math.round(performance.now() - began),
-    body,
+  try {
+    const response = await fetch(`${access.server}${line.path}`, {
+      method: line.method,
+      headers: {
+        authorization: `Bearer ${access.token}`,
+        accept: 'application/json',
+        ...(line.body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(line.body === undefined ? {} : { body: line.body }),
+      redirect: 'manual',
+      signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+    })
+    const body = await readText(response, longestAnswer)
+    const { status, statusText } = response
+    return { status, statusText, ms: Math.round(performance.now() - began), body }
+  } catch (error) {
+    throw error instanceof AnswerTooLong ? error : new Unreachable(`${access.server} cannot be reached`)
   }
 }
 

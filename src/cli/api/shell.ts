@@ -1,13 +1,15 @@
 /** `caracal shell`: the API by hand, with completion; from a pipe, line by line (sdk-cli-console §12.10). */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { createInterface, type Interface } from 'node:readline'
+import { Writable } from 'node:stream'
 import type { Environment } from '../../config/load.ts'
 import { configDirectory } from '../../sdk/config/directory.ts'
-import { UsageError } from '../arguments.ts'
+import { parseArguments } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
+import { commands } from '../commands.ts'
 import { status as statusCommand } from '../status.ts'
-import { auth, whoAmI } from './auth.ts'
+import { type AskSecret, auth, whoAmI } from './auth.ts'
 import { type ApiKnowledge, completeLine, createApiKnowledge } from './complete.ts'
 import { findAccess } from './login-file.ts'
 import { parseApiLine, prettyBody, requestLine, sendApiLine, statusLine } from './request.ts'
@@ -15,7 +17,7 @@ import { parseApiLine, prettyBody, requestLine, sendApiLine, statusLine } from '
 const help = [
   '/api [METHOD] <path> [json]   call the API; a path without / is of /v1, {zone} is the selected zone',
   '/zone [id or slug]            select a zone, or show which is selected',
-  '/status                       health of the services',
+  '/status [--ready] [--role r]  health of the services',
   '/whoami                       whom the server takes you for',
   '/login, /logout               as caracal auth',
   '/help, /quit',
@@ -40,22 +42,27 @@ export async function shell(invocation: Invocation): Promise<number> {
 
 /** Ends with 1 at the first line that fails. */
 async function piped(state: Shell): Promise<number> {
-  for await (const line of createInterface({ input: process.stdin })) {
+  const lines = lineReader(createInterface({ input: process.stdin }))
+  const askSecret = async () => (await lines.next()) ?? ''
+  for (let line = await lines.next(); line !== null; line = await lines.next()) {
     if (line.trim() === '' || line.trimStart().startsWith('#')) continue
-    if (!(await runLine(state, line))) return 1
+    if (!(await runLine(state, line, askSecret))) return 1
     if (state.quit) break
   }
   return 0
 }
 
-function interactive(state: Shell): Promise<number> {
+async function interactive(state: Shell): Promise<number> {
   const { env, out } = state.invocation
-  const history = historyPath(env)
-  const lines = createInterface({
+  const path = historyPath(env)
+  const kept = existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : []
+  let hidden = false
+  const terminal = createInterface({
     input: process.stdin,
-    output: process.stdout,
+    output: echo(() => !hidden),
+    terminal: true,
     prompt: 'caracal> ',
-    history: existsSync(history) ? readFileSync(history, 'utf8').split('\n').filter(Boolean).reverse() : [],
+    history: kept.toReversed(),
     historySize: 1000,
     completer: (line: string, done: (error: null, result: [string[], string]) => void) => {
       completeLine(line, state.known).then(
@@ -64,31 +71,66 @@ function interactive(state: Shell): Promise<number> {
       )
     },
   })
-  const kept: string[] = existsSync(history) ? readFileSync(history, 'utf8').split('\n').filter(Boolean) : []
-  return new Promise((resolve) => {
-    let turn: Promise<unknown> = Promise.resolve()
-    lines.on('line', (line) => {
-      if (line.trim() !== '' && !looksSecret(line)) kept.push(line)
-      turn = turn.then(async () => {
-        if (line.trim() !== '') await runLine(state, line)
-        if (state.quit) lines.close()
-        else lines.prompt()
-      })
-    })
-    lines.on('SIGINT', () => {
-      process.stdout.write('\n')
-      out.line('/quit leaves the shell')
-      lines.write(null, { ctrl: true, name: 'u' })
-      lines.prompt()
-    })
-    lines.on('close', () => {
-      void turn.then(() => {
-        keepHistory(history, kept)
-        resolve(0)
-      })
-    })
-    lines.prompt()
+  const lines = lineReader(terminal)
+  // From the Enter after /login on, whether or not the question is on the screen yet.
+  terminal.on('line', (line) => {
+    if (commandOf(line) === '/login') hidden = true
   })
+  terminal.on('history', (history) => {
+    if (hidden) history.shift()
+  })
+  terminal.on('SIGINT', () => {
+    process.stdout.write('\n')
+    terminal.write(null, { ctrl: true, name: 'u' })
+    if (hidden) return terminal.write('\n')
+    out.line('/quit leaves the shell')
+    terminal.prompt()
+  })
+  const askSecret = async (prompt: string) => {
+    process.stdout.write(prompt)
+    const secret = await lines.next()
+    process.stdout.write('\n')
+    return secret ?? ''
+  }
+  terminal.prompt()
+  for (let line = await lines.next(); line !== null; line = await lines.next()) {
+    if (line.trim() !== '') {
+      if (!looksSecret(line)) kept.push(line)
+      await runLine(state, line, askSecret)
+    }
+    if (state.quit) break
+    if (commandOf(line) === '/login') hidden = false
+    terminal.prompt()
+  }
+  terminal.close()
+  keepHistory(path, kept)
+  return 0
+}
+
+/** One reader of stdin for commands and secrets alike: what is typed ahead waits for its turn. */
+function lineReader(lines: Interface): { next(): Promise<string | null> } {
+  const typed = lines[Symbol.asyncIterator]()
+  return {
+    async next() {
+      const { done, value } = await typed.next()
+      return done === true ? null : value
+    },
+  }
+}
+
+/** Standard output for what readline shows of the line that is typed. */
+function echo(isShown: () => boolean): Writable {
+  const { stdout } = process
+  const stream = new Writable({
+    decodeStrings: false,
+    write(chunk, _encoding, done) {
+      if (isShown()) stdout.write(chunk)
+      done()
+    },
+  })
+  Object.defineProperty(stream, 'columns', { get: () => stdout.columns })
+  stdout.on('resize', () => stream.emit('resize'))
+  return stream
 }
 
 /** Lines that carry a secret are not written down. */
@@ -105,8 +147,10 @@ function keepHistory(path: string, lines: readonly string[]): void {
   }
 }
 
+const commandOf = (line: string): string => line.trim().split(/\s+/, 1)[0] ?? ''
+
 /** Whether the line did what it should. */
-async function runLine(state: Shell, line: string): Promise<boolean> {
+async function runLine(state: Shell, line: string, askSecret: AskSecret): Promise<boolean> {
   const { out } = state.invocation
   const [command = '', ...words] = line.trim().split(/\s+/)
   try {
@@ -116,13 +160,15 @@ async function runLine(state: Shell, line: string): Promise<boolean> {
       case '/zone':
         return await selectZone(state, words[0])
       case '/status':
-        return (await statusCommand(withWords(state.invocation, []))) === 0
+        return (await statusCommand(withWords(state.invocation, 'status', words))) === 0
       case '/whoami':
         return await tellWho(state)
       case '/login':
-      case '/logout':
+      case '/logout': {
         state.known.forget()
-        return (await auth(withWords(state.invocation, [command.slice(1), ...words]))) === 0
+        const invocation = withWords(state.invocation, 'auth', [command.slice(1), ...words])
+        return (await auth(invocation, askSecret)) === 0
+      }
       case '/help':
         out.line(help)
         return true
@@ -151,9 +197,7 @@ async function callApi(state: Shell, text: string): Promise<boolean> {
   const access = findAccess(env, cwd)
   if (access === null) throw new Error('not logged in: /login')
   out.line(out.dim(requestLine(line)))
-  const answer = await sendApiLine(access, line).catch((error: unknown) => {
-    throw error instanceof UsageError ? error : new Error(`${access.server} cannot be reached`)
-  })
+  const answer = await sendApiLine(access, line)
   out.line(out.dim(statusLine(answer)))
   if (answer.body !== '') out.raw(`${prettyBody(answer.body)}\n`)
   return answer.status >= 200 && answer.status < 300
@@ -193,6 +237,7 @@ async function tellWho(state: Shell): Promise<boolean> {
   return known.outcome === 'valid'
 }
 
-function withWords(invocation: Invocation, positional: readonly string[]): Invocation {
-  return { ...invocation, words: positional, arguments: { values: {}, switches: new Set(), positional } }
+function withWords(invocation: Invocation, name: string, words: readonly string[]): Invocation {
+  const flags = commands.find((command) => command.name === name)?.flags ?? {}
+  return { ...invocation, words, arguments: parseArguments(words, flags) }
 }

@@ -1,6 +1,6 @@
 /** sdk-cli-console §16, checks 56, 57 and 60: the operator's commands against a whole server. */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -152,40 +152,80 @@ describe('56: caracal shell', () => {
     expect(await complete(`/zone ${zoneId.slice(0, 20)}`)).toEqual([zoneId])
   })
 
-  it.skipIf(!hasTerminal)(
-    '56: on a terminal Tab completes, Ctrl-C clears the line, Ctrl-D leaves with 0',
-    async () => {
-      const cwd = workingDirectory()
-      const shell = spawn('script', ['-qec', `"${process.execPath}" "${bin}" shell`, '/dev/null'], {
-        cwd,
-        env: { PATH: process.env.PATH, HOME: cwd, TERM: 'xterm', ...access() },
-      })
-      let screen = ''
-      shell.stdout.on('data', (chunk) => {
-        screen += chunk
-      })
-      const ended = new Promise((resolve) => shell.once('close', resolve))
-      let from = 0
+  /** The shell on a terminal of its own. */
+  async function openTerminal(cwd: string, env: Record<string, string>) {
+    const shell = spawn('script', ['-qec', `"${process.execPath}" "${bin}" shell`, '/dev/null'], {
+      cwd,
+      env: { PATH: process.env.PATH, HOME: cwd, TERM: 'xterm', ...env },
+    })
+    let screen = ''
+    shell.stdout.on('data', (chunk) => {
+      screen += chunk
+    })
+    const ended = new Promise((resolve) => shell.once('close', resolve))
+    await eventually(() => (screen.includes('caracal> ') ? true : null), { timeoutMs: 10_000 })
+    return {
+      screen: () => screen,
       /** Types, and waits for what the terminal then shows. */
-      const type = async (keys: string, shown: string) => {
-        from = screen.length
+      async type(keys: string, shown: string) {
+        const from = screen.length
         shell.stdin.write(keys)
         await eventually(() => (screen.slice(from).includes(shown) ? true : null), {
           timeoutMs: 10_000,
         }).catch(() => {
           throw new Error(`${JSON.stringify(keys)} did not show ${shown}: ${screen.slice(from)}`)
         })
-      }
-      await eventually(() => (screen.includes('caracal> ') ? true : null), { timeoutMs: 10_000 })
+      },
+      /** Ctrl-D; answers the exit code. */
+      leave() {
+        shell.stdin.write('\x04')
+        return ended
+      },
+    }
+  }
+
+  it.skipIf(!hasTerminal)(
+    '56: on a terminal Tab completes, Ctrl-C clears the line, Ctrl-D leaves with 0',
+    async () => {
+      const { type, leave } = await openTerminal(workingDirectory(), access())
       await type('/api zones\r', '← 200 OK')
       await type('/api GET /v1/zo\t', '/v1/zones')
       await type('\x03', '/quit leaves the shell')
       await type('/api https://elsewhere.example/\r', 'the token is not sent to another origin')
       await type('/whoami\r', `at ${stage.urls.control}`)
-      shell.stdin.write('\x04')
-      expect(await ended).toBe(0)
+      expect(await leave()).toBe(0)
     },
   )
+
+  it.skipIf(!hasTerminal)('takes the token of /login without showing or keeping it', async () => {
+    const cwd = workingDirectory()
+    const config = join(cwd, 'config')
+    const { type, leave, screen } = await openTerminal(cwd, { CARACAL_CONFIG_HOME: config })
+    const { control } = stage.urls
+    await type(`/login --server ${control}\r`, 'Admin token: ')
+    await type('\x03', 'nothing was given')
+    await type(`/login --server ${control}\r`, 'Admin token: ')
+    await type(`${stage.adminToken}\r`, `logged in to ${control}`)
+    // In one go, as pasted.
+    await type(`/login --server ${control}\r${stage.adminToken}\r`, `logged in to ${control}`)
+    await type('\x1b[A', `/login --server ${control}`)
+    await type('\x15/whoami\r', `at ${control}`)
+    await type(`/login --user bob --server ${control}\r`, 'Password: ')
+    await type('wrong-and-hidden\r', 'refuses the login')
+    await type('/api zones\r', '← 200 OK')
+    expect(await leave()).toBe(0)
+    const written = readFileSync(join(config, 'history'), 'utf8')
+    expect(written).toContain('/whoami')
+    for (const secret of [stage.adminToken, 'wrong-and-hidden'])
+      expect(screen() + written).not.toContain(secret)
+  })
+
+  it('takes the token of /login from the next line of a pipe', async () => {
+    const cwd = workingDirectory()
+    const env = { CARACAL_CONFIG_HOME: join(cwd, 'config'), CARACAL_API_URL: stage.urls.control }
+    const done = await withInput(['shell'], `/login\n${stage.adminToken}\n/api zones\n`, env, cwd)
+    expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('← 200 OK') })
+  })
 
   it('does not write secrets into its history', () => {
     expect(looksSecret('/api POST zones/z/providers {"config_json":{"api_key":"x"}}')).toBe(true)
@@ -197,11 +237,14 @@ it('60: completion scripts are scripts', async () => {
   const { code, stdout } = await runCaracal(['completion', 'bash'])
   expect(code).toBe(0)
   expect(spawnSync('bash', ['-n'], { input: stdout }).status).toBe(0)
-  const asked = spawnSync('bash', [
-    '-c',
-    `${stdout}\nCOMP_WORDS=(caracal serve --role ''); COMP_CWORD=3; _caracal; echo "\${COMPREPLY[@]}"`,
-  ])
-  expect(asked.stdout.toString()).toContain('gateway')
+  const offered = (...words: string[]) =>
+    spawnSync('bash', [
+      '-c',
+      `${stdout}\nCOMP_WORDS=(caracal ${words.join(' ')} ''); COMP_CWORD=${words.length + 1}; _caracal; echo "\${COMPREPLY[@]}"`,
+    ]).stdout.toString()
+  expect(offered('serve', '--role')).toContain('gateway')
+  expect(offered('status', '--role')).toContain('gateway')
+  expect(offered('audit')).toContain('verify verify-receipt')
   for (const shell of ['zsh', 'fish', 'powershell'])
     expect((await runCaracal(['completion', shell])).code).toBe(0)
   expect((await runCaracal(['completion', 'tcsh'])).code).toBe(1)
