@@ -9,7 +9,7 @@ import {
 import { UsageError } from './arguments.ts'
 import type { Invocation } from './command.ts'
 import { commandHelp } from './help.ts'
-import { managedSecretsDirectory } from './managed-secrets.ts'
+import { managedSecrets } from './managed-secrets.ts'
 
 /** What a sub-command makes of an entry's standing: another one, the same, or a refusal. */
 type Change = (standing: Standing | undefined, entry: string) => Standing | { readonly refusal: string }
@@ -32,7 +32,7 @@ export async function allowlist(invocation: Invocation): Promise<number> {
     out.line(commandHelp(described))
     return 0
   }
-  const path = allowlistPath(managedSecretsDirectory(env, cwd))
+  const path = allowlistPath(managedSecrets(env, cwd).directory)
   if (command === 'list' && text === undefined) return list(path, invocation)
   const change = Object.hasOwn(changes, command) ? changes[command] : undefined
   if (change === undefined && command !== 'list')

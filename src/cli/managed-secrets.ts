@@ -2,7 +2,9 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { caracalHome, secretsDirectory } from '../config/home.ts'
-import type { Environment } from '../config/load.ts'
+import { type Environment, storePlace } from '../config/load.ts'
+import { hasDependencies } from './background/containers.ts'
+import { backgroundFiles } from './background/process.ts'
 
 /**
  * The data directory of the embedded store that a command means: the one that is named, else that of the
@@ -13,9 +15,18 @@ export function embeddedDataDirectory(env: Environment, cwd: string): string {
   return env.CARACAL_DATA_DIR || existsSync(join(here, 'secrets')) ? here : join(caracalHome(env), 'data')
 }
 
-/** The secrets directory that a server with this environment uses. */
-export function managedSecretsDirectory(env: Environment, cwd: string): string {
-  const store = !env.DATABASE_URL
-  const dev = env.CARACAL_MODE ? env.CARACAL_MODE.toLowerCase() === 'dev' : store
-  return secretsDirectory(env, { dev, embedded: store && dev, dataDir: embeddedDataDirectory(env, cwd) })
+export interface ManagedSecrets {
+  readonly directory: string
+  /** They are kept beside an embedded store. */
+  readonly embedded: boolean
+}
+
+/** Where a server with this environment keeps its secrets, as role control sees it. */
+export function managedSecrets(env: Environment, cwd: string): ManagedSecrets {
+  const place = storePlace(env, ['control'], cwd)
+  const dataDir = embeddedDataDirectory(env, cwd)
+  const files = backgroundFiles(env)
+  const inContainers = dataDir === files.data && hasDependencies(files)
+  const embedded = place.embedded && !inContainers
+  return { embedded, directory: secretsDirectory(env, { dev: place.mode === 'dev', embedded, dataDir }) }
 }

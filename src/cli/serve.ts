@@ -85,6 +85,8 @@ async function runProcess(
     return failStart(error, logger, invocation)
   }
   if (process.stdout.isTTY) greet(server, settings, invocation)
+  // To whoever started this process with a channel and may be gone again.
+  process.send?.('ready', () => undefined)
   void server.failed.then((error) => asked?.({ kind: 'failure', error }))
   const end = await ending
   if (end.kind === 'failure') log.fatal({ err: end.error }, 'the server cannot go on')

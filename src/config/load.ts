@@ -73,17 +73,7 @@ export function loadSettings(env: Environment, options: LoadOptions = {}): Setti
   const lookup = reader(env, problems)
   const roles = options.roles ?? parseRoles(lookup('CARACAL_ROLE', variables.CARACAL_ROLE)?.text ?? 'all')
 
-  const dataDir = resolve(options.cwd ?? process.cwd(), env.CARACAL_DATA_DIR || '.caracal')
-  const store = lookup('DATABASE_URL', variables.DATABASE_URL)
-  const everyRoleHasStore =
-    roles.length > 0 && roles.every((role) => lookup(storeName(role), variables[storeName(role)]) !== null)
-  const migrating =
-    roles.length === 0 && lookup('MIGRATION_DATABASE_URL', variables.MIGRATION_DATABASE_URL) !== null
-  const given = store !== null || everyRoleHasStore || migrating
-  const asked = env.CARACAL_MODE?.toLowerCase() || null
-  const mode: Mode =
-    asked === 'dev' || asked === 'rc' || asked === 'stable' ? asked : given ? 'stable' : 'dev'
-  const embedded = !given && mode === 'dev'
+  const { dataDir, given, mode, embedded } = placeOf(env, roles, options.cwd, lookup)
   const single = roles.length === 1 ? integerOrNull(env.PORT) : null
   const singlePort = integerOrNull(env.CARACAL_SINGLE_PORT)
   const situation: Situation = {
@@ -145,6 +135,39 @@ export function loadSettings(env: Environment, options: LoadOptions = {}): Setti
   refuseUnsafe(loaded, roles, problems)
   if (problems.length > 0) throw new ConfigError([...new Set(problems)])
   return Object.freeze(loaded)
+}
+
+/** What an environment says about the store, and what follows from it. */
+export interface StorePlace {
+  readonly mode: Mode
+  /** A database of one's own is named. */
+  readonly given: boolean
+  readonly embedded: boolean
+  readonly dataDir: string
+}
+
+/** As `loadSettings` sees it for these roles; no other variable is judged. */
+export function storePlace(env: Environment, roles: readonly RoleName[], cwd?: string): StorePlace {
+  return placeOf(env, roles, cwd, reader(env, []))
+}
+
+function placeOf(
+  env: Environment,
+  roles: readonly RoleName[],
+  cwd: string | undefined,
+  lookup: Lookup,
+): StorePlace {
+  const dataDir = resolve(cwd ?? process.cwd(), env.CARACAL_DATA_DIR || '.caracal')
+  const store = lookup('DATABASE_URL', variables.DATABASE_URL)
+  const everyRoleHasStore =
+    roles.length > 0 && roles.every((role) => lookup(storeName(role), variables[storeName(role)]) !== null)
+  const migrating =
+    roles.length === 0 && lookup('MIGRATION_DATABASE_URL', variables.MIGRATION_DATABASE_URL) !== null
+  const given = store !== null || everyRoleHasStore || migrating
+  const asked = env.CARACAL_MODE?.toLowerCase() || null
+  const mode: Mode =
+    asked === 'dev' || asked === 'rc' || asked === 'stable' ? asked : given ? 'stable' : 'dev'
+  return { mode, given, embedded: !given && mode === 'dev', dataDir }
 }
 
 /** The value of a setting that the caller's role requires: loading has already refused its absence. */
@@ -210,11 +233,10 @@ interface Found {
   readonly text: string | null
 }
 
+type Lookup = (name: string, variable: Variable<unknown>) => Found | null
+
 /** Name, aliases and `<NAME>_FILE` in their order of precedence; `null` = unset. */
-function reader(
-  env: Environment,
-  problems: string[],
-): (name: string, variable: Variable<unknown>) => Found | null {
+function reader(env: Environment, problems: string[]): Lookup {
   return (name, variable) => {
     const names = variable.aliasFirst ? [...variable.aliases, name] : [name, ...variable.aliases]
     for (const one of names) {

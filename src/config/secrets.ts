@@ -27,6 +27,9 @@ export const generatedSecrets = {
   GATEWAY_STS_HMAC_KEY: { file: 'gatewayStsHmacKey', bytes: 32 },
 } as const
 
+/** The login of the embedded store: a cluster whose file is gone gets another at its next start. */
+export const storePassword = { file: 'postgresPassword', bytes: 24 } as const
+
 export type GeneratedSecret = keyof typeof generatedSecrets
 
 /** Reads the secret `file` of `directory`, making directory (0700) and file (0600) when they do not exist. */

@@ -116,6 +116,11 @@ it('finds the secrets of the server of the working directory, else of caracal up
   expect(await written()).toBe('.caracal/secrets/allowlist/operatorAllowlist.json')
   env = { ...env, DATABASE_URL: 'postgres://x@localhost/x' }
   expect(await written()).toBe('home/secrets/allowlist/operatorAllowlist.json')
+  writeFileSync(join(cwd, 'url'), 'postgres://x@localhost/x')
+  for (const name of ['DATABASE_URL_FILE', 'CONTROL_DATABASE_URL']) {
+    env = { HOME: cwd, CARACAL_HOME: join(cwd, 'home'), [name]: join(cwd, 'url') }
+    expect(await written()).toBe('home/secrets/allowlist/operatorAllowlist.json')
+  }
   env = { ...env, CARACAL_MODE: 'dev' }
   expect(await written()).toBe('home/dev-secrets/allowlist/operatorAllowlist.json')
 })

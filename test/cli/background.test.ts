@@ -1,5 +1,7 @@
 /** `caracal up`, `logs` and `down` as a person uses them. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
 import { isAlive } from '../../src/cli/background/process.ts'
@@ -69,6 +71,35 @@ it('starts, tells, and ends', async () => {
   expect(existsSync(join(home, 'data', 'pg'))).toBe(true)
   expect((await run('web')).code).toBe(1)
 }, 90_000)
+
+it('is not taken in by another server on its port', async () => {
+  cwd = workingDirectory()
+  const other = createServer((_request, response) => response.end('{}'))
+  await new Promise<void>((resolve) => other.listen(0, 'localhost', resolve))
+  const { port } = other.address() as AddressInfo
+  env = { CARACAL_HOME: join(cwd, 'home'), CARACAL_SINGLE_PORT: String(port), HOST: 'localhost' }
+  try {
+    const up = await run('up')
+    expect(up.code, up.stdout).toBe(1)
+    expect(up.stderr).toContain(String(port))
+    expect(existsSync(join(cwd, 'home', 'caracal.pid'))).toBe(false)
+  } finally {
+    other.close()
+  }
+}, 60_000)
+
+it('migrates a store of your own, however it is named', async () => {
+  cwd = workingDirectory()
+  writeFileSync(join(cwd, 'url'), 'postgres://x@127.0.0.1:1/x')
+  env = {
+    CARACAL_HOME: join(cwd, 'home'),
+    DATABASE_URL_FILE: join(cwd, 'url'),
+    MIGRATION_CONNECT_RETRIES: '0',
+  }
+  const up = await run('up')
+  expect(up.code).toBe(1)
+  expect(up.stderr).toContain('the schema could not be brought to this release')
+})
 
 it('says why a server that cannot start does not', async () => {
   cwd = workingDirectory()

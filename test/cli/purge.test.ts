@@ -4,14 +4,16 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeEach, expect, it } from 'vitest'
-import { workingDirectory } from './process.ts'
+import { freePorts } from '../../src/server/free-ports.ts'
+import { startCaracal, workingDirectory } from './process.ts'
 
 const bin = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+let cwd: string
 let home: string
 let config: string
 
 beforeEach(() => {
-  const cwd = workingDirectory()
+  cwd = workingDirectory()
   home = join(cwd, 'home')
   config = join(cwd, 'config')
   for (const directory of [join(home, 'data', 'pg'), join(home, 'data', 'secrets'), join(config, 'runtime')])
@@ -23,6 +25,7 @@ beforeEach(() => {
 
 const purge = (args: string[], input = '', env: Record<string, string> = {}) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [bin, 'purge', ...args], {
+    cwd,
     input,
     encoding: 'utf8',
     env: { PATH: process.env.PATH, HOME: home, CARACAL_HOME: home, CARACAL_CONFIG_HOME: config, ...env },
@@ -67,6 +70,47 @@ it('of the secrets directory only what was generated goes', () => {
     false,
   ])
 })
+
+it('the login of the store goes with the secrets, and those of another store stay', () => {
+  const made = (directory: string) => {
+    mkdirSync(directory, { recursive: true })
+    for (const file of ['secretStoreKek', 'postgresPassword']) writeFileSync(join(directory, file), 'x')
+    return () => ['secretStoreKek', 'postgresPassword'].map((file) => existsSync(join(directory, file)))
+  }
+  const embedded = made(join(home, 'data', 'secrets'))
+  const stable = made(join(home, 'secrets'))
+  expect(purge(['secrets', '-y'], '', { DATABASE_URL: 'postgres://x@localhost/x' }).code).toBe(0)
+  expect([stable(), embedded()]).toEqual([
+    [false, true],
+    [true, true],
+  ])
+  const here = made(join(cwd, '.caracal', 'secrets'))
+  mkdirSync(join(cwd, '.caracal', 'pg'))
+  expect(purge(['secrets', 'volumes', '-y']).code).toBe(0)
+  expect([here(), embedded(), existsSync(join(cwd, '.caracal', 'pg'))]).toEqual([
+    [false, false],
+    [true, true],
+    false,
+  ])
+  expect(everything()).toEqual([true, true, true])
+})
+
+it('leaves a store alone that a server in the foreground uses', async () => {
+  const [port] = await freePorts(1)
+  const env = { CARACAL_HOME: home, CARACAL_DATA_DIR: join(cwd, 'own') }
+  const server = startCaracal(['serve', '--single-port', String(port)], { cwd, env })
+  await server.line('ready')
+  for (const target of ['volumes', 'secrets'])
+    expect(purge([target, '-y'], '', env)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`in use by process ${server.child.pid}`),
+    })
+  expect(existsSync(join(cwd, 'own', 'secrets', 'secretStoreKek'))).toBe(true)
+  server.child.kill('SIGTERM')
+  expect((await server.finished).code).toBe(0)
+  expect(purge(['volumes', '-y'], '', env).code).toBe(0)
+  expect(existsSync(join(cwd, 'own', 'pg'))).toBe(false)
+}, 60_000)
 
 it('safe leaves store and secrets', () => {
   expect(purge(['--safe'], 'y\n').code).toBe(0)

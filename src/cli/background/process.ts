@@ -1,6 +1,6 @@
 /** The server that `caracal up` leaves running: where its files are and whether it lives. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { caracalHome } from '../../config/home.ts'
 import type { Environment } from '../../config/load.ts'
 
@@ -18,7 +18,7 @@ export function backgroundFiles(env: Environment): BackgroundFiles {
     home,
     pid: join(home, 'caracal.pid'),
     log: join(home, 'caracal.log'),
-    data: env.CARACAL_DATA_DIR || join(home, 'data'),
+    data: env.CARACAL_DATA_DIR ? resolve(env.CARACAL_DATA_DIR) : join(home, 'data'),
   }
 }
 

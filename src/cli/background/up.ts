@@ -4,11 +4,12 @@ import { chmodSync, closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { secretsDirectory } from '../../config/home.ts'
-import { defaultPorts, type Environment } from '../../config/load.ts'
-import { type RoleName, roleNames } from '../../config/roles.ts'
+import { type Environment, storePlace } from '../../config/load.ts'
+import { roleNames } from '../../config/roles.ts'
 import { generatedSecrets } from '../../config/secrets.ts'
 import type { Invocation } from '../command.ts'
 import type { Output } from '../output.ts'
+import { localAddress } from '../server-address.ts'
 import { dependenciesPath, hasDependencies, startDependencies } from './containers.ts'
 import {
   type BackgroundFiles,
@@ -22,6 +23,7 @@ import {
 
 const readyWithinMs = 120_000
 const tellEveryMs = 10_000
+const pollEveryMs = 1000
 
 export async function up(invocation: Invocation): Promise<number> {
   const { env, cwd, out } = invocation
@@ -33,7 +35,7 @@ export async function up(invocation: Invocation): Promise<number> {
   }
   const environment = await serverEnvironment(files, invocation)
   if (environment === null) return 1
-  if (environment.DATABASE_URL && (await migrate(environment, cwd)) !== 0) {
+  if ((await migrate(environment, cwd)) !== 0) {
     out.status('fail', 'the schema could not be brought to this release: caracal migrate says more')
     return 1
   }
@@ -43,15 +45,18 @@ export async function up(invocation: Invocation): Promise<number> {
     cwd,
     env: environment,
     detached: true,
-    stdio: ['ignore', log, log],
+    stdio: ['ignore', log, log, 'ipc'],
   })
   closeSync(log)
   const { pid } = child
   if (pid === undefined) throw new Error('the server could not be started')
-  child.unref()
   writePid(files, pid)
-  const code = await waitUntilReady(pid, env, files, out, began)
-  if (code === 0) tellWhereThingsAre(files, environment, out)
+  // Another server may answer on the ports that this one does not get.
+  const listening = new Promise<true>((resolve) => child.once('message', () => resolve(true)))
+  const code = await waitUntilReady(pid, env, files, out, { logFrom: began, listening })
+  if (child.connected) child.disconnect()
+  child.unref()
+  if (code === 0) tellWhereThingsAre(files, environment, invocation)
   return code
 }
 
@@ -66,8 +71,8 @@ export async function serverEnvironment(
   const own = { ...env, CARACAL_DATA_DIR: files.data }
   const kept = hasDependencies(files)
   if (!kept && !switches.has('with-deps')) return own
-  if (env.DATABASE_URL || env.REDIS_URL) {
-    const named = env.DATABASE_URL ? 'DATABASE_URL' : 'REDIS_URL'
+  const named = ['DATABASE_URL', 'REDIS_URL'].find((name) => env[name] || env[`${name}_FILE`])
+  if (named !== undefined) {
     out.status(
       'fail',
       kept
@@ -80,12 +85,13 @@ export async function serverEnvironment(
   return stores === null ? null : { ...own, ...stores, CARACAL_MODE: env.CARACAL_MODE || 'dev' }
 }
 
-function tellWhereThingsAre(files: BackgroundFiles, env: Environment, out: Output): void {
+function tellWhereThingsAre(files: BackgroundFiles, env: Environment, { cwd, out }: Invocation): void {
   if (hasDependencies(files))
     out.status('info', `stores in containers: CARACAL_ENV_FILE=${dependenciesPath(files)} for other commands`)
-  const embedded = !env.DATABASE_URL
-  if (env.CARACAL_ADMIN_TOKEN || (!embedded && env.CARACAL_MODE !== 'dev')) return
-  const secrets = secretsDirectory(env, { dev: true, embedded, dataDir: files.data })
+  const place = storePlace(env, roleNames, cwd)
+  const dev = place.mode === 'dev'
+  if (env.CARACAL_ADMIN_TOKEN || env.CARACAL_ADMIN_TOKEN_FILE || !dev) return
+  const secrets = secretsDirectory(env, { ...place, dev })
   out.status('info', `administrator token: ${join(secrets, generatedSecrets.CARACAL_ADMIN_TOKEN.file)}`)
 }
 
@@ -95,8 +101,12 @@ function program(): string {
   return path
 }
 
-/** `caracal migrate` in a process of its own: its output is the person's. */
-export function migrate(env: Environment, cwd: string): Promise<number | null> {
+/**
+ * `caracal migrate` in a process of its own: its output is the person's. The embedded store is migrated by
+ * the server that keeps it.
+ */
+export async function migrate(env: Environment, cwd: string): Promise<number | null> {
+  if (!storePlace(env, [], cwd).given) return 0
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program(), 'migrate'], { cwd, env, stdio: 'inherit' })
     child.once('error', reject)
@@ -104,13 +114,19 @@ export function migrate(env: Environment, cwd: string): Promise<number | null> {
   })
 }
 
+interface Start {
+  /** Where the log of this server begins. */
+  readonly logFrom?: number
+  /** Resolves when this server has all its ports. */
+  readonly listening?: Promise<true>
+}
+
 async function waitUntilReady(
   pid: number,
   env: Environment,
   files: BackgroundFiles,
   out: Output,
-  /** Where the log of this server begins. */
-  logFrom = 0,
+  { logFrom = 0, listening = Promise.resolve(true) }: Start = {},
 ): Promise<number> {
   const began = performance.now()
   let told = ''
@@ -122,7 +138,8 @@ async function waitUntilReady(
       for (const line of lastLines(files, 5, logFrom)) out.errorLine(`  ${line}`)
       return 1
     }
-    const waiting = await notReady(env)
+    const listens = await isWithin(listening, pollEveryMs)
+    const waiting = listens ? await notReady(env) : ['the server']
     if (waiting.length === 0) {
       out.status('ok', `ready (pid ${pid}), log ${files.log}`)
       return 0
@@ -138,16 +155,19 @@ async function waitUntilReady(
       out.status('fail', `not ready after ${readyWithinMs / 1000} s: caracal logs says more`)
       return 1
     }
-    await sleep(told === '' ? 0 : 250)
+    if (listens) await sleep(pollEveryMs)
   }
 }
 
+const isWithin = (event: Promise<true>, ms: number): Promise<boolean> =>
+  Promise.race([event, sleep(ms, false)])
+
 async function notReady(env: Environment): Promise<string[]> {
   const asked = await Promise.all(
-    (env.CARACAL_SINGLE_PORT ? ['the server'] : roleNames).map(async (role) => {
-      const port = env.CARACAL_SINGLE_PORT || portOf(role as RoleName, env)
+    roleNames.map(async (role) => {
       try {
-        const response = await fetch(`http://localhost:${port}/ready`, { signal: AbortSignal.timeout(1500) })
+        const url = `${localAddress(role, env)}/ready`
+        const response = await fetch(url, { signal: AbortSignal.timeout(1500) })
         await response.body?.cancel()
         return response.ok ? null : role
       } catch {
@@ -156,9 +176,4 @@ async function notReady(env: Environment): Promise<string[]> {
     }),
   )
   return asked.filter((role) => role !== null)
-}
-
-function portOf(role: RoleName, env: Environment): string | number {
-  const name = `${role.toUpperCase()}_PORT`
-  return env[name] || env[`CARACAL_${name}`] || defaultPorts[role]
 }

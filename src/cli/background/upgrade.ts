@@ -13,7 +13,7 @@ export async function upgrade(invocation: Invocation): Promise<number> {
     const environment = await serverEnvironment(files, invocation)
     if (environment === null) return 1
     // Before the old server ends: when the schema cannot follow, it simply goes on.
-    if (environment.DATABASE_URL && (await migrate(environment, cwd)) !== 0) {
+    if ((await migrate(environment, cwd)) !== 0) {
       out.status('fail', 'the schema could not be brought to this release; the running server goes on')
       return 1
     }

@@ -1,10 +1,13 @@
 /** `caracal purge`: removes chosen state of the server in the background (sdk-cli-console §12.8). */
 import { existsSync, rmSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
+import { findPostmaster, liveOwner } from '../../platform/embedded/postmaster.ts'
 import { UsageError } from '../arguments.ts'
 import { down } from '../background/down.ts'
 import { backgroundFiles, runningPid } from '../background/process.ts'
 import type { Invocation } from '../command.ts'
+import { embeddedDataDirectory } from '../managed-secrets.ts'
 import { whileTelling } from '../progress.ts'
 import { isThere, type Plan, type TargetName, targets } from './targets.ts'
 
@@ -19,10 +22,11 @@ export async function purge(invocation: Invocation): Promise<number> {
   const chosen = expand([...asked, ...(switches.has('safe') ? ['safe'] : [])])
   for (const name of chosen.skipped) out.status('info', `${name}: there is none here, skipped`)
   const files = backgroundFiles(env)
+  const dataDir = embeddedDataDirectory(env, cwd)
   const plans = chosen.targets.map((name) => ({
     name,
     target: targets[name],
-    plan: targets[name].plan({ files, env, cwd }) as Plan,
+    plan: targets[name].plan({ files, dataDir, env, cwd }) as Plan,
   }))
   if (plans.length === 0) return 0
   const stops = plans.some(({ plan }) => plan.stops) && runningPid(files) !== null
@@ -39,6 +43,7 @@ export async function purge(invocation: Invocation): Promise<number> {
     return 1
   }
   if (stops && (await down(invocation)) !== 0) return 1
+  for (const { plan } of plans) if (plan.idle !== undefined) assertUnused(plan.idle)
   // What may fail goes first, while the secrets that it may need are there: then it can be tried again.
   for (const { plan } of plans)
     for (const step of plan.steps ?? [])
@@ -56,6 +61,14 @@ export async function purge(invocation: Invocation): Promise<number> {
   }
   out.status('ok', 'done')
   return 0
+}
+
+/** A server that is not the one in the background, such as `caracal serve` on a terminal, is ended by who started it. */
+function assertUnused(dataDir: string): void {
+  const running = findPostmaster(join(dataDir, 'pg'))
+  const owner = running === null ? null : liveOwner(running)
+  if (owner !== null)
+    throw new Error(`the embedded store in ${dataDir} is in use by process ${owner}: end that server first`)
 }
 
 function expand(asked: readonly string[]): {

@@ -35,7 +35,7 @@ export function storeSteps(situation: Situation): {
 /** Empty where there is no store. */
 export function consoleAccounts(situation: Situation): readonly StoreStep[] {
   const settings = settingsOf(situation)
-  if (usesEmbeddedStore(settings, []) && !existsSync(join(situation.files.data, 'pg'))) return []
+  if (usesEmbeddedStore(settings, []) && !existsSync(join(situation.dataDir, 'pg'))) return []
   return [
     {
       says: 'remove every account and session of the console from the store',
@@ -68,8 +68,8 @@ export function consoleAccounts(situation: Situation): readonly StoreStep[] {
   ]
 }
 
-function settingsOf({ files, env, cwd }: Situation): Settings {
-  return loadSettings({ ...env, CARACAL_DATA_DIR: files.data }, { roles: [], cwd, generateSecrets: false })
+function settingsOf({ dataDir, env, cwd }: Situation): Settings {
+  return loadSettings({ ...env, CARACAL_DATA_DIR: dataDir }, { roles: [], cwd, generateSecrets: false })
 }
 
 function dropTables(settings: Settings): StoreStep {

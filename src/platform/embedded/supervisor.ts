@@ -27,7 +27,7 @@ import {
 } from './cluster.ts'
 import { give, makeSocketDirectory, type Place, removeSocketDirectory, socketName } from './place.ts'
 import type { EmbeddedConnection, EmbeddedOptions, EmbeddedPostgres } from './port.ts'
-import { findPostmaster, hasLiveOwner, isAlive, ownerSetting, type Postmaster } from './postmaster.ts'
+import { findPostmaster, isAlive, liveOwner, ownerSetting, type Postmaster } from './postmaster.ts'
 
 const startPatienceMs = 30_000
 /** Children of a killed postmaster hold its memory for about a second. */
@@ -96,7 +96,7 @@ export class Supervisor implements EmbeddedPostgres {
     const deadline = Date.now() + recoveryPatienceMs
     while (!this.#disposing) {
       const running = findPostmaster(this.#place.cluster)
-      if (running !== null && hasLiveOwner(running)) {
+      if (running !== null && liveOwner(running) !== null) {
         if (await this.#join(running)) return
       } else {
         if (running !== null) await this.#endOrphan(running)
