@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { commands } from '../../src/cli/commands.ts'
 import { commandEnvironment } from '../../src/cli/environment.ts'
 import { runCommandLine } from '../../src/cli/main.ts'
 import { createOutput } from '../../src/cli/output.ts'
-import { runCaracal, workingDirectory } from './process.ts'
+import { postmastersBelow, runCaracal, startCaracal, workingDirectory } from './process.ts'
 
 function capture() {
   const text = { out: '', err: '' }
@@ -338,6 +338,26 @@ describe('auth status', () => {
 })
 
 describe('as a process', () => {
+  it('whose reader leaves ends as other programs do, without a word', async () => {
+    for (const words of [['--help'], ['status']]) {
+      const { child, finished } = startCaracal(words)
+      child.stdout?.destroy()
+      const { code, stderr } = await finished
+      expect({ words, code, stderr }).toEqual({ words, code: 141, stderr: '' })
+    }
+  })
+
+  it('a demo whose reader leaves takes everything it started with it', async () => {
+    const TMPDIR = workingDirectory()
+    const { child, finished } = startCaracal(['demo', '--keep'], { env: { TMPDIR } })
+    await new Promise((resolve) => child.stdout?.once('data', resolve))
+    expect(readdirSync(TMPDIR)).toHaveLength(1)
+    child.stdout?.destroy()
+    expect(await finished).toMatchObject({ code: 141, stderr: '' })
+    expect(readdirSync(TMPDIR)).toEqual([])
+    expect(postmastersBelow(TMPDIR)).toEqual([])
+  }, 120_000)
+
   it('answers with exit codes and keeps stdout and stderr apart', async () => {
     expect(await runCaracal(['version'])).toMatchObject({ code: 0, stderr: '' })
     expect(await runCaracal(['nonsense'])).toMatchObject({ code: 1, stdout: '' })

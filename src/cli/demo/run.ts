@@ -24,12 +24,13 @@ import { createStory, type Story } from './story.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
 
 const consolePort = 3001
+const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** Exit code 0 only if every expectation of the story held. */
 export async function demo({ arguments: { switches }, env, out }: Invocation): Promise<number> {
   const stopped = new AbortController()
   const stop = () => stopped.abort()
-  process.once('SIGINT', stop).once('SIGTERM', stop)
+  for (const signal of endings) process.once(signal, stop)
   const complaints: string[] = []
   try {
     await using directory = await temporaryDirectory()
@@ -60,7 +61,7 @@ export async function demo({ arguments: { switches }, env, out }: Invocation): P
     for (const complaint of complaints) out.errorLine(`  ${complaint}`)
     throw error
   } finally {
-    process.off('SIGINT', stop).off('SIGTERM', stop)
+    for (const signal of endings) process.off(signal, stop)
   }
 }
 
