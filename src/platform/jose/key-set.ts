@@ -9,18 +9,21 @@ import type { JWK } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { importVerificationJwk } from './zone-key.ts'
 
-/** The keys cannot be known right now; whoever decides authority must deny with a retryable answer. */
+/** Who publishes the keys cannot be asked right now; whoever decides authority must deny. */
 export class KeySetUnavailable extends Error {
   override readonly name = 'KeySetUnavailable'
 }
 
-/** Where a zone's public keys come from: `Sts.zoneKeys` in one process, `fetchJwks` over HTTP. `null` = unknown zone. */
+/**
+ * Where a zone's public keys come from: `Sts.zoneKeys` in one process, which fails as its store does, or
+ * `fetchJwks` over HTTP, which rejects with `KeySetUnavailable`. `null` = unknown zone.
+ */
 export type KeySource = (zoneId: string) => Promise<readonly JWK[] | null>
 
 export interface KeySet {
   /** A fresh cached key without waiting, else `undefined`. */
   peek(zoneId: string, kid: string): KeyObject | undefined
-  /** The zone's key of that id, `null` when the zone has none. Rejects with `KeySetUnavailable`. */
+  /** The zone's key of that id, `null` when the zone has none. Rejects as the source does. */
   find(zoneId: string, kid: string): Promise<KeyObject | null>
   /** Forgets one zone (`caracal.keys.invalidate`), or all of them. */
   flush(zoneId?: string): void
@@ -61,12 +64,7 @@ export function createKeySet(options: KeySetOptions): KeySet {
 
   async function load(zoneId: string): Promise<ZoneKeys | null> {
     const startedIn = generation
-    let jwks: readonly JWK[] | null
-    try {
-      jwks = await options.source(zoneId)
-    } catch (error) {
-      throw new KeySetUnavailable('verification keys cannot be fetched', { cause: error })
-    }
+    const jwks = await options.source(zoneId)
     const keys = new Map<string, KeyObject>()
     for (const jwk of jwks ?? []) {
       const usable = importVerificationJwk(jwk)
@@ -123,13 +121,21 @@ const maxDocumentBytes = 256 * 1024
 
 /**
  * Reads `{baseUrl}/.well-known/jwks.json?zone_id=…`: no redirects, at most 256 KiB, `timeoutMs` over all.
- * `null` for 404; rejects for anything else that is not a key document.
+ * `null` for 404; rejects with `KeySetUnavailable` for anything else that is not a key document.
  */
 export async function fetchJwks(
   baseUrl: string,
   zoneId: string,
   timeoutMs: number,
 ): Promise<readonly JWK[] | null> {
+  try {
+    return await readJwks(baseUrl, zoneId, timeoutMs)
+  } catch (error) {
+    throw new KeySetUnavailable('verification keys cannot be fetched', { cause: error })
+  }
+}
+
+async function readJwks(baseUrl: string, zoneId: string, timeoutMs: number): Promise<readonly JWK[] | null> {
   const url = `${baseUrl.replace(/\/$/, '')}/.well-known/jwks.json?zone_id=${encodeURIComponent(zoneId)}`
   const response = await fetch(url, {
     redirect: 'error',

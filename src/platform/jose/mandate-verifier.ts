@@ -17,7 +17,7 @@ export type Verification =
     }
 
 export interface MandateVerifier {
-  /** Rejects with `KeySetUnavailable` only. */
+  /** Rejects only when the zone's keys cannot be known; see `KeySet.find`. */
   verify(token: string): Promise<Verification>
   /** As `verify` for a token that is parsed already. */
   verifyParsed(jws: ParsedJws, token: string): Promise<Verification>

@@ -19,7 +19,8 @@ export interface Mandate {
 /**
  * The claims of a mandate that `issuer` issued for `issuer` and that is valid now, or null. With
  * `zoneId` the mandate must claim that zone, and no other zone's keys are looked up.
- * Rejects with `KeySetUnavailable` when the zone's keys cannot be known.
+ * Rejects when the zone's keys cannot be known: with `KeySetUnavailable` where the STS of another process
+ * cannot be asked, with the failure of the store where they are read from it.
  */
 export async function readMandate(
   { verifier, issuer }: MandateRules,

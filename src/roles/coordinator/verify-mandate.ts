@@ -1,5 +1,6 @@
 /** `POST /v1/verify` (coordinator §14.1): what a mandate says, if this zone signed it. Revocation is not asked. */
 import * as v from 'valibot'
+import { KeySetUnavailable } from '../../platform/jose/key-set.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { readMandate } from './mandate.ts'
 
@@ -63,7 +64,7 @@ export async function verifyMandate(
   context: CoordinatorContext,
   request: VerifyRequest,
 ): Promise<Record<string, unknown> | null> {
-  const mandate = await readMandate(context, presentedToken(request), request.zone_id)
+  const mandate = await readMandate(context, presentedToken(request), request.zone_id).catch(unproven)
   const parsed = mandate === null ? null : v.safeParse(mandateClaims, mandate.claims)
   if (!parsed?.success) return null
   const claims = parsed.output
@@ -73,6 +74,12 @@ export async function verifyMandate(
   if (request.require_session && claims.agent_session_id === undefined) return null
   if (request.require_delegation && claims.delegation_edge_id === undefined) return null
   return publicClaims(claims)
+}
+
+/** What cannot be proved is not valid (§14.1); only a store that is away answers for itself. */
+function unproven(error: unknown): null {
+  if (error instanceof KeySetUnavailable) return null
+  throw error
 }
 
 function publicClaims(claims: v.InferOutput<typeof mandateClaims>): Record<string, unknown> {

@@ -13,7 +13,7 @@ import type { Sts } from '../sts/port.ts'
 export interface ZoneKeys {
   /** A cached key without waiting. */
   peek(zoneId: string, kid: string): KeyObject | undefined
-  /** The key, or `null` when the zone has none of that id. Rejects with `KeySetUnavailable` when it cannot be known. */
+  /** The key, or `null` when the zone has none of that id. Rejects when it cannot be known. */
   find(zoneId: string, kid: string): Promise<KeyObject | null>
   /** Forgets a zone's keys (`caracal.keys.invalidate`), or all of them. */
   flush(zoneId?: string): void

@@ -111,6 +111,18 @@ describe('Control invoke (control-api §16)', () => {
     expect(statuses).toEqual([401, 401, 401, 429, 429])
   })
 
+  seam('takes a table from everybody')('keys the store withholds are no fault of the token', async () => {
+    await using own = await createStage({
+      settings: { CARACAL_CONTROL_ENABLED: true, CONTROL_GATE_FILE: gate },
+    })
+    const ownKey = await controlKey(controlScopes, own, await own.zone())
+    const bearer = await token(controlScopes, ownKey, own)
+    await own.database.admin`alter table secrets rename to out_of_reach`
+    const body = { command: 'app', subcommand: 'list' }
+    const answer = await own.send('POST', '/v1/control/invoke', body, { token: bearer })
+    expect([answer.status, answer.body.error.code]).toEqual([502, 'upstream'])
+  })
+
   test('46: the sixty-first call of a window by one key is refused, whatever token it brings', async () => {
     // The buckets are in the memory of one process (control-api §9.1).
     const own = await stage.replica({

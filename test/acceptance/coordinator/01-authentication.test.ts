@@ -1,8 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connectionLost } from '../../../src/platform/db/unavailable.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { createSigner } from '../../../src/platform/jose/compact.ts'
+import { fetchJwks } from '../../../src/platform/jose/key-set.ts'
 import { generateSigningKeyPem, openSigningKey } from '../../../src/platform/jose/zone-key.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { seam } from '../../fixtures/seam.ts'
@@ -131,6 +133,24 @@ describe('authentication (coordinator §18 A)', () => {
     expect(await z.call('GET', '/agents/bad%20id')).toMatchObject(refusal(400, 'invalid_params'))
     const zone = await z.stage.call('GET', '/zones/bad%20zone/agents', { bearer: z.ta })
     expect(zone).toMatchObject(refusal(400, 'invalid_params'))
+  })
+
+  it('keys the store withholds are a failure of ours; an STS out of reach proves no mandate', async () => {
+    const { zoneId } = z.stage.zone
+    const ask = async (zoneKeys: () => ReturnType<typeof fetchJwks>) => {
+      const peer = await z.stage.peer({ zoneKeys })
+      const listed = await peer.call('GET', z.stage.at('/agents'), { bearer: z.ta })
+      const verified = await peer.call('POST', '/v1/verify', { json: { token: z.ta, zone_id: zoneId } })
+      return [listed, verified].map(({ status, body }) => [status, body.error])
+    }
+    expect(await ask(() => Promise.reject(connectionLost('ECONNREFUSED')))).toEqual([
+      [503, 'service_unavailable'],
+      [503, 'service_unavailable'],
+    ])
+    expect(await ask(() => fetchJwks('http://127.0.0.1:1', zoneId, 1000))).toEqual([
+      [401, 'invalid_token'],
+      [401, 'token_invalid'],
+    ])
   })
 
   it('an unknown route is told apart only after authentication', async () => {

@@ -19,7 +19,7 @@ function keySetOver(published: Map<string, JWK[]>, options: { maxZones?: number 
     clock: () => now,
     source: async (zoneId) => {
       asked.push(zoneId)
-      if (failing) throw new Error('connection refused')
+      if (failing) throw new KeySetUnavailable('connection refused')
       return published.get(zoneId) ?? null
     },
   })
@@ -82,6 +82,12 @@ describe('createKeySet', () => {
     set.fail(true)
     set.advance(300_000)
     await expect(set.keys.find('z', 'k1')).rejects.toBeInstanceOf(KeySetUnavailable)
+  })
+
+  test('a source that fails in its own way is heard as it is', async () => {
+    const away = new Error('the store is away')
+    const keys = createKeySet({ source: () => Promise.reject(away) })
+    await expect(keys.find('z', 'k1')).rejects.toBe(away)
   })
 
   test('flush forgets at once, and a fetch that began before it does not come back', async () => {
@@ -177,6 +183,10 @@ describe('fetchJwks', () => {
   ])('%s is refused', async (_name, status, body, headers) => {
     await expect(
       fetchJwks(await serve(status, body, headers as Record<string, string>), 'z:1', 1000),
-    ).rejects.toThrow()
+    ).rejects.toBeInstanceOf(KeySetUnavailable)
+  })
+
+  test('so is a server that cannot be reached', async () => {
+    await expect(fetchJwks('http://127.0.0.1:1', 'z:1', 1000)).rejects.toBeInstanceOf(KeySetUnavailable)
   })
 })

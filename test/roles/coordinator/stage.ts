@@ -19,6 +19,7 @@ import { createRegistry } from '../../../src/platform/observe/metrics.ts'
 import { createOutbox, type RunningOutbox } from '../../../src/platform/outbox/outbox.ts'
 import type { Role } from '../../../src/platform/role.ts'
 import { createCoordinator } from '../../../src/roles/coordinator/index.ts'
+import type { Sts } from '../../../src/roles/sts/port.ts'
 import { insertKey } from '../../../src/roles/sts/store/signing-keys.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 import { testKeys, testSettings } from '../../fixtures/settings.ts'
@@ -84,6 +85,8 @@ interface Parts {
   readonly settings: Settings
   readonly bus: Bus
   readonly ephemera: Ephemera
+  /** Where the zone's keys come from, where they are not to be had. */
+  readonly zoneKeys?: Sts['zoneKeys']
 }
 
 const operatorBearer = 'test-coordinator-token'
@@ -152,10 +155,12 @@ export async function createStage(
       log,
       metrics: createRegistry(),
       sts: {
-        zoneKeys: async () => {
-          keyReads += 1
-          return [publicJwk(kid, key)]
-        },
+        zoneKeys:
+          parts.zoneKeys ??
+          (async () => {
+            keyReads += 1
+            return [publicJwk(kid, key)]
+          }),
       },
     })
     owned.push(outbox, role)

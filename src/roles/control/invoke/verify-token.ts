@@ -1,6 +1,6 @@
 /** The one-use STS token of a Control call (control-api §9.4, steps 3 and 4). */
 import type { JWK } from 'jose'
-import { createKeySet } from '../../../platform/jose/key-set.ts'
+import { createKeySet, KeySetUnavailable } from '../../../platform/jose/key-set.ts'
 import { createMandateVerifier } from '../../../platform/jose/mandate-verifier.ts'
 import type { Control } from '../control.ts'
 import { refuse } from './refusal.ts'
@@ -83,6 +83,7 @@ export function createTokenVerifier(control: Control): TokenVerifier {
     async accept(bearer) {
       if (bearer === null || sts === null) throw unauthorized('no bearer')
       const verified = await verifier.verify(bearer).catch((cause: unknown) => {
+        if (!(cause instanceof KeySetUnavailable)) throw cause
         throw refuse('unauthorized', 'the token cannot be verified', {
           evidence: 'auth: keys unavailable',
           cause,
