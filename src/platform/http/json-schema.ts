@@ -4,7 +4,7 @@
  * throws, at start and in the tests; only refinements may stay text.
  */
 import { toJsonSchema } from '@valibot/to-json-schema'
-import type { GenericSchema } from 'valibot'
+import type { GenericSchema } from '../schema.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 

@@ -1,5 +1,5 @@
 /** The list envelope and its query (control-api §2.7). */
-import * as v from 'valibot'
+import * as v from '../schema.ts'
 
 export interface Page<T> {
   readonly items: readonly T[]

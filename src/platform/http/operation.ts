@@ -4,7 +4,7 @@
  * are ours (`validate.ts`), because a validator that answers by itself echoes values.
  */
 import type { Context, Hono } from 'hono'
-import type { GenericSchema, InferOutput } from 'valibot'
+import type { GenericSchema, InferOutput } from '../schema.ts'
 import type { JsonBodyRules } from './body.ts'
 import type { ErrorCode } from './errors/registry.ts'
 import { parseBody, parseQuery, pathIds } from './validate.ts'

@@ -3,8 +3,8 @@
  * text; valibot's default messages echo the received value and never leave here.
  */
 import type { Context } from 'hono'
-import * as v from 'valibot'
 import type { CaracalError } from '../errors.ts'
+import * as v from '../schema.ts'
 import { type JsonBodyRules, readJson } from './body.ts'
 import { type ErrorCode, errorOf } from './errors/registry.ts'
 

@@ -1,5 +1,5 @@
 /** The entries of a public ES256 key as it is published (RFC 7517, RFC 7518 §6.2), for a schema. */
-import * as v from 'valibot'
+import * as v from '../schema.ts'
 
 export const publicJwkEntries = {
   kty: v.literal('EC'),

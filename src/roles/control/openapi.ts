@@ -5,8 +5,8 @@
  */
 import { toJsonSchema } from '@valibot/to-json-schema'
 import type { Hono } from 'hono'
-import type { GenericSchema } from 'valibot'
 import { errorRegistry, isErrorCode } from '../../platform/http/errors/registry.ts'
+import type { GenericSchema } from '../../platform/schema.ts'
 import type { Control } from './control.ts'
 import { docsPage } from './docs-page.ts'
 import { INVOKE_PATH } from './invoke/invoke.ts'

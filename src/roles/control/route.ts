@@ -4,7 +4,7 @@
  * becomes the OpenAPI entry; Control invoke runs the same declaration in process.
  * Nothing about an operation is said in a second place.
  */
-import type { GenericSchema, InferOutput } from 'valibot'
+import type { GenericSchema, InferOutput } from '../../platform/schema.ts'
 import type { Control, Scope } from './control.ts'
 import type { Capability, Principal } from './principal.ts'
 import type { Permission } from './rbac/rules.ts'

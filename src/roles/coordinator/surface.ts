@@ -4,7 +4,6 @@
  * limit → body → operation. Unknown paths are told apart only after authentication.
  */
 import type { Context, Hono } from 'hono'
-import type { GenericSchema } from 'valibot'
 import { adminAuditGate } from '../../platform/admin-audit/gate.ts'
 import { authorizedBy } from '../../platform/http/authorized-by.ts'
 import { coordinatorErrors } from '../../platform/http/error-style.ts'
@@ -18,6 +17,7 @@ import {
 } from '../../platform/http/operation.ts'
 import { requestContext } from '../../platform/http/request-context.ts'
 import { idPattern } from '../../platform/http/validate.ts'
+import type { GenericSchema } from '../../platform/schema.ts'
 import { authenticate } from './authenticate.ts'
 import type { Caller, Recorded } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'

@@ -1,6 +1,6 @@
 /** `POST /v1/verify` (coordinator §14.1): what a mandate says, if this zone signed it. Revocation is not asked. */
-import * as v from 'valibot'
 import { KeySetUnavailable } from '../../platform/jose/key-set.ts'
+import * as v from '../../platform/schema.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { readMandate } from './mandate.ts'
 

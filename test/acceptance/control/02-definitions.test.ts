@@ -239,6 +239,7 @@ describe('providers and resources (control-api §16)', () => {
     expect(await status('bearer_token', { bearer_token: 'a\nb' })).toBe(400)
     expect(await status('bearer_token', { bearer_token: 'abc', unknown: 1 })).toBe(400)
     expect(await status('http_basic', { username: 'u', password: 'p' })).toBe(201)
+    expect(await status('none', [])).toBe(400)
     expect(await status('none', {})).toBe(201)
     expect(await status('caracal_mandate', {})).toBe(201)
   })
@@ -290,6 +291,8 @@ describe('providers and resources (control-api §16)', () => {
       409,
       'resource_identifier_conflict',
     ])
+    const listed = await stage.send('PATCH', `${path}/${made.body.id}`, [])
+    expect([listed.status, listed.body.error]).toEqual([400, 'invalid_resource'])
     const narrowed = await stage.send('PATCH', `${path}/${made.body.id}`, { scopes: ['r:write'] })
     expect(narrowed.body.error).toBe('operation_scope_not_in_resource_scopes')
     expect((await stage.send('DELETE', `${path}/${made.body.id}`)).status).toBe(204)

@@ -59,6 +59,7 @@ describe('start (coordinator §18 S)', () => {
     ['a label of 65', () => ({ application_id: z.a, labels: ['x'.repeat(65)] })],
     ['no application', () => ({})],
     ['an array', () => []],
+    ['metadata that are an array', () => ({ application_id: z.a, metadata: [] })],
     ['U+0000', () => ({ application_id: z.a, metadata: { note: 'a\0b' } })],
     ['an unpaired surrogate', () => ({ application_id: z.a, metadata: { note: '\ud800' } })],
     ['nesting without end', () => ({ application_id: z.a, metadata: JSON.parse(nested(100)) })],

@@ -121,6 +121,16 @@ describe('lifecycle (coordinator §18 L)', () => {
     expect((await z.call('DELETE', `/agents/${other}`, { bearer: z.op })).status).toBe(204)
   })
 
+  it('an array is no object: nothing ends and nothing is renewed by one', async () => {
+    const id = await z.start()
+    expect(await z.call('DELETE', `/agents/${id}`, { json: [] })).toMatchObject(refusal(400, 'invalid_body'))
+    expect((await z.session(id)).status).toBe('active')
+    const service = await z.start({ lifecycle: 'service' })
+    expect(await beat(service, { lease_generation: 1, metadata: [1] })).toMatchObject(
+      refusal(400, 'invalid_body'),
+    )
+  })
+
   it('L7 a lease taken over fences the earlier holder', async () => {
     const id = await z.start({ lifecycle: 'service' })
     const lease = await z.call('POST', `/agents/${id}/lease`)

@@ -94,6 +94,9 @@ describe('services (coordinator §18 V)', () => {
     const beat = await z.call('POST', `${path}/${id}/heartbeat`)
     expect(beat.body.health).toBe('healthy')
     expect(beat.body.last_heartbeat_at > made.body.last_heartbeat_at).toBe(true)
+    expect(await z.call('POST', `${path}/${id}/heartbeat`, { json: [] })).toMatchObject(
+      refusal(400, 'invalid_body'),
+    )
     const named = await z.call('POST', `${path}/${id}/heartbeat`, {
       json: { status: 'degraded', metadata: { b: 2 } },
     })
@@ -176,6 +179,8 @@ describe('invocations (coordinator §18 V)', () => {
       { idempotency_key: undefined },
       { timeout_ms: 0 },
       { retry_policy: { max_attempts: 11 } },
+      { retry_policy: [] },
+      { metadata: [] },
     ]) {
       expect(await z.enqueue(service, body)).toMatchObject(refusal(400, 'invalid_body'))
     }
@@ -205,6 +210,9 @@ describe('invocations (coordinator §18 V)', () => {
   it('V9 complete, once, and never what has not begun', async () => {
     const id = await running()
     const json = { status: 'succeeded', metadata: { took: 3 } }
+    expect(await step(id, 'complete', { status: 'failed', error: [1] })).toMatchObject(
+      refusal(400, 'invalid_body'),
+    )
     expect((await step(id, 'complete', json)).body).toMatchObject({
       status: 'succeeded',
       metadata_json: { took: 3 },

@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto'
 import assert from 'node:assert'
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { appendAdminAction } from '../../../src/platform/admin-audit/append.ts'
 import { adminAuditGate, createAdminAudit } from '../../../src/platform/admin-audit/gate.ts'

@@ -1,5 +1,4 @@
 import { Hono } from 'hono'
-import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
 import { controlErrors } from '../../../src/platform/http/error-style.ts'
 import { pageOf, pageQuery, pageSchema } from '../../../src/platform/http/list-envelope.ts'
@@ -8,6 +7,7 @@ import { mountOperation, type OperationEntry, routeInventory } from '../../../sr
 import { renderError, toCaracalError } from '../../../src/platform/http/render-error.ts'
 import { createRequestContext } from '../../../src/platform/http/request-context.ts'
 import { createLogger } from '../../../src/platform/observe/logger.ts'
+import * as v from '../../../src/platform/schema.ts'
 
 const { log } = createLogger({
   level: 'fatal',

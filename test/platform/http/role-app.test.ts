@@ -2,7 +2,6 @@ import { createServer, request as httpRequest, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { HTTPException } from 'hono/http-exception'
-import * as v from 'valibot'
 import { afterEach, describe, expect, test } from 'vitest'
 import { readBearer } from '../../../src/platform/http/bearer.ts'
 import { jsonBody, readBody } from '../../../src/platform/http/body.ts'
@@ -19,6 +18,7 @@ import { createRoleApp, type RoleAppOptions } from '../../../src/platform/http/r
 import { parseBody, parseQuery, pathIds } from '../../../src/platform/http/validate.ts'
 import { createLogger } from '../../../src/platform/observe/logger.ts'
 import { countFrom, createRegistry } from '../../../src/platform/observe/metrics.ts'
+import * as v from '../../../src/platform/schema.ts'
 
 function roleApp(overrides: Partial<RoleAppOptions> = {}) {
   const lines: string[] = []

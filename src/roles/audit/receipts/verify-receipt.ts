@@ -4,11 +4,11 @@
  */
 import { type KeyObject, verify } from 'node:crypto'
 import type { JWK } from 'jose'
-import * as v from 'valibot'
 import { canonicalJson } from '../../../platform/canonical-json.ts'
 import { decodeBase64url, parseCompact, verifySignature } from '../../../platform/jose/compact.ts'
 import { publicJwkEntries } from '../../../platform/jose/public-jwk.ts'
 import { importVerificationJwk } from '../../../platform/jose/zone-key.ts'
+import * as v from '../../../platform/schema.ts'
 import { contentHash, parseInstant } from '../canonical.ts'
 import { keyThumbprint } from './key-thumbprint.ts'
 import { leafHash, rootFromPath } from './merkle.ts'

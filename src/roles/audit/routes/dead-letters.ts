@@ -1,8 +1,8 @@
 /** `/api/audit/dlq…` (audit-and-events §7.2). */
 import type { Hono } from 'hono'
-import * as v from 'valibot'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { parseBody, parseQuery } from '../../../platform/http/validate.ts'
+import * as v from '../../../platform/schema.ts'
 import { claimedEvent, type DeadLetters, deadLetterView } from '../dead-letters.ts'
 import { limit } from './inputs.ts'
 

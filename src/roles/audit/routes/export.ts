@@ -1,9 +1,9 @@
 /** `GET /api/audit/export`: a zone's evidence as NDJSON or CSV, streamed. */
 import { Readable } from 'node:stream'
 import type { Hono } from 'hono'
-import * as v from 'valibot'
 import type { Database } from '../../../platform/db/port.ts'
 import { parseQuery } from '../../../platform/http/validate.ts'
+import * as v from '../../../platform/schema.ts'
 import { exportZone } from '../export/zone-export.ts'
 import { instant, zone } from './inputs.ts'
 

@@ -1,5 +1,5 @@
 /** Query members the operator routes share (audit-and-events §7.2). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { parseInstant } from '../canonical.ts'
 
 const maxLimit = 1000

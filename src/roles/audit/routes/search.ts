@@ -1,8 +1,8 @@
 /** `GET /api/audit/search` (audit-and-events §7.2). */
 import type { Hono } from 'hono'
-import * as v from 'valibot'
 import type { Database } from '../../../platform/db/port.ts'
 import { parseQuery } from '../../../platform/http/validate.ts'
+import * as v from '../../../platform/schema.ts'
 import { readEvents } from '../store/read-events.ts'
 import { searchElement } from '../wire-event.ts'
 import { instant, limit, sequence, zone } from './inputs.ts'

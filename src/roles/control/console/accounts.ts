@@ -4,9 +4,9 @@
  * could claim must not meet a role that was meant for its owner. Whether an address has an account is told to
  * nobody but its owner.
  */
-import * as v from 'valibot'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../../platform/ids.ts'
+import * as v from '../../../platform/schema.ts'
 import type { Control } from '../control.ts'
 import { createGuesses } from '../guesses.ts'
 import {

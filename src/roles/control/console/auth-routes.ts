@@ -1,10 +1,10 @@
 /** Signing in and out (sdk-cli-console §13.3). */
 import type { Context, Hono } from 'hono'
-import * as v from 'valibot'
 import { readJson } from '../../../platform/http/body.ts'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { requestContext } from '../../../platform/http/request-context.ts'
 import { parseWith } from '../../../platform/http/validate.ts'
+import * as v from '../../../platform/schema.ts'
 import type { Authenticator } from '../authenticate.ts'
 import type { Control } from '../control.ts'
 import { listConsoleSessions, revokeOwnSession } from '../store/console-sessions.ts'

@@ -1,5 +1,5 @@
 /** Administrator tokens (control-api §7.1): managed by global tokens only, shown once. */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { reading } from '../control.ts'
 import { mintAdminToken, revokeToken } from '../mint-admin-token.ts'
 import { can, created, noContent, ok, route } from '../route.ts'

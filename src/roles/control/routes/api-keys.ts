@@ -1,5 +1,5 @@
 /** API keys (control-api §12.4). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { createKey, revokeKey, rotateKey } from '../manage-keys.ts'
 import { type Call, can, created, noContent, ok, type Route, route } from '../route.ts'
 import { listApiKeys } from '../store/api-keys.ts'

@@ -1,5 +1,5 @@
 /** Applications: who may ask for mandates (control-api §7.5). Their id is the `client_id` at the STS. */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { changeApplication, removeApplication, rotateApplicationSecret } from '../change-application.ts'
 import { reading } from '../control.ts'
 import { type CreatedApplication, createApplication, registerApplication } from '../create-application.ts'

@@ -1,5 +1,5 @@
 /** Approvals (control-api §7.16). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { reading } from '../control.ts'
 import { decide } from '../decide-approval.ts'
 import { found } from '../not-found.ts'

@@ -1,6 +1,6 @@
 /** Receipts of audit events and the keys that sign them (docs/audit-receipts.md). */
-import * as v from 'valibot'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
+import * as v from '../../../platform/schema.ts'
 import type { AuditReceipts } from '../../audit/index.ts'
 import type { Control } from '../control.ts'
 import { found } from '../not-found.ts'

@@ -1,5 +1,5 @@
 /** Reading a zone's evidence (control-api §7.18). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { auditFields, chooseFields, flatEvent, visibleEvent } from '../audit-fields.ts'
 import { reading } from '../control.ts'
 import { toCsv } from '../csv.ts'

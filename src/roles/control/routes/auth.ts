@@ -1,6 +1,6 @@
 /** Logging in and out, and who one is (control-api §12.3). */
-import * as v from 'valibot'
 import { publicJwkEntries } from '../../../platform/jose/public-jwk.ts'
+import * as v from '../../../platform/schema.ts'
 import { logIn, logOut } from '../login.ts'
 import { equivalentRole } from '../rbac/built-in-roles.ts'
 import { rotateLoginKey } from '../rotate-login-key.ts'

@@ -1,6 +1,6 @@
 /** Provider connections: stored upstream accounts (control-api §7.8). */
-import * as v from 'valibot'
 import { CaracalError } from '../../../platform/errors.ts'
+import * as v from '../../../platform/schema.ts'
 import {
   beginAuthorization,
   disconnect,

@@ -1,5 +1,5 @@
 /** Grants (control-api §7.13). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { createGrant, withdrawGrant } from '../change-grant.ts'
 import { reading } from '../control.ts'
 import { found } from '../not-found.ts'

@@ -1,5 +1,5 @@
 /** Inputs of the IAM collections (control-api §12), with the names other clients use for the same things. */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import type { Rule } from '../rbac/rules.ts'
 import { identifier, text } from './inputs.ts'
 import { named } from './shapes.ts'

@@ -1,6 +1,7 @@
 /** Building blocks of query strings and bodies (control-api §2.6, §2.7). Trim comes before length, as callers expect. */
-import * as v from 'valibot'
+
 import { isRealDate } from '../../../platform/real-date.ts'
+import * as v from '../../../platform/schema.ts'
 
 /** Trimmed text of `min` to `max` UTF-16 code units. */
 export const trimmed = (min: number, max: number) =>

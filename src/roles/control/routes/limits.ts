@@ -1,7 +1,7 @@
 /** Audit retention and the mint limit: operators may lower them, never raise them over the configured ceiling (control-api §7.2, §7.3). */
-import * as v from 'valibot'
 import type { CaracalError } from '../../../platform/errors.ts'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
+import * as v from '../../../platform/schema.ts'
 import { type Control, reading, writing } from '../control.ts'
 import { type Call, can, ok, route } from '../route.ts'
 import {

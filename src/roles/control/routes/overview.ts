@@ -1,5 +1,5 @@
 /** The zone at a glance (control-api §7.19), and whether the assistant exists (§7.20). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { reading } from '../control.ts'
 import { redactEvidence } from '../redact-evidence.ts'
 import { can, ok, route } from '../route.ts'

@@ -1,5 +1,5 @@
 /** Policies: versioned authority documents (control-api §7.10, §7.11). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import {
   OUTPUT_CONTRACT,
   POLICY_SCHEMA_VERSION,

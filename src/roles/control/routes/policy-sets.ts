@@ -1,5 +1,5 @@
 /** Policy sets: which policy versions decide in a zone (control-api §7.12). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import {
   activatePolicySet,
   addPolicySetVersion,

@@ -1,5 +1,5 @@
 /** Providers: which credential an upstream gets (control-api §7.7). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { changeProvider, removeProvider } from '../change-provider.ts'
 import { testProvider } from '../check-provider.ts'
 import { reading } from '../control.ts'

@@ -1,5 +1,5 @@
 /** Resources (control-api §7.9). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { reading } from '../control.ts'
 import { changeResource, createResource, removeResource, visibleResource } from '../create-resource.ts'
 import { testResource } from '../probe-resource.ts'

@@ -1,5 +1,5 @@
 /** Role bindings (control-api §12.5): made and removed, never changed. */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { bindRole, unbindRole } from '../manage-roles.ts'
 import { found } from '../not-found.ts'
 import { type Call, can, created, noContent, ok, type Route, route } from '../route.ts'

@@ -1,5 +1,5 @@
 /** Roles (control-api §12.5). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import type { Control } from '../control.ts'
 import { changeRole, createRole, removeRole } from '../manage-roles.ts'
 import { found } from '../not-found.ts'

@@ -1,5 +1,5 @@
 /** Authority records, sessions and the administrative ledger of a zone (control-api §7.18). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { adminAuditFields, chooseFields, flatAdminAction } from '../audit-fields.ts'
 import { reading } from '../control.ts'
 import { toCsv } from '../csv.ts'

@@ -1,5 +1,5 @@
 /** Service accounts (control-api §12.3). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { changeAccount, createAccount, removeAccount, setPassword } from '../manage-accounts.ts'
 import { found } from '../not-found.ts'
 import { type Call, can, created, noContent, ok, type Route, route } from '../route.ts'

@@ -1,5 +1,5 @@
 /** Shapes of answers, for the OpenAPI document. Answers are made from rows, not parsed, so these describe and never reject. */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 
 export const timestamp = v.pipe(v.string(), v.isoTimestamp())
 export const attribution = {

@@ -1,5 +1,5 @@
 /** Notification sinks: signed webhooks about approvals (control-api §7.17). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { changeSink, createSink, removeSink, rotateSinkSecret, sinkEvents } from '../change-sink.ts'
 import { reading } from '../control.ts'
 import { found } from '../not-found.ts'

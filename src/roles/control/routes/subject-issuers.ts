@@ -1,7 +1,7 @@
 /** Federated user issuers (control-api §7.14). The issuer name never changes; people federated before stay. */
-import * as v from 'valibot'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../../platform/ids.ts'
+import * as v from '../../../platform/schema.ts'
 import { reading, writing } from '../control.ts'
 import { found, notFound } from '../not-found.ts'
 import { can, created, noContent, ok, route } from '../route.ts'

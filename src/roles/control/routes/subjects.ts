@@ -1,5 +1,5 @@
 /** Subjects and the kill switch (control-api §7.15). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { reading } from '../control.ts'
 import { found } from '../not-found.ts'
 import { revokeSubject } from '../revoke-subject.ts'

@@ -1,5 +1,5 @@
 /** Workloads for `caracal run` (control-api §7.6). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { changeWorkload, createWorkload, removeWorkload, rotateWorkloadSecret } from '../change-workload.ts'
 import { reading } from '../control.ts'
 import { found } from '../not-found.ts'

@@ -1,5 +1,5 @@
 /** Zones: the tenant boundary (control-api §7.4). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 import { changeZone } from '../change-zone.ts'
 import { reading, writing } from '../control.ts'
 import { createZone } from '../create-zone.ts'

@@ -1,6 +1,6 @@
 /** Recovery of events that could not be published (audit-and-events §10.3). */
-import * as v from 'valibot'
 import { parseWith } from '../../../platform/http/validate.ts'
+import * as v from '../../../platform/schema.ts'
 import { isAdmin } from '../caller.ts'
 import type { CoordinatorContext } from '../deps.ts'
 import { refuse } from '../refusal.ts'

@@ -1,6 +1,6 @@
 /** Delegations as they arrive and as they are shown (coordinator §8.1, §8.2). */
-import * as v from 'valibot'
 import { pageSchema } from '../../../platform/http/list-envelope.ts'
+import * as v from '../../../platform/schema.ts'
 import { isUtcInstant } from '../constraints.ts'
 import {
   count,

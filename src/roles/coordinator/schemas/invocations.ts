@@ -1,6 +1,6 @@
 /** Invocations as they arrive and as they are shown (coordinator §7). */
-import * as v from 'valibot'
 import { pageSchema } from '../../../platform/http/list-envelope.ts'
+import * as v from '../../../platform/schema.ts'
 import { count, id, instant, name, nullableId, nullableInstant, nullableName, object, page } from './parts.ts'
 
 const integerIn = (least: number, most: number) =>

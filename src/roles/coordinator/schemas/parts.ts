@@ -1,6 +1,6 @@
 /** Schema parts that several operations share. */
-import * as v from 'valibot'
 import { pageQuery } from '../../../platform/http/list-envelope.ts'
+import * as v from '../../../platform/schema.ts'
 
 export const name = v.pipe(v.string(), v.minLength(1))
 export const nullableName = v.optional(v.nullable(name), null)

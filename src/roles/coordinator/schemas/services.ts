@@ -1,6 +1,6 @@
 /** Agent services as they arrive and as they are shown (coordinator §6). */
-import * as v from 'valibot'
 import { pageSchema } from '../../../platform/http/list-envelope.ts'
+import * as v from '../../../platform/schema.ts'
 import { id, instant, leaseGeneration, name, nullableId, nullableInstant, object, texts } from './parts.ts'
 import { health } from './sessions.ts'
 

@@ -1,6 +1,6 @@
 /** Sessions as they arrive and as they are shown, under v1's names and the seed's (coordinator §3, §4). */
-import * as v from 'valibot'
 import { pageSchema } from '../../../platform/http/list-envelope.ts'
+import * as v from '../../../platform/schema.ts'
 import {
   count,
   id,

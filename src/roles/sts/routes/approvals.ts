@@ -1,8 +1,8 @@
 /** `/approvals/{id}` (sts §8.7, §8.8) and its pre-1.0 name `/step-up/{id}` (§8.9). */
 import type { Context, Hono } from 'hono'
-import * as v from 'valibot'
 import { CaracalError } from '../../../platform/errors.ts'
 import { readBearer } from '../../../platform/http/bearer.ts'
+import * as v from '../../../platform/schema.ts'
 import { type Approvals, isHoldId } from '../approvals/approvals.ts'
 import type { DecideAsSubject } from '../approvals/decide-as-subject.ts'
 import type { DecisionWait } from '../approvals/decision-wait.ts'

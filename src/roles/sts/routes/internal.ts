@@ -3,13 +3,13 @@
  * the gateway's signature scheme, key rotation under `STS_ADMIN_TOKEN`.
  */
 import type { Context, Hono } from 'hono'
-import * as v from 'valibot'
 import type { Ephemera } from '../../../platform/ephemera/port.ts'
 import { CaracalError } from '../../../platform/errors.ts'
 import { hasStaticBearer } from '../../../platform/http/bearer.ts'
 import { readBody } from '../../../platform/http/body.ts'
 import { headerOf, pathOf } from '../../../platform/http/incoming.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
+import * as v from '../../../platform/schema.ts'
 import { targetOf } from '../form.ts'
 import { verifyGatewaySignature } from '../gateway-signature.ts'
 import type { PolicyBundles } from '../policy-bundles.ts'

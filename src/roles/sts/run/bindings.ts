@@ -1,5 +1,5 @@
 /** What a workload may be launched with: environment names bound to resources and scopes (sts §14). */
-import * as v from 'valibot'
+import * as v from '../../../platform/schema.ts'
 
 const binding = v.object({
   env: v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/)),
