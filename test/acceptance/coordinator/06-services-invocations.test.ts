@@ -52,6 +52,14 @@ describe('services (coordinator §18 V)', () => {
     expect(await register({ application_id: z.a, endpoint_url: 'nowhere' })).toMatchObject(
       refusal(400, 'invalid_body'),
     )
+    const longest = (character: string, bytes: number) =>
+      register({
+        application_id: z.a,
+        endpoint_url: `https://a.example/${character.repeat((2048 - 18) / bytes)}`,
+      })
+    expect((await longest('x', 1)).status).toBe(201)
+    expect((await longest('é', 2)).status).toBe(201)
+    expect(await longest('é', 1)).toMatchObject(refusal(400, 'invalid_body'))
     const valid = { application_id: z.b, endpoint_url: 'https://b.example' }
     expect(await register(valid)).toMatchObject(refusal(403, 'application_ownership_required'))
     const spawner = await z.stage.mandate({ scope: 'agent:lifecycle coordinator.spawn_for:gone' })

@@ -4,7 +4,14 @@ import * as v from '../../../platform/schema.ts'
 import { id, instant, leaseGeneration, name, nullableId, nullableInstant, object, texts } from './parts.ts'
 import { health } from './sessions.ts'
 
-const endpointUrl = v.pipe(v.string(), v.maxLength(2048), v.url())
+const longestUrl = 2048
+/** Bytes count too: they are what an index over it can hold. */
+const endpointUrl = v.pipe(
+  v.string(),
+  v.maxLength(longestUrl),
+  v.url(),
+  v.check((url) => Buffer.byteLength(url) <= longestUrl, `must have at most ${longestUrl} bytes`),
+)
 const framework = v.object({ name, version: v.optional(v.nullable(v.string()), null) })
 
 const described = {
