@@ -41,7 +41,7 @@ export async function acquireLease(
     if (facts.subject_inactive) return 'session_subject_inactive'
     if (facts.lease_expired) return 'session_lease_expired'
     checkHolder(request.caller, facts)
-    return renewed(deps, tx, request, facts.lease_generation, 1)
+    return (await renewed(deps, tx, request, facts.lease_generation, 1)) ?? 'session_lease_expired'
   })
   return {
     status: row.status,
@@ -64,6 +64,7 @@ export async function heartbeat(
     if (facts.status === 'active' && facts.lease_expired) return 'session_lease_expired'
     checkHolder(request.caller, facts)
     const row = await renewed(deps, tx, request, generation, 0)
+    if (row === null) throw refuse('session_lease_fenced')
     return { row, service: await beaten(tx, request, facts.application_id) }
   })
   return { agent: agentView(row), service: service === null ? null : serviceView(service) }
@@ -106,23 +107,20 @@ function checkHolder(caller: Caller, facts: LeaseFacts): void {
   if (!facts.holder_live) throw refuse('identity_revoked')
 }
 
-async function renewed(
+const renewed = (
   deps: CoordinatorContext,
   tx: Tx,
   { caller, sessionId }: LeaseRequest,
   generation: string,
   raise: 0 | 1,
-): Promise<LeaseRow> {
-  const row = await renewLease(tx, {
+): Promise<LeaseRow | null> =>
+  renewLease(tx, {
     zoneId: caller.zoneId,
     sessionId,
     generation,
     raise,
     leaseSeconds: deps.settings.SERVICE_AGENT_LEASE_SECONDS,
   })
-  if (row === null) throw refuse('session_lease_fenced')
-  return row
-}
 
 async function beaten(tx: Tx, request: HeartbeatRequest, applicationId: string): Promise<ServiceRow | null> {
   if (request.serviceId === null) return null

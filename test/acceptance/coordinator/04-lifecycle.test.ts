@@ -147,6 +147,14 @@ describe('lifecycle (coordinator §18 L)', () => {
     )
   })
 
+  it('L7 of takeovers at one moment each has its own generation', async () => {
+    const id = await z.start({ lifecycle: 'service' })
+    const taken = await Promise.all(Array.from({ length: 8 }, () => z.call('POST', `/agents/${id}/lease`)))
+    expect(taken.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200))
+    const generations = taken.map(({ body }) => body.lease_generation).sort((a, b) => a - b)
+    expect(generations).toEqual([2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
   it('L8 heartbeats of a task, without a generation, of an ended session', async () => {
     const task = await z.start()
     expect(await beat(task, { lease_generation: 1 })).toMatchObject(refusal(409, 'session_not_service'))

@@ -194,7 +194,6 @@ export function sessionRoutes(declare: Declare, context: CoordinatorContext): vo
     'session_not_live',
     'session_subject_inactive',
     'session_lease_expired',
-    'session_lease_fenced',
     'authority_record_required',
   ] as const
 
@@ -216,7 +215,7 @@ export function sessionRoutes(declare: Declare, context: CoordinatorContext): vo
     summary: 'Renew the lease of a service session',
     body: shape.heartbeatBody,
     responses: { 200: shape.heartbeat },
-    errors: [...leaseErrors, 'agent_service_not_found'],
+    errors: [...leaseErrors, 'session_lease_fenced', 'agent_service_not_found'],
     async handle({ c, caller, requestId, params, body }) {
       const beaten = await heartbeat(context, {
         caller,

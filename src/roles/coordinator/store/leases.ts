@@ -14,7 +14,10 @@ export interface LeaseFacts {
   readonly holder_live: boolean
 }
 
-/** What a lease or heartbeat is decided on, in one statement; `holderRecordId` is the caller's `sid`. */
+/**
+ * What a lease or heartbeat is decided on, in one statement; `holderRecordId` is the caller's `sid`. The
+ * session stays locked as its renewal will lock it: callers of one moment go one after the other.
+ */
 export async function readLeaseFacts(
   tx: Tx,
   zoneId: string,
@@ -45,7 +48,8 @@ export async function readLeaseFacts(
       on subject.zone_id = session.zone_id
       and subject.id = session.session_sid
     where session.zone_id = ${zoneId}
-      and session.id = ${sessionId}`
+      and session.id = ${sessionId}
+    for no key update of session`
   return row ?? null
 }
 
