@@ -62,7 +62,18 @@ export function readIdempotencyKey(deps: Pick<CoordinatorContext, 'counts'>, c: 
     deps.counts.idempotency.invalid += 1
     throw refuse('idempotency_key_multiple', { message: 'Idempotency-Key must be sent once' })
   }
-  return checkIdempotencyKey(deps, header)
+  return checkIdempotencyKey(deps, textOf(header))
+}
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** HTTP hands a header over as one character for each byte; what is not UTF-8 means what it looks like. */
+function textOf(header: string): string {
+  try {
+    return strictUtf8.decode(Buffer.from(header, 'latin1'))
+  } catch {
+    return header
+  }
 }
 
 export const keyDigest = (hmacKey: Buffer, key: string): Buffer =>

@@ -97,6 +97,24 @@ describe('idempotency (coordinator §18 I)', () => {
     }
   })
 
+  it('I5 a key in a header is UTF-8: its bytes are counted once, and it is the key of the body', async () => {
+    /** As it comes from the wire: a character for each byte. */
+    const onWire = (key: string) => Buffer.from(key).toString('latin1')
+    const key = 'é'.repeat(100)
+    expect((await begin(onWire(key))).status).toBe(201)
+    expect(await begin(onWire('é'.repeat(128)))).toMatchObject(refusal(400, 'idempotency_key_invalid'))
+    const service = await z.service()
+    const first = await z.enqueue(service, { idempotency_key: key })
+    for (const sent of [onWire(key), key]) {
+      const again = await z.enqueue(
+        service,
+        { idempotency_key: undefined },
+        { headers: { 'idempotency-key': sent } },
+      )
+      expect(again.body.id).toBe(first.body.id)
+    }
+  })
+
   it('I5 two keys on one request: idempotency_key_multiple', async () => {
     const server = createServer(getRequestListener(z.stage.role.app.fetch))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
