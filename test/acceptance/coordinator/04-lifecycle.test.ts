@@ -246,6 +246,19 @@ describe('lifecycle (coordinator §18 L)', () => {
     expect(ids.sort()).toEqual([root, suspended].sort())
   })
 
+  it('L12 a task past its TTL below another one was not ended by that one', async () => {
+    const [root, child, grandchild] = await tree()
+    await sql()`
+      update agent_sessions set spawned_at = now() - interval '2 hours' where id in (${root}, ${grandchild})`
+    await z.stage.run('ttl_sweeper')
+    const reasons = await Promise.all(
+      [root, child, grandchild].map(async (id) => (await z.session(id)).termination_reason),
+    )
+    expect(reasons).toEqual(['ttl', 'parent_terminated', 'ttl'])
+    const [ended] = await z.events(lifecycle, `terminate:${grandchild}`)
+    expect(ended?.reason).toBe('ttl')
+  })
+
   it('L13 a child never outlives the parent it was started under', async () => {
     for (let round = 0; round < 5; round += 1) {
       const parent = await z.start()

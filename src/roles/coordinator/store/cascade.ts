@@ -53,7 +53,7 @@ export async function endSubtrees(
 ): Promise<EndedTree> {
   const trees = await endRoots(
     tx,
-    roots.map((sessionId, n) => ({ n, zoneId, sessionId, reason })),
+    roots.map((sessionId) => ({ n: 0, zoneId, sessionId, reason })),
     tx.sql``,
   )
   return {
@@ -74,7 +74,8 @@ export async function endTrees(tx: Tx, roots: readonly Root[]): Promise<Readonly
 }
 
 /**
- * Roots and every live descendant end in one statement: the sessions, the counts of parents that
+ * Roots and every live descendant end in one statement (the roots of one change by their own reason, also
+ * below one another): the sessions, the counts of parents that
  * survive (never below zero), and every active edge that starts or ends at one of them. What ended
  * before is not touched. Every row is found by its key or by the indexes (zone_id, parent_id, status) and
  * (zone_id, source|target, status), whatever the planner thinks of the number of roots.
@@ -135,9 +136,10 @@ async function endRoots(
       ) as child
     ),
     ending as materialized (
-      select root.n, subtree.zone, subtree.id, case when subtree.id = root.id then root.reason end as reason
+      select root.n, subtree.zone, subtree.id, own.reason
       from subtree
       join root on root.id = subtree.root
+      left join root as own on own.id = subtree.id and own.n = root.n
       where subtree.root not in (select id from subtree as below where below.id <> below.root)
     ),
     ended as (
