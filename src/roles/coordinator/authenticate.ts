@@ -1,4 +1,4 @@
-/** Turns `Authorization` into a caller, or throws (coordinator §2). */
+/** Turns `Authorization` into a caller, and lets in who may come in (coordinator §2). */
 
 import type { Settings } from '../../config/env.ts'
 import { secretEquals } from '../../platform/crypto/hmac.ts'
@@ -37,36 +37,48 @@ export function isOperatorToken(settings: AuthenticateDeps['settings'], token: s
   return expected !== null && expected !== '' && secretEquals(token, expected)
 }
 
-/** The caller behind `authorization`; the checks of §2.2 in their order. */
-export async function authenticate(
+/**
+ * The caller `authorization` proves, by the checks of §2.2 up to the subject's. Nothing may be done in their
+ * name before `admit`; what it refuses them is theirs all the same, and recorded.
+ */
+export async function identify(
   deps: AuthenticateDeps,
   authorization: string | undefined,
   { zoneId, operatorAllowed }: Destination,
 ): Promise<Caller> {
   const token = bearerOf(authorization)
-  if (operatorAllowed && zoneId !== null && isOperatorToken(deps.settings, token)) {
-    return operatorCaller(zoneId, deps.requiredScope)
+  if (operatorAllowed && isOperatorToken(deps.settings, token)) {
+    return operatorCaller(zoneId ?? '', deps.requiredScope)
   }
   const mandate = await readSessionMandate(deps, token)
   if (mandate === null) throw refuse('invalid_token')
-  const scopes = new Set(
-    (textClaim(mandate.claims, 'scope') ?? '').split(' ').filter((scope) => scope !== ''),
-  )
-  if (!scopes.has(deps.requiredScope)) throw refuse('missing_scope')
-  if (zoneId !== null && mandate.zoneId !== zoneId) throw refuse('zone_mismatch')
-  const clientId = textClaim(mandate.claims, 'client_id')
-  if (clientId === null) throw refuse('invalid_token')
-  const authorityRecordId = textClaim(mandate.claims, 'sid')
-  const identity = { zoneId: mandate.zoneId, applicationId: clientId, recordId: authorityRecordId }
-  if (!(await deps.isLive(identity))) throw refuse('identity_revoked')
+  const scopes = (textClaim(mandate.claims, 'scope') ?? '').split(' ').filter((scope) => scope !== '')
   return {
     zoneId: mandate.zoneId,
     subject: mandate.subject,
-    clientId,
-    scopes,
-    authorityRecordId,
+    clientId: textClaim(mandate.claims, 'client_id') ?? '',
+    scopes: new Set(scopes),
+    authorityRecordId: textClaim(mandate.claims, 'sid'),
     operator: false,
   }
+}
+
+/** The checks of §2.2 that are left for a proven caller, in their order. Throws what they fail. */
+export async function admit(
+  deps: AuthenticateDeps,
+  caller: Caller,
+  { zoneId }: Pick<Destination, 'zoneId'>,
+): Promise<void> {
+  if (caller.operator) {
+    // Its zone is that of the path.
+    if (zoneId === null) throw refuse('invalid_params')
+    return
+  }
+  if (!caller.scopes.has(deps.requiredScope)) throw refuse('missing_scope')
+  if (zoneId !== null && caller.zoneId !== zoneId) throw refuse('zone_mismatch')
+  if (caller.clientId === '') throw refuse('invalid_token')
+  const { zoneId: ownZone, clientId: applicationId, authorityRecordId: recordId } = caller
+  if (!(await deps.isLive({ zoneId: ownZone, applicationId, recordId }))) throw refuse('identity_revoked')
 }
 
 function operatorCaller(zoneId: string, scope: string): Caller {

@@ -18,7 +18,7 @@ import {
 import { requestContext } from '../../platform/http/request-context.ts'
 import { idPattern } from '../../platform/http/validate.ts'
 import type { GenericSchema } from '../../platform/schema.ts'
-import { authenticate } from './authenticate.ts'
+import { admit, identify } from './authenticate.ts'
 import type { Caller, Recorded } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { operatorMay } from './operator-routes.ts'
@@ -27,7 +27,7 @@ import { refuseUnstorable } from './unstorable.ts'
 
 declare module 'hono' {
   interface ContextVariableMap {
-    /** Absent until the caller is authenticated. */
+    /** Absent until the caller is authenticated; handlers only see one that was let in. */
     coordinatorCaller: Caller | undefined
   }
 }
@@ -96,12 +96,14 @@ export function mountAuthentication(app: Hono, context: CoordinatorContext): voi
   )
   app.use(async (c, next) => {
     const zoneId = zoneInPath(c)
-    const caller = await authenticate(context, c.req.header('authorization'), {
+    const destination = {
       zoneId: zoneId !== null && idPattern.test(zoneId) ? zoneId : null,
       operatorAllowed: operatorMay(c.req.method, c.req.path),
-    })
+    }
+    const caller = await identify(context, c.req.header('authorization'), destination)
     c.set('coordinatorCaller', caller)
     requestContext(c).notes.zone_id = caller.zoneId
+    await admit(context, caller, destination)
     await next()
   })
   app.use(invocationLimit(context))

@@ -133,6 +133,8 @@ describe('authentication (coordinator §18 A)', () => {
     expect(await z.call('GET', '/agents/bad%20id')).toMatchObject(refusal(400, 'invalid_params'))
     const zone = await z.stage.call('GET', '/zones/bad%20zone/agents', { bearer: z.ta })
     expect(zone).toMatchObject(refusal(400, 'invalid_params'))
+    const operators = await z.stage.call('GET', '/zones/bad%20zone/agents', { bearer: z.op })
+    expect(operators).toMatchObject(refusal(400, 'invalid_params'))
   })
 
   it('keys the store withholds are a failure of ours; an STS out of reach proves no mandate', async () => {
@@ -160,6 +162,35 @@ describe('authentication (coordinator §18 A)', () => {
       expect(known).toMatchObject(refusal(404, 'not_found'))
       expect(known.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
     }
+  })
+
+  it('who is proven and not let in leaves a record', async () => {
+    const { id } = await z.stage.application()
+    const gone = await z.stage.mandateOf(id)
+    await z.stage.store.db.sql`update applications set archived_at = now() where id = ${id}`
+    const narrow = await z.stage.mandate({ scope: 'other' })
+    const asked = [
+      ['no-scope', narrow, z.stage.at('/agents'), 403, z.a, 'other'],
+      ['other-zone', z.ta, '/zones/OTHER/agents', 403, z.a, 'agent:lifecycle'],
+      ['revoked', gone, z.stage.at('/agents'), 401, id, 'agent:lifecycle'],
+    ] as const
+    for (const [requestId, bearer, path] of asked) {
+      await z.stage.call('GET', path, { bearer, headers: { 'x-request-id': requestId } })
+    }
+    const rows = await eventually(async () => {
+      const found = await z.stage.store.db.sql`
+        select request_id, status_code, actor_id, actor_scope from admin_audit_events
+        where request_id in ('no-scope', 'other-zone', 'revoked') order by request_id`
+      return found.length === 3 ? found : null
+    })
+    expect(rows).toEqual(
+      asked.map(([request_id, , , status_code, actor_id, actor_scope]) => ({
+        request_id,
+        status_code,
+        actor_id,
+        actor_scope,
+      })),
+    )
   })
 
   it('a refusal is recorded for a known caller and never for an unknown one', async () => {
