@@ -56,7 +56,7 @@ const mandateClaims = v.object({
 
 /** The token of the request, without its scheme; empty when there is none. */
 export function presentedToken({ token, authorization }: VerifyRequest): string {
-  return (token ?? authorization?.replace(/^Bearer /, '') ?? '').trim()
+  return token?.trim() || (authorization ?? '').replace(/^Bearer /, '').trim()
 }
 
 /** The claims under their public names, or null for whatever is not a valid mandate of the zone. */

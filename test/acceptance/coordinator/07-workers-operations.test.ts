@@ -333,6 +333,9 @@ describe('workers and operations (coordinator §18 W)', () => {
     expect(unknown).toMatchObject({ status: 400, body: { valid: false, error: 'invalid_request' } })
     expect(unknown.body.details.issues[0].path).toEqual(['speed'])
     expect((await verify({ zone_id: zoneId })).body).toEqual({ valid: false, error: 'missing_token' })
+    const blank = { token: ' ', zone_id: zoneId }
+    expect((await verify(blank)).body.error).toBe('missing_token')
+    expect((await verify({ ...blank, authorization: `Bearer ${z.ta}` })).body.valid).toBe(true)
     for (const body of [
       { token: 'garbage' },
       { token: z.ta, zone_id: 'another' },
