@@ -3,7 +3,7 @@ import type { CoordinatorContext } from './deps.ts'
 import { effectiveAuthority } from './effective-authority.ts'
 import { refuse } from './refusal.ts'
 import { liveInbound } from './store/edges.ts'
-import { findResources } from './store/references.ts'
+import { resourceIdentifiers } from './store/references.ts'
 import { findSession } from './store/sessions.ts'
 
 /** `GET …/agents/:id/effective-authority`. Another application's session does not exist for the caller. */
@@ -18,8 +18,7 @@ export async function sessionAuthority(
   }
   const edges = await liveInbound(db, caller.zoneId, sessionId)
   const ids = edges.flatMap((edge) => edge.resource_id ?? [])
-  const resources = await findResources(db, caller.zoneId, ids)
-  const identifiers = new Map(resources.map((resource) => [resource.id, resource.identifier]))
+  const identifiers = await resourceIdentifiers(db, caller.zoneId, ids)
   return effectiveAuthority(
     sessionId,
     edges.map((edge) => ({

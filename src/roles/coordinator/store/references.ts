@@ -32,6 +32,21 @@ export interface ResourceRef {
   readonly scopes: string[]
 }
 
+/** Identifiers by id, of archived resources too: what names one is bound to it all the same. */
+export async function resourceIdentifiers(
+  db: Queryable,
+  zoneId: string,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  if (ids.length === 0) return new Map()
+  const rows = await db.sql<Pick<ResourceRef, 'id' | 'identifier'>[]>`
+    select id, identifier
+    from resources
+    where zone_id = ${zoneId}
+      and id = any(${ids as string[]}::text[])`
+  return new Map(rows.map(({ id, identifier }) => [id, identifier]))
+}
+
 /** Unarchived resources whose row id or identifier is among `names`. */
 export async function findResources(
   db: Queryable,
