@@ -81,7 +81,7 @@ async function insertDelegation(
   { record, endpoints, resources, inbound, cycle, expiry, epoch }: State,
 ): Promise<Record<string, unknown>> {
   const { zoneId } = request.caller
-  checkEndpoints(endpoints, terms)
+  const target = checkEndpoints(endpoints, terms)
   const bound = checkResources(request, terms, resources)
   const parent = chooseParent(request.parentEdgeId, inbound)
   checkNarrowing(parent, terms, bound, expiry)
@@ -107,7 +107,8 @@ async function insertDelegation(
   insertEdge(tx, edge)
   claim?.store({ resourceType: 'delegation_edge', resourceId: edge.id, body })
   record({ status: 201, entityId: edge.id })
-  await deps.outbox.enqueue(tx, 'coordinator', edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1))
+  const events = edgeCreated(deps.keys.audit, origin, edge, target.session_sid, epoch ?? 1)
+  await deps.outbox.enqueue(tx, 'coordinator', events)
   return body
 }
 
@@ -151,15 +152,17 @@ async function expiryOf(tx: Tx, terms: Terms): Promise<Expiry> {
   return row
 }
 
+/** Answers the target. */
 function checkEndpoints(
   endpoints: { source: SessionRow | null; target: SessionRow | null },
   terms: Terms,
-): void {
+): SessionRow {
   const { source, target } = endpoints
   if (source === null || target === null) throw refuse('delegation_endpoint_not_found')
   if (source.application_id !== terms.issuer || target.application_id !== terms.receiver) {
     throw refuse('delegation_application_mismatch')
   }
+  return target
 }
 
 interface Bound {

@@ -80,8 +80,14 @@ export function ended(key: HmacKey, origin: Origin, session: EndedSession): Outb
   ]
 }
 
-/** A new edge, delegated or mirrored; `epoch` is unchanged by it. */
-export function edgeCreated(key: HmacKey, origin: Origin, edge: NewEdge, epoch: number): OutboxEvent[] {
+/** A new edge, delegated or mirrored, to a session that stands on `targetRecordId`; `epoch` is unchanged by it. */
+export function edgeCreated(
+  key: HmacKey,
+  origin: Origin,
+  edge: NewEdge,
+  targetRecordId: string,
+  epoch: number,
+): OutboxEvent[] {
   return [
     event(origin, delegations, `edge_create:${edge.id}`, {
       event: 'edge_create',
@@ -99,6 +105,7 @@ export function edgeCreated(key: HmacKey, origin: Origin, edge: NewEdge, epoch: 
     recorded(key, origin, 'delegation_create', {
       application_id: edge.issuerApplicationId,
       agent_session_id: edge.targetSessionId,
+      session_id: targetRecordId,
       delegation_edge_id: edge.id,
     }),
   ]
@@ -153,6 +160,7 @@ export function eachRevoked(
       recorded(key, origin, 'delegation_revoke', {
         application_id: edge.issuer_application_id,
         agent_session_id: edge.target_agent_id,
+        session_id: edge.target_session_sid,
         delegation_edge_id: edge.id,
         reason: 'reason' in why ? why.reason : null,
       }),

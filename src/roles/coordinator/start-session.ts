@@ -193,7 +193,9 @@ export function decideStart(
       over: found?.over ?? [],
       events: [
         ...started(deps.keys.audit, origin, session),
-        ...(edge === null ? [] : edgeCreated(deps.keys.audit, origin, edge, epoch ?? 1)),
+        ...(edge === null
+          ? []
+          : edgeCreated(deps.keys.audit, origin, edge, session.authorityRecordId, epoch ?? 1)),
       ],
     },
   }

@@ -360,6 +360,33 @@ describe('delegation (coordinator §18 D)', () => {
     expect(await z.events(policy, `delegation_epoch:${z.stage.zone.zoneId}:${epoch + 1}`)).toHaveLength(1)
   })
 
+  it('the evidence of an edge names the authority record its target stands on', async () => {
+    const [s1, s2] = await pair()
+    const record = await z.userRecord()
+    await z.stage.store.db.sql`update agent_sessions set session_sid = ${record} where id = ${s2}`
+    const edge = await z.delegate(s1, s2, hops(2))
+    const started = await z.call('POST', '/agents', { json: { application_id: z.a, parent_id: s2 } })
+    const mirror = started.body.delegation_edge_id
+    await z.call('DELETE', `/agents/${started.body.id}`)
+    await z.call('PATCH', `/delegations/${edge.id}/revoke`)
+    const evidence = (await z.events('caracal.audit.events')).flatMap(({ data }) => {
+      const { event_type, metadata_json: metadata } = JSON.parse(String(data))
+      return [edge.id, mirror].includes(metadata.delegation_edge_id)
+        ? [[event_type, metadata.delegation_edge_id, metadata.session_id]]
+        : []
+    })
+    const own = started.body.subject_authority_record_id
+    expect(evidence.sort()).toEqual(
+      [
+        ['delegation_create', edge.id, record],
+        ['delegation_create', mirror, own],
+        ['delegation_revoke', edge.id, record],
+        ['delegation_revoke', mirror, own],
+      ].sort(),
+    )
+    expect(own).not.toBe(record)
+  })
+
   it('D19 DELETE is the same; again there is nothing', async () => {
     const [s1, s2] = await pair()
     const edge = await z.delegate(s1, s2)
@@ -419,6 +446,12 @@ describe('delegation (coordinator §18 D)', () => {
       effective_ttl_seconds: 60,
       earliest_expires_at: small.expires_at,
     })
+    const archive = (at: string | null) =>
+      z.stage.store.db.sql`update resources set archived_at = ${at} where id = ${z.resourceId}`
+    await archive(new Date().toISOString())
+    const archived = await z.call('GET', `/agents/${s3}/effective-authority`)
+    await archive(null)
+    expect(archived.body, 'a bound edge stays bound').toEqual(body)
     expect((await z.call('GET', `/agents/${s1}/effective-authority`)).body).toMatchObject({
       inbound_edges: [],
       effective_max_hops: 0,

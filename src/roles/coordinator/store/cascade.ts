@@ -18,6 +18,8 @@ export interface RevokedEdge {
   readonly id: string
   readonly source_agent_id: string
   readonly target_agent_id: string
+  /** The authority record its target stands on. */
+  readonly target_session_sid: string
   readonly issuer_application_id: string
 }
 
@@ -194,7 +196,7 @@ async function endRoots(
           edge_version = edge_version + 1
       where id = any(array(select id from touched))
         and status = 'active'
-      returning id, source_agent_id, target_agent_id, issuer_application_id
+      returning id, source_agent_id, target_agent_id, ${targetRecord(tx.sql)}, issuer_application_id
     )
     select
       (select n from ending where ending.id = ended.id) as n,
@@ -235,6 +237,9 @@ async function endRoots(
   return trees
 }
 
+const targetRecord = (sql: postgres.ISql) => sql`
+  (select session_sid from agent_sessions where id = target_agent_id) as target_session_sid`
+
 /** Revokes the edge and every active edge reachable from its target, at most ten steps deep. */
 export async function revokeReachable(tx: Tx, zoneId: string, edgeId: string): Promise<RevokedEdge[]> {
   const rows = await tx.sql<RevokedEdge[]>`
@@ -261,6 +266,6 @@ export async function revokeReachable(tx: Tx, zoneId: string, edgeId: string): P
     where zone_id = ${zoneId}
       and id in (select id from reached)
       and status = 'active'
-    returning id, source_agent_id, target_agent_id, issuer_application_id`
+    returning id, source_agent_id, target_agent_id, ${targetRecord(tx.sql)}, issuer_application_id`
   return [...rows]
 }
