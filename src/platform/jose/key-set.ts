@@ -7,6 +7,8 @@
 import type { KeyObject } from 'node:crypto'
 import type { JWK } from 'jose'
 import { LRUCache } from 'lru-cache'
+import { CaracalError } from '../errors.ts'
+import { errorOf } from '../http/errors/registry.ts'
 import { importVerificationJwk } from './zone-key.ts'
 
 /** Who publishes the keys cannot be asked right now; whoever decides authority must deny. */
@@ -121,7 +123,8 @@ const maxDocumentBytes = 256 * 1024
 
 /**
  * Reads `{baseUrl}/.well-known/jwks.json?zone_id=…`: no redirects, at most 256 KiB, `timeoutMs` over all.
- * `null` for 404; rejects with `KeySetUnavailable` for anything else that is not a key document.
+ * `null` for 404. Rejects with 503 `service_unavailable` when the publisher says that it fails itself, as it does without
+ * its store; with `KeySetUnavailable` for anything else that is not a key document.
  */
 export async function fetchJwks(
   baseUrl: string,
@@ -131,6 +134,7 @@ export async function fetchJwks(
   try {
     return await readJwks(baseUrl, zoneId, timeoutMs)
   } catch (error) {
+    if (error instanceof CaracalError) throw error
     throw new KeySetUnavailable('verification keys cannot be fetched', { cause: error })
   }
 }
@@ -145,6 +149,7 @@ async function readJwks(baseUrl: string, zoneId: string, timeoutMs: number): Pro
   if (response.status !== 200) {
     await response.body?.cancel()
     if (response.status === 404) return null
+    if (response.status >= 500) throw errorOf('service_unavailable')
     throw new Error(`key document answered ${response.status}`)
   }
   const chunks: Uint8Array[] = []

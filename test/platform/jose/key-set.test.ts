@@ -175,9 +175,15 @@ describe('fetchJwks', () => {
     expect(await fetchJwks(await serve(404, ''), 'z:1', 1000)).toBeNull()
   })
 
+  test('a publisher that fails is asked again later', async () => {
+    await expect(fetchJwks(await serve(503, '{}'), 'z:1', 1000)).rejects.toMatchObject({
+      code: 'service_unavailable',
+    })
+  })
+
   test.each([
     ['a redirect', 302, '', { location: 'http://127.0.0.1:1/' }],
-    ['an error', 503, '{}', {}],
+    ['an error', 403, '{}', {}],
     ['no document', 200, '[]', {}],
     ['more than 256 KiB', 200, JSON.stringify({ keys: [], filler: 'x'.repeat(256 * 1024) }), {}],
   ])('%s is refused', async (_name, status, body, headers) => {
