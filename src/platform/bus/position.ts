@@ -10,6 +10,8 @@ export interface Position {
 }
 
 export const origin: Position = { xid: 0n, seq: 0n }
+/** The column goes no further. */
+export const maxSeq = 9223372036854775807n
 
 export function formatId(position: Position): string {
   return `${position.xid}-${position.seq}`

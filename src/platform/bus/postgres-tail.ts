@@ -7,14 +7,13 @@
 import type { Logger } from 'pino'
 import type { Database } from '../db/port.ts'
 import type { Fields, StreamEntry, Tail, TailOptions } from './port.ts'
-import { origin, type Position, parseId } from './position.ts'
+import { maxSeq, origin, type Position, parseId } from './position.ts'
 import { finalBelow, settleMs } from './postgres-horizon.ts'
 import { trimMark } from './postgres-trim.ts'
 import type { Wake } from './postgres-wake.ts'
 import { createBell } from './wait.ts'
 
 const pageSize = 500
-const maxSeq = 9223372036854775807n
 const retryAfterErrorMs = 1000
 
 interface EventRow {

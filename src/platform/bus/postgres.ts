@@ -19,7 +19,7 @@ import {
   type StreamEntry,
   type WorkGroup,
 } from './port.ts'
-import { parseId } from './position.ts'
+import { maxSeq, origin, parseId } from './position.ts'
 import { openGroup } from './postgres-group.ts'
 import { asBusError } from './postgres-outage.ts'
 import { createPublisher } from './postgres-publish.ts'
@@ -161,7 +161,9 @@ export function createPostgresBus({ db, log, pollMs = 1000 }: PostgresBusOptions
     range: (stream, start, count) =>
       guarded(async () => {
         const exclusive = start.startsWith('(')
-        const from = start === '-' ? { xid: 0n, seq: 0n } : parseId(exclusive ? start.slice(1) : start)
+        const given = start === '-' ? origin : parseId(exclusive ? start.slice(1) : start)
+        // Of an id of 64 bits without a sign, no entry is that far.
+        const from = given.seq > maxSeq ? { ...given, seq: maxSeq } : given
         const rows = await sql<{ id: string; payload: Fields }[]>`
           select xid::text || '-' || seq::text as id, payload
           from bus_event

@@ -8,7 +8,7 @@ import type { Database } from '../../platform/db/port.ts'
 import { auditDeadLetterStream, auditStream } from './frame.ts'
 import { markReplayed } from './store/dead-letters.ts'
 
-export interface DeadLetterView {
+interface DeadLetterView {
   readonly id: string
   readonly source_id?: string
   readonly reason: string
@@ -33,9 +33,14 @@ export interface DeadLetters {
   /** Oldest first. `start` is an entry id, `(<id>` for behind it, or `-`. */
   list(start: string, limit: number): Promise<StreamEntry[]>
   get(id: string): Promise<StreamEntry | null>
+  /** The entry as listed. What the text says of itself is shown even when it was not trusted. */
+  view(entry: StreamEntry): DeadLetterView
   /** Looks at the oldest entries up to `limit`; `ids` narrows to those. Entries already moved stay moved when it rejects. */
   replay(limit: number, ids: ReadonlySet<string> | null): Promise<ReplayCounts>
 }
+
+/** What a `Date` holds at most. */
+const lastInstantMs = 8.64e15
 
 const replayableReason = /^(?:transient_exceeded_max_deliveries|pg_permanent_error):/
 
@@ -60,6 +65,8 @@ export function createDeadLetters(bus: Bus, db: Database): DeadLetters {
   return {
     list,
 
+    view: (entry) => viewOf(entry, bus.driver),
+
     async get(id) {
       const [entry] = await list(id, 1)
       return entry?.id === id ? entry : null
@@ -81,16 +88,26 @@ export function createDeadLetters(bus: Bus, db: Database): DeadLetters {
   }
 }
 
-/** The entry as listed. What the text says of itself is shown even when it was not trusted. */
-export function deadLetterView(entry: StreamEntry): DeadLetterView {
+/** Unix milliseconds; null where the field is missing or no time. */
+function receivedAt({ fields }: StreamEntry): number | null {
+  const ms = Number(fields.received_at)
+  return ms > 0 && ms <= lastInstantMs ? ms : null
+}
+
+/** Since the entry was received: under Redis its id tells when; elsewhere only the field does. */
+export function ageSeconds(entry: StreamEntry, driver: Bus['driver']): number {
+  const added = driver === 'redis' ? Number(entry.id.split('-')[0]) : receivedAt(entry)
+  return added === null ? 0 : Math.max(0, (Date.now() - added) / 1000)
+}
+
+function viewOf(entry: StreamEntry, driver: Bus['driver']): DeadLetterView {
   const { fields } = entry
   const claimed = claimedEvent(entry)
-  const receivedMs = Number(fields.received_at)
-  const known = Number.isFinite(receivedMs) && receivedMs > 0
+  const receivedMs = receivedAt(entry)
   const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
   const members = {
     source_id: text(fields.src_id),
-    received_at: known ? new Date(receivedMs).toISOString() : undefined,
+    received_at: receivedMs === null ? undefined : new Date(receivedMs).toISOString(),
     event_id: text(claimed.id) ?? text(fields.src_event_id),
     zone_id: text(claimed.zone_id),
     event_type: text(claimed.event_type),
@@ -101,7 +118,7 @@ export function deadLetterView(entry: StreamEntry): DeadLetterView {
   return {
     id: entry.id,
     reason: fields.reason ?? '',
-    age_seconds: known ? Math.max(0, Math.floor((Date.now() - receivedMs) / 1000)) : 0,
+    age_seconds: Math.floor(ageSeconds(entry, driver)),
     replayable: isReplayable(entry),
     ...(Object.fromEntries(
       Object.entries(members).filter(([, value]) => value !== undefined),

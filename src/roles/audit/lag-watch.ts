@@ -1,6 +1,7 @@
 /** What the role observes of its own backlog every 30 s, for readiness and metrics (audit-and-events §7.1). */
 import type { Settings } from '../../config/env.ts'
 import { type Bus, GroupLost, type GroupStats, type WorkGroup } from '../../platform/bus/port.ts'
+import { ageSeconds } from './dead-letters.ts'
 import { auditDeadLetterStream } from './frame.ts'
 
 interface Backlog {
@@ -49,15 +50,12 @@ export function createLagWatch(bus: Bus, group: WorkGroup): LagWatch {
         bus.length(auditDeadLetterStream),
         bus.range(auditDeadLetterStream, '-', 1),
       ])
-      const receivedAt = Number(oldest?.fields.received_at)
       latest = {
         pending: stats.pending,
         undelivered: stats.undelivered,
         oldestPendingSeconds: stats.oldestPendingMs / 1000,
         deadLetters,
-        oldestDeadLetterSeconds: Number.isFinite(receivedAt)
-          ? Math.max(0, (Date.now() - receivedAt) / 1000)
-          : 0,
+        oldestDeadLetterSeconds: oldest === undefined ? 0 : ageSeconds(oldest, bus.driver),
       }
     },
     exceeded(thresholds) {

@@ -59,7 +59,7 @@ seams('holds the jobs and the limits of one audit process').each(['redis', 'post
         },
         {
           stream: deadLetterStream,
-          fields: { reason: 'hmac_verify_failed', src_data: one, received_at: String(Date.now()) },
+          fields: { reason: 'hmac_verify_failed', src_data: one, received_at: '9'.repeat(20) },
         },
       ])
       const ids = published.map((outcome) => (outcome.ok ? outcome.id : ''))
@@ -81,9 +81,20 @@ seams('holds the jobs and the limits of one audit process').each(['redis', 'post
         { id: ids[0], replayable: true, zone_id: 'zone-replayed', received_at: '1970-01-01T00:00:00.001Z' },
       ])
       const rest = await json(`/api/audit/dlq?start=(${ids[0]}`)
-      expect(rest.body.entries).toMatchObject([
-        { id: ids[1], replayable: false, reason: 'hmac_verify_failed' },
-      ])
+      const [{ age_seconds: age, ...second }] = rest.body.entries as [Record<string, unknown>]
+      expect(second).toMatchObject({ id: ids[1], replayable: false, reason: 'hmac_verify_failed' })
+      expect(second).not.toHaveProperty('received_at')
+      await eventually(async () => {
+        const { body } = await json(`/api/audit/dlq/${ids[1]}`)
+        // Only an id of Redis tells the time.
+        return driver === 'redis' ? Number(body.age_seconds) >= 1 : age === 0
+      })
+      await strict.run('audit_lag_poll')
+      const observed = (await (await strict.get('/metrics.json', 'm')).json()) as Record<string, number>
+      if (driver === 'redis') {
+        expect(observed.dlq_oldest_age_secs).toBeGreaterThanOrEqual(1)
+        expect(observed.dlq_oldest_age_secs).toBeLessThan(3600)
+      }
       expect(await json(`/api/audit/dlq/${ids[1]}`)).toMatchObject({
         status: 200,
         body: { id: ids[1], source_event: JSON.parse(one), fields: { reason: 'hmac_verify_failed' } },
@@ -91,6 +102,17 @@ seams('holds the jobs and the limits of one audit process').each(['redis', 'post
       expect((await json('/api/audit/dlq/0-1')).status).toBe(404)
       expect((await json('/api/audit/dlq/zero')).status).toBe(400)
       expect((await json('/api/audit/dlq?limit=0')).status).toBe(400)
+      expect((await json('/api/audit/dlq?limit=12345678901234567890')).status).toBe(200)
+      const [most, more] = ['18446744073709551615', '18446744073709551616']
+      for (const id of [`${more}-1`, `${most}-${more}`, `1-${'9'.repeat(20)}`]) {
+        expect((await json(`/api/audit/dlq/${id}`)).status).toBe(400)
+        expect((await json(`/api/audit/dlq?start=${id}`)).status).toBe(400)
+        expect((await json(`/api/audit/dlq?start=(${id}`)).status).toBe(400)
+      }
+      expect((await json(`/api/audit/dlq?start=${more}`)).status).toBe(400)
+      expect((await json(`/api/audit/dlq/${most}-${most}`)).status).toBe(404)
+      for (const id of [most, `${most}-${most}`, `(1-${most}`])
+        expect((await json(`/api/audit/dlq?start=${id}`)).status).toBe(200)
 
       const replay = (query: string) =>
         replica.role.app.request(`/api/audit/dlq/replay${query}`, {

@@ -8,7 +8,7 @@ const maxLimit = 1000
 export const limit = v.optional(
   v.pipe(
     v.string(),
-    v.regex(/^\d{1,9}$/, 'must be a positive integer'),
+    v.regex(/^\d+$/, 'must be a positive integer'),
     v.transform(Number),
     v.minValue(1, 'must be a positive integer'),
     v.transform((given) => Math.min(given, maxLimit)),
