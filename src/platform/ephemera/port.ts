@@ -37,6 +37,8 @@ export interface Ephemera extends AsyncDisposable {
   /** GET and DEL in one step: a value read this way is read once. */
   take(key: string): Promise<string | null>
   delete(key: string): Promise<void>
+  /** Renews a lease only if it still holds `value`. */
+  extendIfEquals(key: string, value: string, ttlMs: number): Promise<boolean>
   /** Releases a lease only if it still holds `value`. */
   deleteIfEquals(key: string, value: string): Promise<boolean>
   /**

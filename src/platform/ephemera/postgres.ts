@@ -180,6 +180,15 @@ export function createPostgresEphemera({ db, log }: PostgresEphemeraOptions): Po
     async delete(key) {
       await askStore(sql`delete from ephemera where key = ${key}`)
     },
+    async extendIfEquals(key, value, ttlMs) {
+      const extended = await askStore(
+        sql`
+          update ephemera
+          set expires_at = now() + ${wholeMs(ttlMs)}::float8 * interval '1 millisecond'
+          where key = ${key} and value = ${value} and expires_at > now()`,
+      )
+      return extended.count > 0
+    },
     async deleteIfEquals(key, value) {
       const deleted = await askStore(
         sql`

@@ -28,6 +28,12 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then
 end
 return 0`)
 
+export const compareAndExpire = script(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0`)
+
 /** Decimals of any length, compared as text: numbers of Lua would lose digits. */
 export const raiseDecimal = script(`
 local stored = redis.call('GET', KEYS[1])

@@ -9,7 +9,13 @@ import type { Database } from '../db/port.ts'
 import type { Ephemera } from './port.ts'
 import { askRedis, wholeMs } from './redis-ask.ts'
 import { createRedisReplay } from './redis-replay.ts'
-import { compareAndDelete, evaluate, incrementInWindow, raiseDecimal } from './redis-scripts.ts'
+import {
+  compareAndDelete,
+  compareAndExpire,
+  evaluate,
+  incrementInWindow,
+  raiseDecimal,
+} from './redis-scripts.ts'
 
 export interface RedisEphemeraOptions {
   readonly url: string
@@ -51,6 +57,10 @@ export function createRedisEphemera({ url, db, log, settings }: RedisEphemeraOpt
     take: (key) => ask((client) => client.getDel(key)),
     async delete(key) {
       await ask((client) => client.del(key))
+    },
+    async extendIfEquals(key, value, ttlMs) {
+      const args = [value, String(wholeMs(ttlMs))]
+      return (await ask((client) => evaluate(client, compareAndExpire, [key], args))) === 1
     },
     async deleteIfEquals(key, value) {
       return (await ask((client) => evaluate(client, compareAndDelete, [key], [value]))) === 1

@@ -73,6 +73,18 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
       expect(await one.take(k)).toBeNull()
     })
 
+    test('a lease is renewed by its holder only, and not once it has ended', async () => {
+      const k = key()
+      await one.set(k, 'a', 200)
+      expect(await two.extendIfEquals(k, 'b', 10_000)).toBe(false)
+      expect(await one.extendIfEquals(k, 'a', 400)).toBe(true)
+      await pause(250)
+      expect(await two.get(k)).toBe('a')
+      await pause(250)
+      expect(await one.extendIfEquals(k, 'a', 10_000)).toBe(false)
+      expect(await one.get(k)).toBeNull()
+    })
+
     test('counters count every call once and end with their window', async () => {
       const k = key()
       const counts = await Promise.all(

@@ -54,16 +54,14 @@ async function holdLease(
   lease: string,
   refresh: () => Promise<void>,
 ): Promise<void> {
-  await ask(() => ephemera.delete(`${base}:result`))
   const renewal = setInterval(() => {
-    ephemera
-      .get(`${base}:lock`)
-      .then((holder) => (holder === lease ? ephemera.set(`${base}:lock`, lease, leaseMs) : undefined))
-      .catch(() => undefined)
+    ephemera.extendIfEquals(`${base}:lock`, lease, leaseMs).catch(() => undefined)
   }, renewEveryMs)
   let outcome: Published
   let failure: unknown = null
   try {
+    // What an earlier refresh left must not be taken for this one's.
+    await ask(() => ephemera.delete(`${base}:result`))
     await refresh()
     outcome = { ok: true }
   } catch (error) {
