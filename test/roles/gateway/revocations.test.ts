@@ -130,10 +130,14 @@ describe('entries', () => {
     expect(anchorsOfEntry({ zone_id: 'z', session_id: '' })).toBeNull()
   })
 
-  it('reads the delay from ids that are times only', () => {
-    expect(propagationSeconds('1700000000000-0', 1_700_000_002_000)).toBe(2)
-    expect(propagationSeconds('1700000000000-0', 1_600_000_000_000)).toBe(0)
-    expect(propagationSeconds('4711-3', 1_700_000_000_000)).toBeNull()
+  it('reads the delay from an id that is a time, else from the outbox', () => {
+    const now = 1_700_000_002_000
+    const written = (now - 40_000).toString(16).padStart(12, '0')
+    const outbox = { outbox_id: `${written.slice(0, 8)}-${written.slice(8)}-7000-8000-000000000000` }
+    expect(propagationSeconds({ id: '1700000000000-0', fields: outbox }, now)).toBe(2)
+    expect(propagationSeconds({ id: '1700000000000-0', fields: {} }, 1_600_000_000_000)).toBe(0)
+    expect(propagationSeconds({ id: '4711-3', fields: outbox }, now)).toBe(40)
+    expect(propagationSeconds({ id: '4711-3', fields: { outbox_id: 'x' } }, now)).toBeNull()
   })
 
   it('verifies the published stream signature', () => {

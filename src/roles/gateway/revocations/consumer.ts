@@ -59,6 +59,6 @@ export function createRevocationConsumer(deps: RevocationConsumerDeps): Consumer
     if (anchors === null) throw new Error('missing revocation anchor')
     set.mark(anchors)
     counters.revocation_propagation_seconds =
-      propagationSeconds(entry.id) ?? counters.revocation_propagation_seconds
+      propagationSeconds(entry) ?? counters.revocation_propagation_seconds
   }
 }

@@ -1,5 +1,5 @@
 /** What entries of the bus say to the gateway (gateway §8.3, audit-and-events §9.2). */
-import type { Fields } from '../../../platform/bus/port.ts'
+import type { Fields, StreamEntry } from '../../../platform/bus/port.ts'
 import type { Anchors } from './set.ts'
 
 export const revocationStream = 'caracal.sessions.revoke'
@@ -41,10 +41,25 @@ export function epochOfEntry(fields: Fields): { readonly zoneId: string; readonl
 export const suspendedSession = (fields: Fields): string | null =>
   fields.event === 'suspend' && fields.agent_session_id ? fields.agent_session_id : null
 
-/** Seconds since an entry was published by its id's millisecond part; `null` when the id carries no time. */
-export function propagationSeconds(entryId: string, now: number = Date.now()): number | null {
-  const published = Number(entryId.split('-')[0])
-  const seconds = (now - published) / 1000
-  // Positions of the Postgres bus that are not times would read as decades.
-  return Number.isFinite(seconds) && seconds < 30 * 24 * 3600 ? Math.max(0, seconds) : null
+/** Seconds since an entry was published, as far as it carries a time; `null` when it carries none. */
+export function propagationSeconds(
+  { id, fields }: Pick<StreamEntry, 'id' | 'fields'>,
+  now: number = Date.now(),
+): number | null {
+  const seconds = (now - (timeOfId(id) ?? timeOfUuid(fields.outbox_id ?? '') ?? Number.NaN)) / 1000
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : null
+}
+
+/** Only under Redis: positions of the Postgres bus are counts, and would read as the first days of 1970. */
+function timeOfId(id: string): number | null {
+  const ms = Number(id.split('-')[0])
+  return ms > earliestMs ? ms : null
+}
+
+const earliestMs = Date.UTC(2020)
+
+/** When the row of the outbox was written that the entry was published from. */
+function timeOfUuid(id: string): number | null {
+  const [, high, low] = /^([0-9a-f]{8})-([0-9a-f]{4})-7/.exec(id) ?? []
+  return high === undefined ? null : Number.parseInt(`${high}${low}`, 16)
 }
