@@ -91,10 +91,24 @@ describe('zones and pagination (control-api §16)', () => {
     const clash = await stage.send('PATCH', `/v1/zones/${other}`, { slug: 'ending' })
     expect([clash.status, clash.body.error]).toEqual([409, 'zone_slug_conflict'])
     expect((await stage.send('PATCH', `/v1/zones/${other}`, {})).body.error).toBe('no_fields')
+    const content = '# caracal:data-document\npackage caracal.authz\napp_ids := {"a": "b"}\n'
+    const policy = await stage.send('POST', `/v1/zones/${zone}/policies`, { name: 'p', content })
+    const set = await stage.send('POST', `/v1/zones/${zone}/policy-sets`, { name: 's' })
+    const manifest = [{ policy_version_id: policy.body.version_id }]
+    const sets = `policy-sets/${set.body.id}`
+    const sealed = await stage.send('POST', `/v1/zones/${zone}/${sets}/versions`, { manifest })
+    expect(sealed.status).toBe(201)
     expect((await stage.send('DELETE', `/v1/zones/${zone}`)).status).toBe(204)
     expect((await stage.send('GET', `/v1/zones/${zone}`)).status).toBe(404)
-    const child = await stage.send('POST', `/v1/zones/${zone}/applications`, { bad: true })
-    expect([child.status, child.body.error]).toEqual([404, 'zone_not_found'])
+    for (const [path, body] of [
+      ['applications', { bad: true }],
+      [`policies/${policy.body.id}/versions`, { content }],
+      [`${sets}/versions`, { manifest }],
+      [`${sets}/activate`, { version_id: sealed.body.version_id }],
+    ] as const) {
+      const child = await stage.send('POST', `/v1/zones/${zone}/${path}`, body)
+      expect([path, child.status, child.body.error]).toEqual([path, 404, 'zone_not_found'])
+    }
     expect((await stage.send('GET', `/v1/zones/${zone}/applications`)).status).toBe(200)
   })
 })

@@ -209,11 +209,12 @@ export const policyRoutes = [
     access: 'write',
     permission: can('policy', 'policies', 'update'),
     priority: 'P0',
+    needsLiveZone: true,
     body: v.object({ content }),
     responses: {
       201: named('CreatedPolicyVersion', v.object({ version_id: v.string(), id: v.string(), ...sealed })),
     },
-    errors: ['invalid_body', 'policy_not_found', 'invalid_rego'],
+    errors: ['invalid_body', 'zone_not_found', 'policy_not_found', 'invalid_rego'],
     handle: async (control, call) => {
       const made = await addPolicyVersion(control, call, call.body.content)
       const { id, policy_id, version: number, content_sha256, schema_version, created_at } = made

@@ -140,6 +140,7 @@ export const policySetRoutes = [
     access: 'write',
     permission: can('policy', 'policy-sets', 'update'),
     priority: 'P0',
+    needsLiveZone: true,
     body: v.object({ manifest: v.pipe(v.array(manifestEntry), v.minLength(1), v.maxLength(256)) }),
     responses: {
       201: named(
@@ -155,7 +156,13 @@ export const policySetRoutes = [
         }),
       ),
     },
-    errors: ['invalid_body', 'policy_set_not_found', 'invalid_policy_contract', 'invalid_policy_bundle'],
+    errors: [
+      'invalid_body',
+      'zone_not_found',
+      'policy_set_not_found',
+      'invalid_policy_contract',
+      'invalid_policy_bundle',
+    ],
     handle: async (control, call) => {
       const row = await addPolicySetVersion(control, call, call.body.manifest)
       const { id, policy_set_id, version, manifest_sha256, schema_version, created_at } = row
@@ -204,6 +211,7 @@ export const policySetRoutes = [
     access: 'write',
     permission: can('policy', 'policy-sets', 'activate'),
     priority: 'P0',
+    needsLiveZone: true,
     body: v.object({ version_id: identifier }),
     responses: {
       202: named(
@@ -218,6 +226,7 @@ export const policySetRoutes = [
     },
     errors: [
       'invalid_body',
+      'zone_not_found',
       'version_not_found',
       'policy_set_binding_not_found',
       'referenced_policy_version_missing',
