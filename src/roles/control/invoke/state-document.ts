@@ -6,6 +6,7 @@
 
 import { canonicalJson } from '../../../platform/canonical-json.ts'
 import { contentSha256 } from '../../../policy/index.ts'
+import { given } from '../create-provider.ts'
 import { normalizePublicConfig, type ProviderKind, providerKinds, secretKeys } from '../provider-config.ts'
 import { isNoneProvider } from '../store/providers.ts'
 import { isPrivilegedTrait } from '../traits.ts'
@@ -39,11 +40,26 @@ const MAX_OBJECTS = 500
 
 const kindOf = (name: unknown) => declarativeKinds.find((entry) => entry.kind === name)
 
+/** Kinds whose name and identifier the API trims; a blank one is none. */
+const trimmedKinds: ReadonlySet<DeclarativeKind> = new Set(['application', 'identity-provider', 'resource'])
+
+/** A spec with its names as they would be stored. */
+function storedNames(kind: DeclarativeKind, spec: Spec): Spec {
+  if (!trimmedKinds.has(kind)) return spec
+  const stored = { ...spec }
+  for (const field of ['name', 'identifier']) {
+    const value = stored[field]
+    if (typeof value === 'string') stored[field] = given(value)
+  }
+  return stored
+}
+
 /** One object with its identity. Throws `invalid`, `zone_mismatch` or `denied`. */
-export function readObject(kindName: unknown, spec: unknown, zoneId: string): DocumentObject {
+export function readObject(kindName: unknown, written: unknown, zoneId: string): DocumentObject {
   const kind = kindOf(kindName)
   if (kind === undefined) throw refuse('invalid', 'an object has an unknown kind')
-  if (!isObject(spec)) throw refuse('invalid', `a ${kind.kind} needs a spec object`)
+  if (!isObject(written)) throw refuse('invalid', `a ${kind.kind} needs a spec object`)
+  const spec = storedNames(kind.kind, written)
   const identity = spec[kind.identityField]
   if (typeof identity !== 'string' || identity === '') {
     throw refuse('invalid', `a ${kind.kind} needs ${kind.identityField}`)
@@ -155,6 +171,7 @@ function normalOperations(value: unknown): unknown {
           method: String(operation.method ?? '')
             .trim()
             .toUpperCase(),
+          path: typeof operation.path === 'string' ? operation.path.trim() : operation.path,
         }
       : operation,
   )
