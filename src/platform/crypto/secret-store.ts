@@ -37,61 +37,38 @@ function zoneOf(ref: string): string {
   return zoneId
 }
 
-export interface SecretStoreCounters {
-  operation(): void
-  failure(): void
-}
-
 /**
  * The builtin backend. `cipher` is `null` in roles without a KEK, where every call rejects.
  * `get` throws `EnvelopeError` when the row is sealed under another KEK.
  */
-export function createSecretStore(options: {
-  readonly cipher: EnvelopeCipher | null
-  readonly counters?: SecretStoreCounters
-}): SecretStore {
-  const { counters } = options
-
+export function createSecretStore(options: { readonly cipher: EnvelopeCipher | null }): SecretStore {
   function requireCipher(): EnvelopeCipher {
     if (options.cipher === null) throw new Error('this process has no SECRET_STORE_KEK')
     return options.cipher
   }
 
-  async function counted<T>(work: () => Promise<T>): Promise<T> {
-    counters?.operation()
-    try {
-      return await work()
-    } catch (error) {
-      counters?.failure()
-      throw error
-    }
-  }
-
   return {
-    put: (db, ref, value) =>
-      counted(async () => {
-        const envelope = requireCipher().seal(Buffer.from(value, 'utf8'), ref)
-        await db.sql`
-          insert into secret_store (ref, zone_id, envelope)
-          values (${ref}, ${zoneOf(ref)}, ${envelope})
-          on conflict (ref) do update
-          set envelope = excluded.envelope,
-              version = secret_store.version + 1,
-              updated_at = now()`
-      }),
+    async put(db, ref, value) {
+      const envelope = requireCipher().seal(Buffer.from(value, 'utf8'), ref)
+      await db.sql`
+        insert into secret_store (ref, zone_id, envelope)
+        values (${ref}, ${zoneOf(ref)}, ${envelope})
+        on conflict (ref) do update
+        set envelope = excluded.envelope,
+            version = secret_store.version + 1,
+            updated_at = now()`
+    },
 
-    get: (db, ref) =>
-      counted(async () => {
-        const [row] = await db.sql<{ envelope: Buffer }[]>`
-          select envelope
-          from secret_store
-          where ref = ${ref}`
-        return row ? requireCipher().open(row.envelope, ref).toString('utf8') : null
-      }),
+    async get(db, ref) {
+      const [row] = await db.sql<{ envelope: Buffer }[]>`
+        select envelope
+        from secret_store
+        where ref = ${ref}`
+      return row ? requireCipher().open(row.envelope, ref).toString('utf8') : null
+    },
 
-    delete: (db, ref) =>
-      counted(async () => {
-        await db.sql`delete from secret_store where ref = ${ref}`
-      }),
+    async delete(db, ref) {
+      await db.sql`delete from secret_store where ref = ${ref}`
+    },
   }
 }

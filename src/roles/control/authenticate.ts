@@ -9,6 +9,7 @@ import { errorOf } from '../../platform/http/errors/registry.ts'
 import type { Control } from './control.ts'
 import type { Principal } from './principal.ts'
 import type { ProvenPrincipals } from './proven-principals.ts'
+import { retryAfter } from './retry-after.ts'
 import { findAdminToken, type StoredAdminToken, touchAdminToken } from './store/admin-tokens.ts'
 
 export interface Authenticator {
@@ -97,8 +98,6 @@ export function createAuthenticator(control: Control, proven: ProvenPrincipals):
   }
 }
 
-/** 429 with the seconds to wait, never more than 30 (control-api §2.1). */
 export function overLimit(remainingMs: number): CaracalError {
-  const seconds = Math.min(30, Math.max(1, Math.ceil(remainingMs / 1000)))
-  return errorOf('rate_limited', { headers: { 'retry-after': String(seconds) } })
+  return errorOf('rate_limited', { headers: retryAfter(remainingMs) })
 }

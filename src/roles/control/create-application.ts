@@ -5,6 +5,7 @@ import { type Control, writing } from './control.ts'
 import { applicationSecretRef, generateSecret, keepSecret } from './custody.ts'
 import { conflict, found } from './not-found.ts'
 import { refuseReserved } from './reserved.ts'
+import { retryAfter } from './retry-after.ts'
 import type { Call } from './route.ts'
 import {
   type Application,
@@ -70,7 +71,7 @@ async function limitRegistrations(control: Control, call: Call<unknown, unknown>
   throw new CaracalError('dcr_rate_limit_exceeded', {
     status: 429,
     message: 'too many registrations in one second',
-    headers: { 'retry-after': '1' },
+    headers: retryAfter(counter.remainingMs),
   })
 }
 
@@ -95,6 +96,8 @@ export async function registerApplication(
       throw new CaracalError('dcr_limit_exceeded', {
         status: 429,
         message: 'the zone has as many live registered applications as it may',
+        // They expire, nobody knows which first.
+        headers: retryAfter(Number.POSITIVE_INFINITY),
       })
     }
     return insertApplication(

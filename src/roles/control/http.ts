@@ -20,6 +20,7 @@ import { ledgerRules, reachOf } from './ledger.ts'
 import { perform } from './perform.ts'
 import { type Principal, scopeOf } from './principal.ts'
 import { isReservedZone } from './reserved.ts'
+import { LONGEST_WAIT_SECONDS } from './retry-after.ts'
 import type { Reply, Route } from './route.ts'
 import type { ZoneStandings } from './zone-standings.ts'
 
@@ -139,7 +140,7 @@ function limitAddress(c: Context, control: Control): Promise<void> {
     limit: control.settings.API_V1_RATE_LIMIT_PER_MIN,
     key: () => `api:v1_rl:ip:${requestContext(c).clientIp}`,
     onUnavailable: 'skip',
-    retryAfterCap: 30,
+    retryAfterCap: LONGEST_WAIT_SECONDS,
   })
 }
 
@@ -149,7 +150,7 @@ function limitActor(c: Context, control: Control, principal: Principal): Promise
     limit: control.settings.API_V1_RATE_LIMIT_PER_MIN,
     key: () => `api:v1_rl:actor:${principal.id}`,
     onUnavailable: 'skip',
-    retryAfterCap: 30,
+    retryAfterCap: LONGEST_WAIT_SECONDS,
   })
 }
 

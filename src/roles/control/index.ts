@@ -26,10 +26,11 @@ import { createGuesses } from './guesses.ts'
 import { mountRoutes } from './http.ts'
 import { INVOKE_PATH, mountInvoke } from './invoke/invoke.ts'
 import { controlJobs } from './jobs.ts'
-import { registerControlMetrics } from './metrics.ts'
+import { countSecretStore, registerControlMetrics } from './metrics.ts'
 import { mountDocuments } from './openapi.ts'
 import { createPlatformTokens } from './platform-token.ts'
 import { createReadiness } from './readiness.ts'
+import { LONGEST_WAIT_SECONDS } from './retry-after.ts'
 import { managementRoutes } from './routes/index.ts'
 import { seedAdminTokens } from './seed-admin-tokens.ts'
 import { seedIam } from './seed-iam.ts'
@@ -94,6 +95,7 @@ export function createControl(deps: ControlDeps): ControlRole {
   const loopback = settings.CARACAL_MODE === 'dev' ? createLoopbackGuard() : null
   const control: Control = {
     ...deps,
+    secrets: countSecretStore(deps.secrets, deps.metrics),
     egress: deps.egress ?? (ownEgress as EgressGuard),
     loopback,
     receipts:
@@ -122,6 +124,7 @@ export function createControl(deps: ControlDeps): ControlRole {
         limit: settings.READY_RATE_LIMIT_PER_MIN,
         key: (c) => `api:ready_rl:${requestContext(c).clientIp}`,
         onUnavailable: 'skip',
+        retryAfterCap: LONGEST_WAIT_SECONDS,
       }),
     },
   })

@@ -1,5 +1,6 @@
-/** Gauges of control (control-api §2.8). The outbox is asked once per scrape. */
-import { Gauge } from 'prom-client'
+/** Gauges and counters of control (control-api §2.8). The outbox is asked once per scrape. */
+import { Counter, Gauge } from 'prom-client'
+import type { SecretStore } from '../../platform/crypto/port.ts'
 import type { Control } from './control.ts'
 import { type OutboxBacklog, outboxBacklog } from './store/outbox-status.ts'
 
@@ -48,5 +49,31 @@ export function registerControlMetrics(control: Control): void {
         }
       },
     })
+  }
+}
+
+/** The store, with what it was asked and what it failed at counted on the role's registry. */
+export function countSecretStore(store: SecretStore, metrics: Control['metrics']): SecretStore {
+  const operations = new Counter({
+    name: 'caracal_secret_backend_operations_total',
+    help: 'Secrets written, read and deleted',
+    registers: [metrics],
+  })
+  const errors = new Counter({
+    name: 'caracal_secret_backend_errors_total',
+    help: 'Secrets that could not be written, read or deleted',
+    registers: [metrics],
+  })
+  const counted = <T>(work: Promise<T>): Promise<T> => {
+    operations.inc()
+    return work.catch((error: unknown) => {
+      errors.inc()
+      throw error
+    })
+  }
+  return {
+    put: (db, ref, value) => counted(store.put(db, ref, value)),
+    get: (db, ref) => counted(store.get(db, ref)),
+    delete: (db, ref) => counted(store.delete(db, ref)),
   }
 }

@@ -1,6 +1,7 @@
 /** Ten probes per zone, class and minute (control-api §7.7): a probe dials out, so it must not be a tool against others. */
 import { type ErrorCode, errorOf } from '../../platform/http/errors/registry.ts'
 import type { Control } from './control.ts'
+import { retryAfter } from './retry-after.ts'
 
 const budgets = {
   providertest: 'provider_test_rate_limited',
@@ -17,8 +18,7 @@ export async function spendProbe(
   kind: keyof typeof budgets,
   zoneId: string,
 ): Promise<void> {
-  const refused = (remainingMs: number) =>
-    errorOf(budgets[kind], { headers: { 'retry-after': String(Math.max(1, Math.ceil(remainingMs / 1000))) } })
+  const refused = (remainingMs: number) => errorOf(budgets[kind], { headers: retryAfter(remainingMs) })
   try {
     const { count, remainingMs } = await control.ephemera.increment(`rl:${kind}:${zoneId}`, MINUTE_MS)
     if (count > PER_MINUTE) throw refused(remainingMs)

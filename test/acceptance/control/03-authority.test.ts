@@ -353,6 +353,9 @@ describe('workloads and registration (control-api §16)', () => {
       })
       expect([made.status, made.body.error]).toEqual([502, 'secret_backend_unavailable'])
       expect((await own.send('GET', `/v1/zones/${zone}/applications`)).body.items).toEqual([])
+      const metrics = await own.send('GET', '/metrics', undefined, { token: 'scrape' })
+      expect(metrics.text).toMatch(/^caracal_secret_backend_operations_total 1$/m)
+      expect(metrics.text).toMatch(/^caracal_secret_backend_errors_total 1$/m)
     } finally {
       await own[Symbol.asyncDispose]()
     }

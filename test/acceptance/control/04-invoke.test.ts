@@ -10,7 +10,7 @@ import { seam } from '../../fixtures/seam.ts'
 import { seedAuthorityRecord, seedSession } from '../../fixtures/zone.ts'
 import { createCuttableProxy } from '../../platform/bus/cuttable-proxy.ts'
 import { openRedisServer } from '../../platform/bus/redis-server.ts'
-import { createStage, type Stage } from '../../roles/control/stage.ts'
+import { createStage, type Stage, tellsWhenToComeAgain } from '../../roles/control/stage.ts'
 
 const gate = join(tmpdir(), `caracal-gate-${uuidv7()}`)
 let stage: Stage
@@ -104,11 +104,12 @@ describe('Control invoke (control-api §16)', () => {
     expect([again.status, again.body.error.code]).toEqual([401, 'token_replay'])
     const slow = await stage.replica({ CONTROL_INVOKE_IP_RATE_LIMIT_PER_MIN: 3, TRUST_PROXY: true })
     const options = { token: null, headers: { 'x-forwarded-for': '198.51.100.46' } }
-    const statuses = []
+    const answers = []
     for (let call = 0; call < 5; call += 1) {
-      statuses.push((await slow.send('POST', '/v1/control/invoke', list, options)).status)
+      answers.push(await slow.send('POST', '/v1/control/invoke', list, options))
     }
-    expect(statuses).toEqual([401, 401, 401, 429, 429])
+    expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 429, 429])
+    expect(answers.slice(3).every(tellsWhenToComeAgain)).toBe(true)
   })
 
   seam('takes a table from everybody')('keys the store withholds are no fault of the token', async () => {
@@ -140,6 +141,7 @@ describe('Control invoke (control-api §16)', () => {
     for (let n = 1; n <= 60; n += 1) expect((await call(first)).status).toBe(200)
     const refused = await call(first)
     expect([refused.status, refused.body.error.code]).toEqual([429, 'rate_limited'])
+    expect(tellsWhenToComeAgain(refused)).toBe(true)
     expect((await call(second)).status).toBe(200)
   }, 60_000)
 
@@ -228,12 +230,12 @@ describe('Control invoke (control-api §16)', () => {
     const provider = await stage.send('POST', `/v1/zones/${zone}/providers`, { name: 'plain', kind: 'none' })
     const document = JSON.stringify({
       objects: [
-        { kind: 'application', spec: { name: 'Declared', traits: ['team:a'] } },
+        { kind: 'application', spec: { name: ' Declared ', traits: ['team:a'] } },
         {
           kind: 'identity-provider',
           spec: {
             identifier: 'provider://declared',
-            name: 'Declared',
+            name: ' Declared',
             kind: 'api_key',
             config: { api_key: 'sk', header_name: 'X-Key' },
           },
@@ -241,11 +243,12 @@ describe('Control invoke (control-api §16)', () => {
         {
           kind: 'resource',
           spec: {
-            identifier: 'resource://declared',
+            identifier: ' resource://declared ',
+            name: ' Declared ',
             scopes: ['d:read'],
             upstream_url: 'http://u.test',
             credential_provider_id: provider.body.id,
-            operations: [{ method: 'get', path: '/', scope: 'd:read' }],
+            operations: [{ method: 'get', path: ' /x ', scope: 'd:read' }],
           },
         },
         {

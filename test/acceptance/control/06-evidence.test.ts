@@ -6,7 +6,7 @@ import { uuidv7 } from '../../../src/platform/ids.ts'
 import { verifyAdminChain } from '../../../src/roles/audit/index.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
-import { createStage, type Stage } from '../../roles/control/stage.ts'
+import { createStage, type Stage, tellsWhenToComeAgain } from '../../roles/control/stage.ts'
 
 let stage: Stage
 let server: Server
@@ -443,6 +443,7 @@ describe('OAuth providers and connections (control-api §16)', () => {
         issuer: 'https://127.0.0.1',
       })
       expect([limited.status, limited.body.error]).toEqual([429, 'provider_discovery_rate_limited'])
+      expect(tellsWhenToComeAgain(limited)).toBe(true)
     } finally {
       await strict[Symbol.asyncDispose]()
     }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
-import { createStage, type Send, type Stage } from '../../roles/control/stage.ts'
+import { createStage, type Send, type Stage, tellsWhenToComeAgain } from '../../roles/control/stage.ts'
 
 // Passwords cost tens of milliseconds of CPU each.
 vi.setConfig({ testTimeout: 60_000 })
@@ -190,7 +190,9 @@ describe('what stands in the way has a name (control-api §7)', () => {
     await stage.database.admin`
       insert into applications (id, zone_id, name, registration_method, expires_at)
       select 'dcr-' || n, ${own}, 'dcr ' || n, 'dcr', now() + interval '1 hour' from generate_series(1, 10000) n`
-    expect(await ask('POST', `${path}/applications/dcr`, { name: 'one more' })).toBe('429 dcr_limit_exceeded')
+    const full = await stage.send('POST', `${path}/applications/dcr`, { name: 'one more' })
+    expect([full.status, full.body.error]).toEqual([429, 'dcr_limit_exceeded'])
+    expect(tellsWhenToComeAgain(full)).toBe(true)
   })
 
   test('a secret of which no copy is kept is told as such', async () => {

@@ -29,11 +29,12 @@ describe('CSV', () => {
 describe('the bucket of a Control key', () => {
   test('holds its capacity and refills continuously', () => {
     let now = 0
-    const allowed = createBuckets(60, 60_000, () => now)
-    const burst = Array.from({ length: 61 }, () => allowed('k'))
-    expect(burst.filter(Boolean)).toHaveLength(60)
+    const wait = createBuckets(60, 60_000, () => now)
+    const burst = Array.from({ length: 61 }, () => wait('k'))
+    expect(burst.filter((ms) => ms === 0)).toHaveLength(60)
+    expect(burst[60]).toBe(1000)
     now = 1000
-    expect([allowed('k'), allowed('k'), allowed('other')]).toEqual([true, false, true])
+    expect([wait('k'), wait('k'), wait('other')]).toEqual([0, 1000, 0])
   })
 
   test('there are thirty scopes to give', () => {

@@ -53,6 +53,12 @@ interface SendOptions {
   readonly raw?: string
 }
 
+/** Whether a 429 names a wait of at most half a minute (control-api §2.1). */
+export function tellsWhenToComeAgain({ headers }: Pick<Answer, 'headers'>): boolean {
+  const seconds = Number(headers.get('retry-after'))
+  return seconds >= 1 && seconds <= 30
+}
+
 export type Send = (method: string, path: string, body?: unknown, options?: SendOptions) => Promise<Answer>
 
 export interface Stage extends AsyncDisposable {

@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import { countRequest } from '../../../platform/http/rate-limit.ts'
 import { requestContext } from '../../../platform/http/request-context.ts'
 import type { Control } from '../control.ts'
+import { LONGEST_WAIT_SECONDS } from '../retry-after.ts'
 
 const perMinute = { auth: 120, sign_in: 10, register: 5, reset: 5 } as const
 
@@ -13,6 +14,7 @@ export function limitAddress(c: Context, control: Control, what: keyof typeof pe
     limit: perMinute[what],
     key: () => `api:console_${what}:${requestContext(c).clientIp}`,
     onUnavailable: 'refuse',
+    retryAfterCap: LONGEST_WAIT_SECONDS,
   })
 }
 
@@ -23,6 +25,6 @@ export function limitOperator(c: Context, control: Control, operatorId: string):
     limit: control.settings.API_V1_RATE_LIMIT_PER_MIN,
     key: () => `api:console_rl:actor:${operatorId}`,
     onUnavailable: 'skip',
-    retryAfterCap: 30,
+    retryAfterCap: LONGEST_WAIT_SECONDS,
   })
 }

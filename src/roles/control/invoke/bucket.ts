@@ -8,12 +8,12 @@ interface Bucket {
 
 const MAX_SUBJECTS = 10_000
 
-/** Answers whether `key` may go on; `clock` in milliseconds. */
+/** Answers how many milliseconds `key` has to wait, 0 = it may go on; `clock` in milliseconds. */
 export function createBuckets(
   capacity: number,
   windowMs: number,
   clock: () => number = () => performance.now(),
-): (key: string) => boolean {
+): (key: string) => number {
   const buckets = new LRUCache<string, Bucket>({ max: MAX_SUBJECTS })
   return (key) => {
     const now = clock()
@@ -21,8 +21,8 @@ export function createBuckets(
     bucket.tokens = Math.min(capacity, bucket.tokens + ((now - bucket.at) * capacity) / windowMs)
     bucket.at = now
     buckets.set(key, bucket)
-    if (bucket.tokens < 1) return false
+    if (bucket.tokens < 1) return ((1 - bucket.tokens) * windowMs) / capacity
     bucket.tokens -= 1
-    return true
+    return 0
   }
 }

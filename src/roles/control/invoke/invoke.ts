@@ -14,6 +14,7 @@ import { requestContext } from '../../../platform/http/request-context.ts'
 import type { Control } from '../control.ts'
 import { auditEvent, singleLine } from '../events.ts'
 import type { Principal } from '../principal.ts'
+import { retryAfter } from '../retry-after.ts'
 import type { Route } from '../route.ts'
 import { askCoordinator } from './ask-coordinator.ts'
 import { createBuckets } from './bucket.ts'
@@ -98,13 +99,16 @@ function principalOf(token: ControlToken): Principal {
 
 const MINUTE_MS = 60_000
 
+const rateLimited = (evidence: string, waitMs: number, cause?: unknown) =>
+  refuse('rate_limited', 'too many requests', { evidence, cause, headers: retryAfter(waitMs) })
+
 /** Registers the route. `audit` is the ledger of the inner management changes. */
 export function mountInvoke(app: Hono, control: Control, routes: readonly Route[], audit: AdminAudit): void {
   const { settings } = control
   const verifier = createTokenVerifier(control)
   const dispatcher = createDispatcher(control, routes, audit)
   const reconcile = createReconciler(dispatcher, settings.CONTROL_AUDIENCE)
-  const withinBudget = createBuckets(settings.CONTROL_RATE_CAPACITY, settings.CONTROL_RATE_WINDOW_SEC * 1000)
+  const waitOf = createBuckets(settings.CONTROL_RATE_CAPACITY, settings.CONTROL_RATE_WINDOW_SEC * 1000)
 
   async function requireOpenGate(): Promise<void> {
     const file = settings.CONTROL_GATE_FILE
@@ -121,14 +125,12 @@ export function mountInvoke(app: Hono, control: Control, routes: readonly Route[
   async function limitAddress(clientIp: string): Promise<void> {
     const limit = settings.CONTROL_INVOKE_IP_RATE_LIMIT_PER_MIN
     if (limit === 0) return
-    const limited = (cause?: unknown) =>
-      refuse('rate_limited', 'too many requests', { evidence: 'ip rate limited', cause })
     const counter = await control.ephemera
       .increment(`api:control_invoke_ip:${clientIp}`, MINUTE_MS)
       .catch((cause: unknown) => {
-        throw limited(cause)
+        throw rateLimited('ip rate limited', MINUTE_MS, cause)
       })
-    if (counter.count > limit) throw limited()
+    if (counter.count > limit) throw rateLimited('ip rate limited', counter.remainingMs)
   }
 
   /** Only the assistant's reserved identities may act elsewhere, and there are none. */
@@ -226,9 +228,8 @@ export function mountInvoke(app: Hono, control: Control, routes: readonly Route[
       jti: short(token.jti),
       clientId: short(token.clientId),
     })
-    if (!withinBudget(token.subject)) {
-      throw refuse('rate_limited', 'too many requests', { evidence: 'rate limited' })
-    }
+    const waitMs = waitOf(token.subject)
+    if (waitMs > 0) throw rateLimited('rate limited', waitMs)
     const request = readRequest((await readJson(c)).value)
     evidence.command = short(request.command)
     evidence.subcommand = short(request.subcommand)

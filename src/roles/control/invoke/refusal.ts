@@ -34,7 +34,12 @@ const statuses: Readonly<Record<InvokeCode, number>> = {
 export function refuse(
   code: InvokeCode,
   reason: string,
-  options: { readonly remediation?: string; readonly evidence?: string; readonly cause?: unknown } = {},
+  options: {
+    readonly remediation?: string
+    readonly evidence?: string
+    readonly cause?: unknown
+    readonly headers?: Readonly<Record<string, string>>
+  } = {},
 ): CaracalError {
   return new CaracalError(code, {
     status: statuses[code],
@@ -42,6 +47,7 @@ export function refuse(
     ...(options.evidence === undefined ? {} : { detail: options.evidence }),
     ...(options.remediation === undefined ? {} : { body: { remediation: options.remediation } }),
     ...(options.cause === undefined ? {} : { cause: options.cause }),
+    ...(options.headers === undefined ? {} : { headers: options.headers }),
   })
 }
 
