@@ -47,6 +47,8 @@ const discardAfterMs = 30_000
 
 export function createApplicationAuthorities(core: ClientCore, exchanger: Exchanger): ApplicationAuthorities {
   const ready = new Map<string, Provisioned>()
+  /** Replaced, and left to run out: calls that began under them still need them. */
+  const outgoing = new Set<Provisioned>()
   const underway = new Map<string, Promise<Provisioned>>()
   let last: Promise<unknown> = Promise.resolve()
   let closed = false
@@ -67,6 +69,7 @@ export function createApplicationAuthorities(core: ClientCore, exchanger: Exchan
   }
 
   function makeRoom(): void {
+    for (const entry of outgoing) if (entry.expiresAt <= Date.now()) outgoing.delete(entry)
     for (const [key, entry] of ready) if (entry.expiresAt <= Date.now()) retire(key, entry)
     for (const [key, entry] of ready) {
       if (ready.size < mostEntries) return
@@ -148,7 +151,10 @@ export function createApplicationAuthorities(core: ClientCore, exchanger: Exchan
       )
       const known = ready.get(key)
       if (known !== undefined && known.expiresAt - Date.now() > renewBeforeMs) return known
-      if (known !== undefined) retire(key, known)
+      if (known !== undefined) {
+        ready.delete(key)
+        outgoing.add(known)
+      }
       const flight = underway.get(key)
       if (flight !== undefined) return orAborted(flight, signal)
       core.assertOpen()
@@ -174,8 +180,9 @@ export function createApplicationAuthorities(core: ClientCore, exchanger: Exchan
     async close() {
       closed = true
       await last
-      const entries = [...ready.values()]
+      const entries = [...ready.values(), ...outgoing]
       ready.clear()
+      outgoing.clear()
       await Promise.all(entries.map((entry) => end(entry.zoneId, entry.sessions, entry.tokens)))
     },
   }

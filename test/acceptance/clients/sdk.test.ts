@@ -1,5 +1,5 @@
 /** sdk-cli-console §16, checks of the SDK against a whole server. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, type MockInstance, vi } from 'vitest'
 import {
   Authority,
   Caracal,
@@ -111,6 +111,36 @@ describe('application transport', () => {
     expect(calls.filter((line) => line.includes('/agents'))).toHaveLength(2)
     expect(calls.filter((line) => line.includes('/delegations'))).toHaveLength(1)
     await caracal.close()
+  })
+
+  it('a renewed authority leaves the calls that began under the old one alone', async () => {
+    let elapsed: MockInstance | undefined
+    const { caracal, calls } = client({
+      fetchImpl: (input, init) => {
+        // The server of the test may be in this process, and its clock must not move.
+        elapsed?.mockRestore()
+        return fetch(input, init)
+      },
+    })
+    const call = caracal.applicationTransport(world.resource, { scopes: ['x:read'] })
+    const { url } = caracal.gatewayRequest(world.resource, '/')
+    let finish = (): unknown => undefined
+    stage.upstream.answer = (_request, response) => {
+      stage.upstream.answer = null
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: begun\n\n')
+      finish = () => response.end('data: done\n\n')
+    }
+    const stream = await call(url)
+    const soonOver = Date.now() + 970_000
+    elapsed = vi.spyOn(Date, 'now').mockReturnValue(soonOver)
+    expect((await call(url)).status).toBe(200)
+    expect(calls.filter((line) => line.includes('/delegations'))).toHaveLength(2)
+    await caracal.identity()
+    expect(calls.filter((line) => line.startsWith('DELETE'))).toEqual([])
+    finish()
+    expect(await stream.text()).toContain('data: done')
+    await caracal.close()
+    expect(calls.filter((line) => line.startsWith('DELETE'))).toHaveLength(4)
   })
 
   it('6: three variables are enough', async () => {
