@@ -4,7 +4,7 @@
  * draining began are served to their end, newer ones only see the operator paths, so
  * that `/ready` can still say that we are leaving.
  */
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import {
   type AddressInfo,
@@ -15,6 +15,7 @@ import {
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { clientHost } from '../platform/http/client-host.ts'
+import { pathOf, withOneSlash } from '../platform/http/incoming.ts'
 import type { HttpLimits, Role } from '../platform/role.ts'
 import { answerEarly, answerUnasked, answerUnreadable, draining, hostMissing } from './early-answer.ts'
 import { isLingering, lingerAfter } from './linger.ts'
@@ -25,6 +26,8 @@ export interface ListenerOptions {
   readonly app: Pick<Hono, 'fetch'>
   readonly intercept?: Role['intercept']
   readonly limits: HttpLimits
+  /** Paths may be those of another server, and are left as they were sent. */
+  readonly forwards?: boolean
   readonly host: string
   /** 0 = any free one. */
   readonly port: number
@@ -63,6 +66,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 
   const serve: RequestListener = (request, response) => {
     if (isLingering(request.socket)) return void request.socket.destroy()
+    if (!options.forwards) request.url = withOneSlash(request.url ?? '/')
     lingerAfter(request, response)
     inFlight += 1
     response.once('close', () => {
@@ -73,7 +77,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       return answerEarly(request, response, hostMissing)
     if (leaving) {
       response.setHeader('connection', 'close')
-      if (late.has(request.socket) && !operatorPaths.has(pathOf(request)))
+      if (late.has(request.socket) && !operatorPaths.has(pathOf(request.url ?? '/')))
         return answerEarly(request, response, draining)
     }
     if (intercept?.(request, response)) return
@@ -175,10 +179,4 @@ function listen(
       resolve()
     })
   })
-}
-
-function pathOf(request: IncomingMessage): string {
-  const url = request.url ?? '/'
-  const query = url.indexOf('?')
-  return query < 0 ? url : url.slice(0, query)
 }

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Hono } from 'hono'
-import { pathOf } from '../platform/http/incoming.ts'
+import { pathOf, withOneSlash } from '../platform/http/incoming.ts'
 import type { HttpLimits, Role, RoleName } from '../platform/role.ts'
 import type { ListenerOptions } from './listener.ts'
 import { mergeMetrics } from './merge-metrics.ts'
@@ -14,7 +14,7 @@ export const gatewayPrefix = '/gateway'
 
 /** First match. What no role claims is the management API's, which has the console and the 404s. */
 const claims: readonly (readonly [RoleName, RegExp])[] = [
-  ['sts', /^\/(?:\/?oauth|\.well-known|approvals|v1\/run|internal\/policy|internal\/zones)\//],
+  ['sts', /^\/(?:oauth|\.well-known|approvals|v1\/run|internal\/policy|internal\/zones)\//],
   ['coordinator', /^\/(?:zones(?:\/|$)|v1\/verify$|stats$)/],
   ['audit', /^\/api\/audit\//],
   ['gateway', /^\/internal\/revocations\//],
@@ -43,7 +43,7 @@ export function claimant(path: string): RoleName {
 export function singlePort(
   roles: readonly Role[],
   appOf: (role: Role) => Pick<Hono, 'fetch'>,
-): Pick<ListenerOptions, 'app' | 'intercept' | 'limits'> {
+): Pick<ListenerOptions, 'app' | 'intercept' | 'limits' | 'forwards'> {
   const byName = new Map(roles.map((role) => [role.name, role]))
   const gateway = byName.get('gateway')
   const forGateway = new WeakSet<IncomingMessage>()
@@ -53,10 +53,13 @@ export function singlePort(
   }
   return {
     limits: widest(roles.map(({ limits }) => limits)),
+    forwards: true,
     intercept(request, response) {
-      const target = request.url ?? '/'
+      const named = request.headers['x-caracal-resource'] !== undefined
+      const target = named ? (request.url ?? '/') : withOneSlash(request.url ?? '/')
       const below = withoutPrefix(target)
-      if (below === null && request.headers['x-caracal-resource'] === undefined) {
+      if (below === null && !named) {
+        request.url = target
         const name = claimant(pathOf(target))
         return name !== 'gateway' && byName.get(name)?.intercept?.(request, response) === true
       }

@@ -180,6 +180,7 @@ function withRoles(plan: ListenerPlan, running: RunningRoles): ListenerOptions {
     ...plan,
     app: plan.name === 'console' ? (running.front ?? role.app) : role.app,
     limits,
+    forwards: plan.role === 'gateway',
     ...(intercept === undefined ? {} : { intercept }),
   }
 }

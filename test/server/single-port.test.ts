@@ -23,7 +23,6 @@ describe('whose a path is', () => {
 
   it.each([
     ['/oauth/2/token', 'sts'],
-    ['//oauth/2/token', 'sts'],
     ['/.well-known/jwks.json', 'sts'],
     ['/approvals/x', 'sts'],
     ['/v1/run/manifest', 'sts'],
@@ -71,7 +70,9 @@ describe('who sees a request before the apps do', () => {
 
   it.each([
     ['/oauth/2/token', {}, [true, 'sts /oauth/2/token']],
-    ['//oauth/2/token', {}, [true, 'sts //oauth/2/token']],
+    ['///oauth/2/token', {}, [true, 'sts /oauth/2/token']],
+    ['//oauth/2/token', named, [true, 'gateway //oauth/2/token']],
+    ['//gateway//x', {}, [true, 'gateway //x']],
     ['/oauth/2/token', named, [true, 'gateway /oauth/2/token']],
     ['/gateway/oauth/2/token', {}, [true, 'gateway /oauth/2/token']],
     ['/internal/revocations/reload', {}, [false]],

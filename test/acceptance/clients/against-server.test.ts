@@ -46,6 +46,14 @@ const call = (caracal: Caracal) =>
     caracal.gatewayRequest(world.resource).url,
   )
 
+it('what is forwarded keeps the path of the upstream, slashes and all', async () => {
+  const { caracal } = client()
+  const call = caracal.applicationTransport(world.resource, { scopes: ['x:read'] })
+  expect((await call(`${stage.urls.gateway}//twice`)).status).toBe(200)
+  expect(stage.upstream.seen.at(-1)?.url).toBe('//twice')
+  await caracal.close()
+})
+
 it('17: a revoked authority record costs one refreshed token', async () => {
   const { caracal, events } = client()
   await caracal.session(() => null)

@@ -160,6 +160,38 @@ describe('sessions on the wire', () => {
   })
 })
 
+describe('a base URL that ends in a slash, joined without trimming it', () => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  it.each([
+    ['sts', 'POST', '/oauth/2/token', form],
+    ['sts', 'GET', '/.well-known/jwks.json', {}],
+    ['sts', 'GET', '/approvals/0190a000-0000-7000-8000-000000000001', {}],
+    ['sts', 'POST', '/v1/run/manifest', form],
+    ['sts', 'GET', '/ready', {}],
+    ['control', 'GET', '/v1/zones', {}],
+    ['control', 'GET', '/health', {}],
+    ['coordinator', 'GET', '/ready', {}],
+    ['audit', 'GET', '/health', {}],
+  ] as const)('%s %s %s', async (role, method, path, headers) => {
+    const ask = async (target: string) => {
+      const response = await fetch(`${stage.urls[role]}${target}`, { method, headers })
+      const text = await response.text()
+      // Answers may carry the id or the time of their request.
+      return [response.status, text.replaceAll(/[0-9a-f-]{36}|\d{4}-[\dT:.-]+Z/g, '…')]
+    }
+    const usual = await ask(path)
+    expect(usual).not.toEqual(await ask('/nope'))
+    expect(await ask(`/${path}`)).toEqual(usual)
+    expect(await ask(`//${path}`)).toEqual(usual)
+  })
+
+  it('operators are known by the path that is routed', async () => {
+    const headers = { authorization: `Bearer ${stage.adminToken}` }
+    expect((await fetch(`${stage.urls.control}//v1/zones`, { headers })).status).toBe(200)
+    expect((await fetch(`${stage.urls.control}//v1/zones`)).status).toBe(401)
+  })
+})
+
 describe('the exchange', () => {
   it('21: what a form may be', async () => {
     const form = new URLSearchParams(fields({ scope: 'agent:lifecycle' })).toString()

@@ -18,17 +18,18 @@ export interface TokenRouteDeps {
   readonly gatewayKey: HmacKey
 }
 
-// v1's TypeScript client joins a base URL that ends in a slash without trimming it.
-const paths = ['/oauth/2/token', '//oauth/2/token'] as const
+const path = '/oauth/2/token'
 
 export function mountTokenRoute(app: Hono, deps: TokenRouteDeps): void {
-  const handle = postOnly(async (c) => c.json(await answerToken(plainRequest(c), deps)))
-  for (const path of paths) app.all(path, handle)
+  app.all(
+    path,
+    postOnly(async (c) => c.json(await answerToken(plainRequest(c), deps))),
+  )
 }
 
 /** The same route past the app: of all requests to this role, nearly every one is a mint. */
 export function tokenEndpoint(deps: TokenRouteDeps): DirectEndpoint {
-  return { paths: new Set(paths), maxBodyBytes, answer: (request) => answerToken(request, deps) }
+  return { paths: new Set([path]), maxBodyBytes, answer: (request) => answerToken(request, deps) }
 }
 
 async function answerToken(request: PlainRequest, deps: TokenRouteDeps) {
