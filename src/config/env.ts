@@ -966,7 +966,7 @@ export const variables = {
   }),
   AUDIT_CONSUMER_NAME: text({
     roles: ['audit'],
-    doc: 'Consumer name of the ingestor. Default the host name.',
+    doc: 'Consumer name of the ingestor, of its own for each process. Default `<host name>:<pid>`; at start a process takes over what one of its host that is gone had in hand.',
   }),
 } satisfies Readonly<Record<string, Variable<unknown>>>
 

@@ -79,15 +79,20 @@ export interface WorkGroup {
     readonly blockMs: number
     readonly signal: AbortSignal
   }): Promise<ClaimedEntry[]>
-  /** Takes over entries that any consumer holds for `minIdleMs` or longer; `minIdleMs` 0 with `ownOnly` re-reads the consumer's own. */
+  /**
+   * Takes over entries that any consumer, or only `from`, holds for `minIdleMs` or longer; with `minIdleMs` 0 and
+   * itself as `from` a consumer reads its own again.
+   */
   reclaim(options: {
     readonly consumer: string
     readonly minIdleMs: number
     readonly count: number
-    readonly ownOnly?: boolean
+    readonly from?: string
   }): Promise<ClaimedEntry[]>
   ack(ids: readonly string[]): Promise<void>
   stats(): Promise<GroupStats>
+  /** Names of the consumers that hold entries. */
+  holders(): Promise<string[]>
   /**
    * Forgets consumers that asked for nothing for `minIdleMs` and hold nothing, and answers how many:
    * names of processes change with every start.

@@ -213,7 +213,7 @@ export function openGroup(
         return []
       }),
 
-    reclaim: ({ consumer, minIdleMs, count, ownOnly }) =>
+    reclaim: ({ consumer, minIdleMs, count, from }) =>
       guarded(async () => {
         const [present] = await sql`
           select 1 from bus_cursor where stream = ${stream} and grp = ${group}`
@@ -224,7 +224,7 @@ export function openGroup(
             select grp, seq from bus_delivery
             where grp = ${group} and stream = ${stream}
               and locked_until <= now() + ${leaseMs - minIdleMs} * interval '1 millisecond'
-              and (${ownOnly !== true} or consumer = ${consumer})
+              and (${from === undefined} or consumer = ${from ?? ''})
             order by seq
             limit ${count}
             for update skip locked
@@ -292,6 +292,15 @@ export function openGroup(
           oldestPendingId: row.oldest,
           lastDeliveredId: row.last,
         }
+      }),
+
+    holders: () =>
+      guarded(async () => {
+        const rows = await sql<{ consumer: string }[]>`
+          select distinct consumer
+          from bus_delivery
+          where grp = ${group} and stream = ${stream}`
+        return rows.map(({ consumer }) => consumer)
       }),
 
     // A consumer is a name on what it holds: who holds nothing is not there.

@@ -51,10 +51,15 @@ export function openRedisGroup(context: GroupContext, stream: string, group: str
     }
   }
 
-  /** The consumer's own entries: found by XPENDING, delivered again by XCLAIM. */
-  const reclaimOwn = async (consumer: string, minIdleMs: number, count: number): Promise<ClaimedEntry[]> => {
+  /** Entries of one consumer: found by XPENDING, delivered again by XCLAIM. */
+  const reclaimFrom = async (
+    holder: string,
+    consumer: string,
+    minIdleMs: number,
+    count: number,
+  ): Promise<ClaimedEntry[]> => {
     const pending = await commands.run((client) =>
-      client.xPendingRange(stream, group, '-', '+', count, { consumer, IDLE: minIdleMs }),
+      client.xPendingRange(stream, group, '-', '+', count, { consumer: holder, IDLE: minIdleMs }),
     )
     if (pending.length === 0) return []
     const deliveries = new Map(pending.map((entry) => [entry.id, entry.deliveriesCounter + 1]))
@@ -132,9 +137,11 @@ export function openRedisGroup(context: GroupContext, stream: string, group: str
         }
       }),
 
-    reclaim: ({ consumer, minIdleMs, count, ownOnly }) =>
+    reclaim: ({ consumer, minIdleMs, count, from }) =>
       guarded(() =>
-        ownOnly === true ? reclaimOwn(consumer, minIdleMs, count) : reclaimAny(consumer, minIdleMs, count),
+        from === undefined
+          ? reclaimAny(consumer, minIdleMs, count)
+          : reclaimFrom(from, consumer, minIdleMs, count),
       ),
 
     ack: (ids) =>
@@ -168,6 +175,14 @@ export function openRedisGroup(context: GroupContext, stream: string, group: str
             oldestPendingId: oldest?.id ?? null,
             lastDeliveredId,
           }
+        }),
+      ),
+
+    holders: () =>
+      guarded(() =>
+        lostWithoutStream(async () => {
+          const consumers = await commands.run((client) => client.xInfoConsumers(stream, group))
+          return consumers.filter(({ pending }) => pending > 0).map(({ name }) => name)
         }),
       ),
 

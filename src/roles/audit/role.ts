@@ -2,7 +2,6 @@
  * The audit role: one consumer that moves signed events from the bus into the per-zone
  * chains, and the surface that tells how far it is.
  */
-import { hostname } from 'node:os'
 import { auditErrors } from '../../platform/http/error-style.ts'
 import { createRoleApp } from '../../platform/http/role-app.ts'
 import type { Platform } from '../../platform/platform.ts'
@@ -13,6 +12,7 @@ import { type ArchiveTarget, directoryTarget } from './export/archive-target.ts'
 import { s3Target } from './export/s3-target.ts'
 import { auditStream, ingestGroup } from './frame.ts'
 import { type Consumer, startConsumer } from './ingest/consumer.ts'
+import { ownName } from './ingest/consumer-name.ts'
 import type { IngestCounts } from './ingest/process.ts'
 import { registerIngestMetrics } from './ingest-metrics.ts'
 import { registerKeepMetrics } from './keep-metrics.ts'
@@ -191,7 +191,7 @@ export function createAudit(deps: AuditDeps): Role {
         tracer: deps.tracer,
         maxDeliveries: settings.AUDIT_MAX_DELIVERIES,
         claimIdleMs: settings.AUDIT_CLAIM_IDLE_SECS * 1000,
-        name: settings.AUDIT_CONSUMER_NAME ?? `${hostname()}:${process.pid}`,
+        name: settings.AUDIT_CONSUMER_NAME ?? ownName,
       })
     },
     async [Symbol.asyncDispose]() {

@@ -1,11 +1,23 @@
 /** audit-and-events §21, checks 1–12, over the bus; on Redis Streams and on Postgres. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Bus } from '../../../src/platform/bus/port.ts'
 import { verifyChain } from '../../../src/roles/audit/index.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { seams } from '../../fixtures/seam.ts'
-import { deadLetterStream, event, hmac, openScene, type Replica, type Scene, signed } from './scene.ts'
+import {
+  deadLetterStream,
+  event,
+  hmac,
+  openScene,
+  type Replica,
+  type Scene,
+  signed,
+  stream,
+} from './scene.ts'
 
 const first =
   '{"id":"0190f3c2-0000-7000-8000-000000000001","zone_id":"zone-1","event_type":"token_exchange","request_id":"req-1","decision":"allow","policy_set_version_id":"psv-1","manifest_sha":"abc","evaluation_status":"complete","determining_policies_json":[{"policy":"p1"}],"diagnostics_json":[],"metadata_json":{"resource":"resource://api","application_id":"app-1"},"occurred_at":"2026-05-21T12:00:00.123456Z"}'
@@ -222,6 +234,29 @@ seams('starts, breaks and restarts audit processes').each(['redis', 'postgres'] 
       replica = await scene.replica({ bus })
       await eventually(async () => (await scene.pending()) === 0)
       expect(await scene.stored('zone-10')).toBe(1)
+    })
+
+    it('what a process of this host that is gone had in hand is taken over at start, what a living one has is not', async () => {
+      await replica[Symbol.asyncDispose]()
+      const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' })
+      await once(child, 'exit')
+      const group = scene.bus.group(stream, 'audit-ingestor')
+      const hold = (pid: number | undefined) =>
+        eventually(async () => {
+          // A read that still waits on the connection of the replica may take one.
+          await scene.send(event('zone-held'))
+          const signal = new AbortController().signal
+          const held = await group.read({ consumer: `${hostname()}:${pid}`, count: 1, blockMs: 200, signal })
+          return held.length === 1
+        })
+      await hold(child.pid)
+      await hold(process.ppid)
+      replica = await scene.replica({ bus })
+      await eventually(async () => (await scene.pending()) === 1)
+      expect(await group.holders()).toEqual([`${hostname()}:${process.ppid}`])
+      await group
+        .reclaim({ consumer: 'test', minIdleMs: 0, count: 10 })
+        .then((held) => group.ack(held.map(({ id }) => id)))
     })
 
     it('8 four producers and two replicas make one chain without gap or repeat', async () => {

@@ -315,7 +315,7 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       await publish(bus, s, [8])
       const next = await group.read({ consumer: 'c', count: 1, blockMs: 2000, signal: forever })
       // The store may have handed it to the read that was given up: then it is pending, never lost.
-      const pending = await group.reclaim({ consumer: 'c', minIdleMs: 0, count: 10, ownOnly: true })
+      const pending = await group.reclaim({ consumer: 'c', from: 'c', minIdleMs: 0, count: 10 })
       expect(numbers([...next, ...pending])).toContain(8)
     })
 
@@ -327,6 +327,8 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       await group.read({ consumer: 'crashed', count: 10, blockMs: 1000, signal: forever })
       const heir = other.group(s, 'g')
       expect(await heir.reclaim({ consumer: 'heir', minIdleMs: 30_000, count: 10 })).toEqual([])
+      expect(await heir.holders()).toEqual(['crashed'])
+      expect(await heir.reclaim({ consumer: 'heir', from: 'nobody', minIdleMs: 0, count: 10 })).toEqual([])
       let taken = await heir.reclaim({ consumer: 'heir', minIdleMs: 20, count: 10 })
       await until('idle long enough', async () => {
         taken = taken.length > 0 ? taken : await heir.reclaim({ consumer: 'heir', minIdleMs: 20, count: 10 })
@@ -334,8 +336,10 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       })
       expect(numbers(taken)).toEqual(count(3))
       expect(taken.map((entry) => entry.deliveries)).toEqual([2, 2, 2])
-      expect(await heir.reclaim({ consumer: 'crashed', minIdleMs: 0, count: 10, ownOnly: true })).toEqual([])
-      const own = await heir.reclaim({ consumer: 'heir', minIdleMs: 0, count: 2, ownOnly: true })
+      expect(await heir.reclaim({ consumer: 'crashed', from: 'crashed', minIdleMs: 0, count: 10 })).toEqual(
+        [],
+      )
+      const own = await heir.reclaim({ consumer: 'heir', from: 'heir', minIdleMs: 0, count: 2 })
       expect(numbers(own)).toEqual([0, 1])
       expect(own[0]?.deliveries).toBe(3)
       await heir.ack(taken.map((entry) => entry.id))
@@ -387,7 +391,7 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       const ids = await publish(bus, s, count(4))
       await group.read({ consumer: 'a', count: 4, blockMs: 1000, signal: forever })
       await bus.remove(s, ids.slice(0, 2))
-      const again = await group.reclaim({ consumer: 'a', minIdleMs: 0, count: 10, ownOnly: true })
+      const again = await group.reclaim({ consumer: 'a', from: 'a', minIdleMs: 0, count: 10 })
       expect(numbers(again)).toEqual([2, 3])
     })
 
@@ -436,7 +440,7 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
         while (!stop.signal.aborted) {
           try {
             const entries = unsure
-              ? await group.reclaim({ consumer: 'c', minIdleMs: 0, count: 100, ownOnly: true })
+              ? await group.reclaim({ consumer: 'c', from: 'c', minIdleMs: 0, count: 100 })
               : await group.read({ consumer: 'c', count: 10, blockMs: 500, signal: stop.signal })
             unsure = false
             for (const n of numbers(entries)) grouped.add(n)

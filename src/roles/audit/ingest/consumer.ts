@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { type ClaimedEntry, GroupLost, type WorkGroup } from '../../../platform/bus/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
 import type { JobContext } from '../../../platform/jobs/job.ts'
+import { isGone } from './consumer-name.ts'
 import { type ProcessDeps, processBatch, type ReadyBatch, readyBatch } from './process.ts'
 
 const batchSize = 1_000
@@ -42,14 +43,15 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
   const { group, log, name } = deps
   const stop = new AbortController()
   let healthy = false
-  /** Own entries first: they were in hand when this consumer, or its store, went away. */
+  /** Own entries first, and those of its predecessor: they were in hand when a consumer, or its store, went away. */
   let positionedOnce = false
   let tidiedAt = Number.NEGATIVE_INFINITY
 
   async function positioned(): Promise<void> {
     positionedOnce = true
     await group.ensure('start')
-    await drain(() => group.reclaim({ consumer: name, minIdleMs: 0, count: batchSize, ownOnly: true }))
+    for (const from of [name, ...(await group.holders()).filter(isGone)])
+      await drain(() => group.reclaim({ consumer: name, from, minIdleMs: 0, count: batchSize }))
   }
 
   async function handle(batch: ReadyBatch): Promise<void> {
