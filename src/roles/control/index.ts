@@ -151,7 +151,7 @@ export function createControl(deps: ControlDeps): ControlRole {
   return {
     name: 'control',
     app: roleApp.app,
-    front: consoleFront(roleApp.app, pages),
+    front: consoleFront({ settings: control.settings, app: roleApp.app, pages }),
     limits: {
       headerBytes: HEADER_BYTES,
       headersTimeoutMs: HEADERS_TIMEOUT_MS,
