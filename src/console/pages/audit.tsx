@@ -1,5 +1,5 @@
 /** The ledger of a zone: what agents did, and what administrators changed. */
-import { Link } from '../router.tsx'
+import { Link, usePlace } from '../router.tsx'
 import { Page, Section } from '../ui/basics.tsx'
 import { useApplicationNames } from '../ui/names.tsx'
 import { Tabs, useTab } from '../ui/tabs.tsx'
@@ -13,10 +13,11 @@ const tabs = [
   { id: 'changes', title: 'Admin changes' },
 ]
 
-export function Audit({ zone, rest: [requestId] }: ZonePageProps) {
+export function Audit({ zone }: ZonePageProps) {
+  const requestId = usePlace().query.get('request')
   const tab = useTab(tabs)
   const names = useApplicationNames(zone.id)
-  if (requestId !== undefined)
+  if (requestId !== null)
     return (
       <Page title="Decision trace" lead={<Link to={`/zones/${zone.id}/audit`}>All activity</Link>}>
         <Trace zoneId={zone.id} requestId={requestId} names={names} />

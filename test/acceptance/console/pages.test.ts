@@ -96,6 +96,25 @@ seams('reads a directory of its own')('pages', () => {
     expect(await send(people, '/policies', { method: 'HEAD' })).toMatchObject({ status: 200, body: '' })
   })
 
+  seam('own')('every answer of the port for people has the headers', async () => {
+    for (const [method, path] of [
+      ['POST', '/'],
+      ['GET', '/health'],
+      ['GET', '/api/nope'],
+      ['GET', '/v1/zones'],
+      ['GET', '/console/../secret'],
+    ] as const)
+      expect((await send(people, path, { method })).headers, path).toMatchObject(everywhere)
+  })
+
+  seam('own')('the id of a request stands in the query, where it may be anything', async () => {
+    for (const id of ['my.req.1', '..%2Fx', '%2e%2e']) {
+      expect((await send(people, `/console/zones/z/audit?request=${id}`)).status).toBe(200)
+      const explain = `/api/console/v1/zones/z/audit/explain?request_id=${id}`
+      expect((await send(people, explain)).status).toBe(401)
+    }
+  })
+
   seam('own')('61, 64: no spelling of a path leads out of the app', async () => {
     for (const listener of [management, people])
       for (const path of [

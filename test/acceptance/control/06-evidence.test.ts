@@ -308,6 +308,21 @@ describe('audit (control-api §16)', () => {
       session: { id: 's1' },
     })
   })
+
+  test('a request explains itself whatever id its caller chose', async () => {
+    const zone = await stage.zone()
+    const path = `/v1/zones/${zone}/audit/explain`
+    for (const [at, requestId] of ['..', '../x', 'a/b', 'a%2fb', 'my.req.1', '"&?#'].entries()) {
+      await event(zone, at + 1, { requestId, decision: 'deny' })
+      const query = new URLSearchParams({ request_id: requestId })
+      expect((await stage.send('GET', `${path}?${query}`)).body).toMatchObject({
+        request_id: requestId,
+        final_decision: 'deny',
+      })
+    }
+    expect((await stage.send('GET', `${path}?request_id=none`)).body.error).toBe('request_not_found')
+    expect((await stage.send('GET', path)).body.error).toBe('invalid_query')
+  })
 })
 
 describe('explain and simulate (control-api §16)', () => {

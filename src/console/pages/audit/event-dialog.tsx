@@ -2,7 +2,7 @@
 import { Link } from '../../router.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import type { Names } from '../../ui/names.tsx'
-import type { FullAuditEvent } from './event.ts'
+import { type FullAuditEvent, traceOf } from './event.ts'
 import { EventCard } from './event-card.tsx'
 import { Trace } from './trace.tsx'
 
@@ -22,7 +22,7 @@ export function EventDialog({ event, zoneId, names, onClose }: EventDialogProps)
       ) : (
         <>
           <p>
-            <Link to={`/zones/${zoneId}/audit/${encodeURIComponent(requestId)}`}>Open as a page</Link>
+            <Link to={traceOf(zoneId, requestId)}>Open as a page</Link>
           </p>
           <Trace zoneId={zoneId} requestId={requestId} names={names} />
         </>

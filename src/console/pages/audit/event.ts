@@ -107,3 +107,7 @@ export function subjectOf({ event_type, metadata_json: metadata }: AuditEvent): 
       return said('method', 'resource')
   }
 }
+
+/** The page of a request. Its caller chose the id: in a path it could look like a file, or like another path. */
+export const traceOf = (zoneId: string, requestId: string): string =>
+  `/zones/${zoneId}/audit?request=${encodeURIComponent(requestId)}`

@@ -1,5 +1,5 @@
 /** Everything that one request left in the ledger, and why it was decided so. */
-import { api, inZone } from '../../api.ts'
+import { api, inZone, withQuery } from '../../api.ts'
 import { useData } from '../../state/use-data.ts'
 import { Async, Badge, Copy, Facts, Json, Section } from '../../ui/basics.tsx'
 import { moment } from '../../ui/format.ts'
@@ -27,7 +27,7 @@ interface TraceProps {
 }
 
 export function Trace({ zoneId, requestId, names }: TraceProps) {
-  const path = inZone(zoneId, `/audit/by-request/${encodeURIComponent(requestId)}/explain`)
+  const path = withQuery(inZone(zoneId, '/audit/explain'), { request_id: requestId })
   const explanation = useData(path, (signal) => api.get<Explanation>(path, signal))
   return (
     <Async of={explanation}>

@@ -1,7 +1,7 @@
 import { navigate } from '../../router.tsx'
 import { Badge, Time } from '../../ui/basics.tsx'
 import { Table } from '../../ui/table.tsx'
-import { type AuditEvent, subjectOf, titleOf, toneOf } from '../audit/event.ts'
+import { type AuditEvent, subjectOf, titleOf, toneOf, traceOf } from '../audit/event.ts'
 import { NothingYet } from '../audit/nothing-yet.tsx'
 
 interface RecentEventsProps {
@@ -16,7 +16,7 @@ export function RecentEvents({ events, zoneId }: RecentEventsProps) {
       rows={events}
       keyOf={({ id }) => id}
       onOpen={({ request_id: request }) =>
-        navigate(`/zones/${zoneId}/audit${request === null ? '' : `/${encodeURIComponent(request)}`}`)
+        navigate(request === null ? `/zones/${zoneId}/audit` : traceOf(zoneId, request))
       }
       empty={<NothingYet home={`/zones/${zoneId}`} />}
       columns={[

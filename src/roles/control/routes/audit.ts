@@ -1,7 +1,7 @@
 /** Reading a zone's evidence (control-api §7.18). */
 import * as v from '../../../platform/schema.ts'
 import { auditFields, chooseFields, flatEvent, visibleEvent } from '../audit-fields.ts'
-import { reading } from '../control.ts'
+import { type Control, reading, type Scope } from '../control.ts'
 import { toCsv } from '../csv.ts'
 import { explainRequest } from '../explain-request.ts'
 import { notFound } from '../not-found.ts'
@@ -42,6 +42,27 @@ export function csvReply(file: string, content: string, nextCursor: string | nul
       ...(nextCursor === null ? {} : { 'x-next-cursor': nextCursor }),
     },
   }
+}
+
+const explanation = named(
+  'Explanation',
+  v.object({
+    request_id: v.string(),
+    zone_id: v.string(),
+    final_decision: v.string(),
+    denied: v.array(anyJson),
+    events: v.array(event),
+  }),
+)
+
+async function explained(
+  control: Control,
+  call: { readonly scope: Scope; readonly zoneId: string },
+  requestId: string,
+): Promise<Reply> {
+  const events = await reading(control, call, (db) => auditEventsOfRequest(db, call.zoneId, requestId))
+  if (events.length === 0) throw notFound('request_not_found')
+  return ok(explainRequest(call.zoneId, requestId, events))
 }
 
 const path = '/v1/zones/{zoneId}/audit'
@@ -117,24 +138,22 @@ export const auditRoutes = [
     access: 'read',
     permission: can('audit', 'events', 'get'),
     priority: 'P0',
-    responses: {
-      200: named(
-        'Explanation',
-        v.object({
-          request_id: v.string(),
-          zone_id: v.string(),
-          final_decision: v.string(),
-          denied: v.array(anyJson),
-          events: v.array(event),
-        }),
-      ),
-    },
+    responses: { 200: explanation },
     errors: ['request_not_found'],
-    handle: async (control, call) => {
-      const requestId = call.params.requestId ?? ''
-      const events = await reading(control, call, (db) => auditEventsOfRequest(db, call.zoneId, requestId))
-      if (events.length === 0) throw notFound('request_not_found')
-      return ok(explainRequest(call.zoneId, requestId, events))
-    },
+    handle: (control, call) => explained(control, call, call.params.requestId ?? ''),
+  }),
+  route({
+    method: 'GET',
+    path: `${path}/explain`,
+    operationId: 'explainRequestById',
+    tag,
+    summary: 'Why a request was decided as it was, for ids that cannot stand in a path',
+    access: 'read',
+    permission: can('audit', 'events', 'get'),
+    priority: 'P1',
+    query: v.object({ request_id: text(1, 128) }),
+    responses: { 200: explanation },
+    errors: ['invalid_query', 'request_not_found'],
+    handle: (control, call) => explained(control, call, call.query.request_id),
   }),
 ]
