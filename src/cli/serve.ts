@@ -14,7 +14,7 @@ import type { RoleName } from '../config/roles.ts'
 import { generatedSecrets } from '../config/secrets.ts'
 import { buildVersion } from '../config/version.ts'
 import { createLogger, type ProcessLogger } from '../platform/observe/logger.ts'
-import { loggerOf, startServer } from '../server/start.ts'
+import { loggerOf, serviceOf, startServer } from '../server/start.ts'
 import { type RunningWorkers, startWorkers } from '../server/workers/primary.ts'
 import { UsageError } from './arguments.ts'
 import type { Invocation } from './command.ts'
@@ -29,7 +29,7 @@ export async function serve(invocation: Invocation): Promise<number> {
     settings = loadSettings(env, { roles, cwd: invocation.cwd, warn: (message) => warnings.push(message) })
     logger = loggerOf(settings)
   } catch (error) {
-    return failStart(error, plainLogger(env), invocation)
+    return failStart(error, plainLogger(env, roles), invocation)
   }
   for (const warning of warnings) logger.log.warn(warning)
   return runProcess(settings, logger, { ...invocation, env })
@@ -122,11 +122,12 @@ async function failStart(error: unknown, logger: ProcessLogger, { out }: Invocat
   return 1
 }
 
-function plainLogger(env: Environment): ProcessLogger {
+function plainLogger(env: Environment, roles: readonly RoleName[]): ProcessLogger {
   return createLogger({
     level: 'info',
     env: env.CARACAL_ENV ?? 'development',
     version: buildVersion(),
+    service: serviceOf(roles),
     maxFieldBytes: 8192,
     sampleDebug: 1,
   })

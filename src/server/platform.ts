@@ -96,12 +96,13 @@ export async function openPlatform(
     const traces = openTraces(settings, log)
     if (traces !== null) opened.push(traces)
     const keys = keyRing(settings)
+    const publisher = (['coordinator', 'control'] as const).find((role) => roles.includes(role))
     const outbox = createOutbox({
       db: firstOf('coordinator', 'control'),
       bus: drivers.bus,
       keys,
       settings,
-      log,
+      log: publisher === undefined ? log : log.child({ service: publisher }),
     })
     opened.push(outbox)
     const cipher = openCipher(settings)
@@ -111,12 +112,11 @@ export async function openPlatform(
       concurrency: settings.STS_SECRET_VERIFY_CONCURRENCY,
     })
     const secrets = createSecretStore({ cipher })
-    const publishes = roles.includes('control') || roles.includes('coordinator')
 
     return {
       driver: driverOf(settings),
       traces: traces === null ? null : () => traces.stats(),
-      jobs: [...(publishes ? [outbox.job] : []), ...drivers.jobs],
+      jobs: [...(publisher === undefined ? [] : [outbox.job]), ...drivers.jobs],
       forRole: (role) => ({
         settings,
         db: databaseOf(role),

@@ -50,12 +50,18 @@ export interface StartOptions {
   readonly host?: { readonly connection: EmbeddedConnection | null }
 }
 
+/** Whose lines those of a process are: its only role's, else those of the whole. */
+export function serviceOf([role, ...others]: readonly RoleName[]): string {
+  return role === undefined || others.length > 0 ? 'caracal' : role
+}
+
 /** The process's logger as the settings want it. */
 export function loggerOf(settings: Settings, destination?: LoggerOptions['destination']): ProcessLogger {
   return createLogger({
     level: settings.LOG_LEVEL,
     env: settings.CARACAL_ENV,
     version: settings.CARACAL_VERSION ?? buildVersion(),
+    service: serviceOf(rolesOf(settings)),
     maxFieldBytes: settings.CARACAL_LOG_MAX_FIELD_BYTES,
     sampleDebug: settings.CARACAL_LOG_SAMPLE_DEBUG,
     ...(destination === undefined ? {} : { destination }),

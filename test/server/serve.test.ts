@@ -59,7 +59,7 @@ describe('embedded', () => {
     expect(postmastersBelow(cwd)).toEqual([])
   })
 
-  it('check 34: every line of the log is JSON with level, time, service or component, and text', async () => {
+  it('check 34: every line of the log is JSON with level, time, service and text', async () => {
     const { env } = await allPorts()
     const server = startCaracal(['serve'], { env })
     await server.line('ready')
@@ -70,8 +70,10 @@ describe('embedded', () => {
       expect(line).toMatchObject({
         level: expect.any(String),
         time: expect.any(String),
+        service: expect.stringMatching(/^(?:caracal|sts|control|coordinator|audit|gateway)$/),
         msg: expect.any(String),
       })
+      expect(text.match(/"service":/g)).toHaveLength(1)
     }
   })
 

@@ -1,3 +1,5 @@
+import type { Logger } from 'pino'
+
 /** A periodic piece of work. The runner never overlaps a job with itself and logs `<name>_failed` on an error. */
 export interface Job {
   /** snake_case, as it appears in logs and metrics. */
@@ -5,6 +7,8 @@ export interface Job {
   readonly intervalMs: number
   /** Run once right after start instead of after the first interval. */
   readonly immediate?: boolean
+  /** Where its failures are logged; the runner's log unless given. */
+  readonly log?: Logger
   run(context: JobContext): Promise<void>
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Logger } from 'pino'
 import { Counter, type Registry } from 'prom-client'
+import { underOwnTrace } from '../observe/trace.ts'
 import type { Job } from './job.ts'
 
 export interface JobRunnerOptions {
@@ -51,13 +52,14 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     if (job.immediate !== true) await pause(job.intervalMs, signal)
     while (!signal.aborted) {
       runs.inc({ job: job.name })
+      const iterationLog = underOwnTrace(job.log ?? log)
       try {
         await job.run({ signal })
       } catch (error) {
         // An iteration cut short by stopping is no failure.
         if (!signal.aborted) {
           failures.inc({ job: job.name })
-          log.error({ err: error, job: job.name }, `${job.name}_failed`)
+          iterationLog().error({ err: error, job: job.name }, `${job.name}_failed`)
         }
       }
       await pause(job.intervalMs, signal)

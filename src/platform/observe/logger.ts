@@ -21,6 +21,8 @@ export interface LoggerOptions {
   /** `CARACAL_ENV` */
   readonly env: string
   readonly version: string
+  /** Of lines that belong to no role; `caracal` unless told otherwise. */
+  readonly service?: string
   /** `CARACAL_LOG_MAX_FIELD_BYTES`; 0 or less disables truncation. */
   readonly maxFieldBytes: number
   /** `CARACAL_LOG_SAMPLE_DEBUG`: keep one of this many debug lines. */
@@ -36,7 +38,7 @@ export interface LogCounters {
 }
 
 export interface ProcessLogger {
-  /** Without `service`; each role logs through `log.child({ service: role })`. */
+  /** For lines of the process; each role logs through `log.child({ service: role })`. */
   readonly log: Logger
   counters(): LogCounters
   /** Passes on a finished line, of a thread of this process. */
@@ -72,10 +74,11 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
   const stdout = options.destination ? null : stdoutLines()
   const destination = options.destination ?? (stdout as DestinationStream)
 
-  const log = pino(
+  const base = { hostname: hostname(), pid: process.pid, version: options.version, env: options.env }
+  const bare = pino(
     {
       level: levels.has(options.level) ? options.level : 'info',
-      base: { hostname: hostname(), pid: process.pid, version: options.version, env: options.env },
+      base: null,
       timestamp: stdTimeFunctions.isoTime,
       messageKey: 'msg',
       errorKey: 'err',
@@ -100,15 +103,19 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
   )
 
   // pino serialises a child's bindings once, past the formatters; children inherit this method.
-  const bindChild = log.child
-  Object.defineProperty(log, 'child', {
+  const bindChild = bare.child
+  Object.defineProperty(bare, 'child', {
     value(this: Logger, bindings: Bindings, childOptions?: ChildLoggerOptions) {
-      return Reflect.apply(bindChild, this, [redactFields(bindings, maxBytes), childOptions]) as Logger
+      const clean = redactFields(bindings, maxBytes)
+      // It would write what it inherits beside its own: a line names its service once.
+      return clean.service === undefined
+        ? (Reflect.apply(bindChild, this, [clean, childOptions]) as Logger)
+        : (Reflect.apply(bindChild, bare, [{ ...base, ...this.bindings(), ...clean }, childOptions]) as Logger)
     },
   })
 
   return {
-    log,
+    log: bare.child({ service: options.service ?? 'caracal' }),
     counters: () => ({ ...counts, dropped: stdout?.dropped() ?? 0 }),
     writeLine(line) {
       counts.emitted += 1

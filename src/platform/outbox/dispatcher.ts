@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Bus } from '../bus/port.ts'
 import type { Database } from '../db/port.ts'
+import { underOwnTrace } from '../observe/trace.ts'
 import type { EntryMaker } from './entry.ts'
 import { anyDue, claimRows, markFailed, markPublished, type OutboxRow, releaseRows } from './rows.ts'
 
@@ -47,7 +48,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const firstReserveMs = Math.min(publishTimeoutMs, options.leaseSeconds * 500)
 
   /** Publishes one chunk and records the outcome; false when the bus went away. */
-  const publishChunk = async (rows: readonly OutboxRow[]): Promise<boolean> => {
+  const publishChunk = async (rows: readonly OutboxRow[], runLog: () => Logger): Promise<boolean> => {
     const outcomes = await bus.publish(rows.map(toEntry))
     busUp = outcomes.every((outcome) => outcome.ok || outcome.reason === 'rejected')
     const published: string[] = []
@@ -62,15 +63,15 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (published.length > 0) await markPublished(db, worker, published)
     if (failed.length > 0) {
       const dead = await markFailed(db, worker, failed, options.maxAttempts)
-      log.warn({ rows: failed.length, error: failed[0]?.error }, 'outbox_publish_rejected')
-      if (dead.length > 0) log.error({ ids: dead }, 'outbox_rows_dead')
+      runLog().warn({ rows: failed.length, error: failed[0]?.error }, 'outbox_publish_rejected')
+      if (dead.length > 0) runLog().error({ ids: dead }, 'outbox_rows_dead')
     }
     if (released.length > 0) await releaseRows(db, worker, released)
     return released.length === 0
   }
 
   /** One claim and its publishes. True when there may be more to do right away. */
-  const round = async (signal: AbortSignal): Promise<boolean> => {
+  const round = async (signal: AbortSignal, runLog: () => Logger): Promise<boolean> => {
     if (!(await anyDue(db))) return false
     try {
       if (!busUp) await bus.ping()
@@ -90,7 +91,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         )
         return false
       }
-      if (!(await publishChunk(rest.slice(0, chunkSize)))) {
+      if (!(await publishChunk(rest.slice(0, chunkSize), runLog))) {
         const behind = rest.slice(chunkSize).map((row) => row.id)
         if (behind.length > 0) await releaseRows(db, worker, behind)
         return false
@@ -100,6 +101,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   const run = async (signal: AbortSignal): Promise<void> => {
+    const runLog = underOwnTrace(log)
     let more = false
     do {
       const early = roundGapMs - (performance.now() - startedAt)
@@ -107,7 +109,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (signal.aborted) return
       again = false
       startedAt = performance.now()
-      more = await round(signal)
+      more = await round(signal, runLog)
     } while (more || again)
   }
 

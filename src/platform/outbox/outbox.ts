@@ -9,6 +9,7 @@ import type { Bus } from '../bus/port.ts'
 import type { Database, Tx } from '../db/port.ts'
 import type { Job } from '../jobs/job.ts'
 import type { KeyRing } from '../keys.ts'
+import { underOwnTrace } from '../observe/trace.ts'
 import { createDispatcher, type Dispatcher } from './dispatcher.ts'
 import { createEntryMaker } from './entry.ts'
 import type { Outbox } from './port.ts'
@@ -63,7 +64,7 @@ export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): R
   const wake = (): void => {
     if (dispatching === null || dispatching.aborted) return
     dispatcher.tick(dispatching).catch((error: unknown) => {
-      log.error({ err: error }, 'outbox_publisher_failed')
+      underOwnTrace(log)().error({ err: error }, 'outbox_publisher_failed')
     })
   }
 
@@ -85,6 +86,7 @@ export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): R
       name: 'outbox_publisher',
       intervalMs: settings.OUTBOX_INTERVAL_MS,
       immediate: true,
+      log,
       async run({ signal }) {
         dispatching = signal
         await listen()

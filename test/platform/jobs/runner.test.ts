@@ -40,7 +40,7 @@ describe('periodic jobs', () => {
     expect(later).toBe(0)
   })
 
-  test('a failure is logged by name, counted, and tried again', async () => {
+  test('a failure is logged by name under a trace of its iteration, counted, and tried again', async () => {
     const lines: string[] = []
     const metrics = new Registry()
     await using runner = createJobRunner({
@@ -55,13 +55,16 @@ describe('periodic jobs', () => {
         immediate: true,
         async run() {
           runs += 1
-          if (runs === 1) throw new Error('first time')
+          if (runs <= 2) throw new Error('not yet')
         },
       },
     ])
     await until('ran again', () => runs >= 3)
-    expect(lines.filter((line) => line.includes('"flaky_failed"'))).toHaveLength(1)
-    expect(await metrics.metrics()).toContain('caracal_job_failures_total{job="flaky"} 1')
+    const failed = lines.map((line) => JSON.parse(line) as { msg: string; trace_id: string })
+    expect(failed.map(({ msg }) => msg)).toEqual(['flaky_failed', 'flaky_failed'])
+    for (const { trace_id } of failed) expect(trace_id).toMatch(/^[0-9a-f]{32}$/)
+    expect(failed[0]?.trace_id).not.toBe(failed[1]?.trace_id)
+    expect(await metrics.metrics()).toContain('caracal_job_failures_total{job="flaky"} 2')
   })
 
   test('stopping aborts in reverse order and waits for what runs', async () => {

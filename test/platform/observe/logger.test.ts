@@ -45,6 +45,19 @@ describe('log lines', () => {
     expect(last()).toHaveProperty('hostname')
   })
 
+  test('of no role are those of the process, and name their service once', () => {
+    const { logger, lines, last } = capture({ service: 'gateway' })
+    logger.log.info('ready')
+    expect(last().service).toBe('gateway')
+    logger.log.child({ worker: 2 }).child({ service: 'sts' }).info('minted')
+    expect(last()).toMatchObject({ service: 'sts', worker: 2, env: 'test', pid: process.pid })
+    expect(last()).toHaveProperty('hostname')
+    expect(lines.at(-1)?.match(/"service":/g)).toHaveLength(1)
+    const unnamed = capture()
+    unnamed.logger.log.info('ready')
+    expect(unnamed.last().service).toBe('caracal')
+  })
+
   test('an error becomes name, message, stack, code and cause', () => {
     const { logger, last } = capture()
     const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
