@@ -240,8 +240,8 @@ const healthcheck: Command = {
   summary: 'container probe: exit 0 when this process is ready',
   synopsis: '',
   details: [
-    'Asks http://HEALTH_HOST:PORT HEALTH_PATH (127.0.0.1, the port of the role, /ready) within',
-    'HEALTH_TIMEOUT_MS (2000).',
+    'Asks http://HEALTH_HOST:PORT HEALTH_PATH (127.0.0.1, /ready) within HEALTH_TIMEOUT_MS (2000);',
+    'without PORT, or with several roles in CARACAL_ROLE, the port of every role.',
     '',
     'Example: HEALTHCHECK CMD caracal healthcheck',
   ],

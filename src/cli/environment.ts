@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { caracalHome } from '../config/home.ts'
-import type { Environment } from '../config/load.ts'
+import { type Environment, namesOf } from '../config/load.ts'
 
 const directoryFiles = ['.env', '.env.local', '.env.production', '.env.development']
 
@@ -30,9 +30,9 @@ export function commandEnvironment(given: Environment, cwd: string): CommandEnvi
   const files = [env.CARACAL_ENV_FILE, join(caracalHome(env), 'caracal.env')]
   for (const file of files) {
     if (!file) continue
+    const before = { ...env }
     for (const [name, value] of Object.entries(readEnvFile(file))) {
-      // A `_FILE` of the process goes before a value of the file.
-      if (!env[name] && !env[`${name}_FILE`]) env[name] = value
+      if (namesOf(name).every((one) => !before[one])) env[name] = value
     }
   }
   return { env, removed: [...removed] }

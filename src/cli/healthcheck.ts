@@ -1,4 +1,4 @@
-import { defaultPorts, parseRoles } from '../config/load.ts'
+import { parseRoles, rolePort } from '../config/load.ts'
 import type { Invocation } from './command.ts'
 
 /** Container probe: 0 when every role of this process answers with 2xx or 3xx (storage-and-operations §11). */
@@ -7,12 +7,10 @@ export async function healthcheck({ env, out }: Invocation): Promise<number> {
   const path = env.HEALTH_PATH || '/ready'
   const timeoutMs = Number(env.HEALTH_TIMEOUT_MS) || 2000
   const roles = parseRoles(env.CARACAL_ROLE || 'all')
-  const single = env.CARACAL_SINGLE_PORT
-  const each = roles.map((role) => {
-    const name = `${role.toUpperCase()}_PORT`
-    return env[name] || env[`CARACAL_${name}`] || (roles.length === 1 && env.PORT) || defaultPorts[role]
-  })
-  const ports = single ? [single] : each
+  // Without CARACAL_ROLE the role may be an option of `serve`, unknown here: a PORT is then meant for it.
+  // Where several roles are named, `serve` ignores PORT.
+  const single = env.CARACAL_SINGLE_PORT || (env.CARACAL_ROLE ? undefined : env.PORT)
+  const ports = single ? [single] : roles.map((role) => rolePort(env, role, roles))
   const scheme =
     env.TLS_CERT_FILE && (single ? roles.includes('gateway') : roles.length === 1 && roles[0] === 'gateway')
       ? 'https'

@@ -1,5 +1,5 @@
 /** Addresses of servers: as variables give them, else on this host. */
-import { defaultPorts, type Environment } from '../config/load.ts'
+import { type Environment, parseRoles, rolePort } from '../config/load.ts'
 import type { RoleName } from '../config/roles.ts'
 
 /** The URL in a variable, or the fallback; without the slashes at its end. Throws a sentence that names the variable. */
@@ -17,6 +17,5 @@ export function serverAddress(env: Environment, variable: string, fallback: stri
 export function localAddress(role: RoleName, env: Environment): string {
   const { CARACAL_SINGLE_PORT: single } = env
   if (single) return `http://localhost:${single}${role === 'gateway' ? '/gateway' : ''}`
-  const name = `${role.toUpperCase()}_PORT`
-  return `http://localhost:${env[name] || env[`CARACAL_${name}`] || defaultPorts[role]}`
+  return `http://localhost:${rolePort(env, role, parseRoles(env.CARACAL_ROLE || 'all'))}`
 }

@@ -74,19 +74,13 @@ export function loadSettings(env: Environment, options: LoadOptions = {}): Setti
   const roles = options.roles ?? parseRoles(lookup('CARACAL_ROLE', variables.CARACAL_ROLE)?.text ?? 'all')
 
   const { dataDir, given, mode, embedded } = placeOf(env, roles, options.cwd, lookup)
-  const single = roles.length === 1 ? integerOrNull(env.PORT) : null
   const singlePort = integerOrNull(env.CARACAL_SINGLE_PORT)
   const situation: Situation = {
     mode,
     roles,
     embedded,
     dataDir,
-    port: (role) =>
-      singlePort ??
-      integerOrNull(env[`${role.toUpperCase()}_PORT`]) ??
-      integerOrNull(env[`CARACAL_${role.toUpperCase()}_PORT`]) ??
-      (roles[0] === role ? single : null) ??
-      defaultPorts[role],
+    port: (role) => singlePort ?? rolePort(env, role, roles),
     consolePort:
       singlePort ?? integerOrNull(env.CONSOLE_PORT) ?? integerOrNull(env.CARACAL_CONSOLE_PORT) ?? 3001,
     singlePort,
@@ -170,6 +164,17 @@ function placeOf(
   return { mode, given, embedded: !given && mode === 'dev', dataDir }
 }
 
+/** The port of a role's own listener in a process of `roles`. */
+export function rolePort(env: Environment, role: RoleName, roles: readonly RoleName[]): number {
+  const alone = roles.length === 1 && roles[0] === role
+  return (
+    integerOrNull(env[`${role.toUpperCase()}_PORT`]) ??
+    integerOrNull(env[`CARACAL_${role.toUpperCase()}_PORT`]) ??
+    (alone ? integerOrNull(env.PORT) : null) ??
+    defaultPorts[role]
+  )
+}
+
 /** The value of a setting that the caller's role requires: loading has already refused its absence. */
 export function requireSetting<Name extends keyof Settings>(
   settings: Settings,
@@ -224,6 +229,14 @@ function required(name: string, variable: Variable<unknown>, situation: Situatio
 
 function missing(name: string, mode: Mode): string {
   return `${name} is required in ${mode} mode`
+}
+
+/** Every name under which the variable called `name` can be given, a file of its value included. */
+export function namesOf(name: string): readonly string[] {
+  const table: Readonly<Record<string, Variable<unknown>>> = variables
+  const found = Object.entries(table).find(([own, { aliases }]) => own === name || aliases.includes(name))
+  const names = found === undefined ? [name] : [found[0], ...found[1].aliases]
+  return names.flatMap((one) => [one, `${one}_FILE`])
 }
 
 interface Found {

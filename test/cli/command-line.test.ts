@@ -173,6 +173,18 @@ describe('environment', () => {
     expect(env.CARACAL_STS_URL).toBeUndefined()
     expect(env.DATABASE_URL).toBeUndefined()
   })
+
+  it('a file never overrides what the process gives, whichever name of a variable either uses', () => {
+    const cwd = workingDirectory()
+    const file = join(cwd, 'operator.env')
+    writeFileSync(file, 'DB_POOL_MAX=5\nSTS_PORT=1\nCARACAL_AUDIT_PORT=2\nLOG_LEVEL=info\nCARACAL_LOG_LEVEL=warn\n')
+    const given = { DB_MAX_CONNS: '9', CARACAL_STS_PORT: '8', AUDIT_PORT: '7' }
+    const { env } = commandEnvironment({ ...given, HOME: cwd, CARACAL_ENV_FILE: file }, cwd)
+    expect(env).toMatchObject({ ...given, LOG_LEVEL: 'info', CARACAL_LOG_LEVEL: 'warn' })
+    expect(env).not.toHaveProperty('DB_POOL_MAX')
+    expect(env).not.toHaveProperty('STS_PORT')
+    expect(env).not.toHaveProperty('CARACAL_AUDIT_PORT')
+  })
 })
 
 describe('status', () => {
@@ -233,9 +245,31 @@ describe('status', () => {
       expect(
         await run(['healthcheck'], { CARACAL_ROLE: 'audit', PORT, HEALTH_PATH: '/health' }),
       ).toMatchObject({ code: 1 })
+      // `serve --role=audit`: the probe does not see the option.
+      expect(await run(['healthcheck'], { PORT })).toMatchObject({ code: 0 })
+      const several = { CARACAL_ROLE: 'sts,audit', STS_PORT: PORT, CARACAL_AUDIT_PORT: PORT, PORT: '1' }
+      expect(await run(['healthcheck'], several)).toMatchObject({ code: 0 })
+      expect(await run(['healthcheck'], { ...several, STS_PORT: '1' })).toMatchObject({
+        code: 1,
+        err: 'not ready: port 1\n',
+      })
     } finally {
       server.close()
     }
+  })
+
+  it('looks where a server of this environment listens, unless a URL says otherwise', async () => {
+    const env = { STS_PORT: '1', CARACAL_AUDIT_PORT: '2', CONTROL_PORT: '3', CARACAL_API_URL: 'http://a:4' }
+    const { out } = await run(['status', '--json'], env)
+    const { services } = JSON.parse(out) as { services: { name: string; url: string }[] }
+    expect(Object.fromEntries(services.map(({ name, url }) => [name, url]))).toMatchObject({
+      api: 'http://a:4/health',
+      sts: 'http://localhost:1/health',
+      audit: 'http://localhost:2/health',
+      gateway: 'http://localhost:8081/health',
+    })
+    const alone = await run(['status', '--role=sts'], { CARACAL_ROLE: 'sts', PORT: '5' })
+    expect(alone.out).toContain('http://localhost:5/health')
   })
 })
 
