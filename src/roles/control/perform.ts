@@ -3,6 +3,7 @@
  * in that order (control-api §2.3). HTTP and Control invoke both come through here, so
  * neither can be a side door.
  */
+import { CaracalError } from '../../platform/errors.ts'
 import type { ErrorCode } from '../../platform/http/errors/registry.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { idPattern, parseWith } from '../../platform/http/validate.ts'
@@ -105,6 +106,16 @@ function scopeFor(principal: Principal, zone: string, path: string): Scope {
 
 /** Throws `CaracalError`; the reply is not yet recorded or sent. */
 export async function perform(control: Control, route: Route, submission: Submission): Promise<Reply> {
+  try {
+    return await attempt(control, route, submission)
+  } catch (error) {
+    const reply = error instanceof CaracalError ? route.refused?.(error, submission, control) : null
+    if (reply === null || reply === undefined) throw error
+    return reply
+  }
+}
+
+async function attempt(control: Control, route: Route, submission: Submission): Promise<Reply> {
   const { principal, params } = submission
   checkParams(params, (route.invalidId ?? 'invalid_params') as ErrorCode)
   const zoneId = zoneOf(route, params)

@@ -4,8 +4,11 @@
  * becomes the OpenAPI entry; Control invoke runs the same declaration in process.
  * Nothing about an operation is said in a second place.
  */
+
+import type { CaracalError } from '../../platform/errors.ts'
 import type { GenericSchema, InferOutput } from '../../platform/schema.ts'
 import type { Control, Scope } from './control.ts'
+import type { Submission } from './perform.ts'
 import type { Capability, Principal } from './principal.ts'
 import type { Permission } from './rbac/rules.ts'
 
@@ -72,6 +75,8 @@ interface Declaration {
   readonly errors: readonly string[]
   /** Also answers `text/csv`. */
   readonly csv?: boolean
+  /** Answers a refusal of this operation, also of what does not parse; `null` leaves it to the common form. */
+  readonly refused?: (error: CaracalError, submission: Submission, control: Control) => Reply | null
 }
 
 export interface RouteSpec<Q extends GenericSchema | undefined, B extends GenericSchema | undefined>

@@ -245,6 +245,25 @@ describe('connecting an account (control-api §7.7)', () => {
   })
 })
 
+describe('the browser that comes back (gateway §23.3)', () => {
+  test('sees a page whatever is wrong, and a program the code', async () => {
+    const zone = await stage.zone()
+    const path = `/v1/zones/${zone}/provider-connections/oauth/callback`
+    const back = (query: string, accept: string) =>
+      stage.send('GET', `${path}?${query}`, undefined, { token: null, headers: { accept } })
+    for (const [query, code] of [
+      ['state=short&error_description=%3Cscript%3E', 'invalid_oauth_callback'],
+      [`state=${'s'.repeat(43)}&code=c`, 'oauth_state_expired'],
+    ] as const) {
+      const page = await back(query, 'text/html,*/*')
+      expect([page.status, page.headers.get('content-type')]).toEqual([400, 'text/html; charset=utf-8'])
+      expect(page.text).toContain('Not connected')
+      expect(page.text).not.toContain('<script>')
+      expect((await back(query, 'application/json')).body.error).toBe(code)
+    }
+  })
+})
+
 describe('whether an upstream looks at mandates (control-api §7.8)', () => {
   test('a mandate nobody signed is refused, accepted, or answered with something else', async () => {
     const zone = await stage.zone()

@@ -1,5 +1,4 @@
 /** Provider connections: stored upstream accounts (control-api §7.8). */
-import { CaracalError } from '../../../platform/errors.ts'
 import * as v from '../../../platform/schema.ts'
 import {
   beginAuthorization,
@@ -166,15 +165,15 @@ export const connectionRoutes = [
       'provider_token_type_unsupported',
     ],
     handle: async (control, call) => {
-      if (!wantsPage(call.accept)) return created(await finishAuthorization(control, call, call.query))
-      try {
-        await finishAuthorization(control, call, call.query)
-        return page(201, 'Connected', 'The account is connected. You can close this window.')
-      } catch (error) {
-        if (!(error instanceof CaracalError)) throw error
-        control.log.warn({ err: error, request_id: call.requestId }, 'connection_not_finished')
-        return page(error.status, 'Not connected', error.message, call.query.error_description)
-      }
+      const made = await finishAuthorization(control, call, call.query)
+      if (!wantsPage(call.accept)) return created(made)
+      return page(201, 'Connected', 'The account is connected. You can close this window.')
+    },
+    refused: (error, { accept, query, requestId }, control) => {
+      if (!wantsPage(accept)) return null
+      control.log.warn({ err: error, request_id: requestId }, 'connection_not_finished')
+      const told = query.error_description
+      return page(error.status, 'Not connected', error.message, typeof told === 'string' ? told : undefined)
     },
   }),
   route({
