@@ -85,7 +85,7 @@ const resolveAll: Resolve = (host) =>
     )
   })
 
-function hostOf(url: URL): string {
+export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').toLowerCase()
 }
 

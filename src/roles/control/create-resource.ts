@@ -210,15 +210,11 @@ export async function changeResource(
         throw protectedResource()
       }
       const next = identifier ?? current.identifier
-      const providerId = await bindProvider(
-        control,
-        call,
-        tx,
-        next,
+      // Only a new binding is judged: an archived provider must not hold the other fields back.
+      const providerId =
         patch.credential_provider_id === undefined
           ? current.credential_provider_id
-          : patch.credential_provider_id,
-      )
+          : await bindProvider(control, call, tx, next, patch.credential_provider_id)
       const upstreamUrl = patch.upstream_url === undefined ? current.upstream_url : patch.upstream_url
       requireUpstream(control, next, upstreamUrl)
       const scopes = patch.scopes ?? current.scopes

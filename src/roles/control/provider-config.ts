@@ -6,6 +6,7 @@
  * leave a provider without protection.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { hostOf } from '../../platform/egress/guarded-fetch.ts'
 import { CaracalError } from '../../platform/errors.ts'
 import { ConfigError, fail, fieldsByKind, type ProviderKind } from './provider-fields.ts'
 
@@ -33,10 +34,9 @@ function refuseSchemePrefix(config: Checked, field: string, effective: unknown):
 }
 
 function defaultTokenHosts(config: Checked): void {
-  const endpoint = new URL(config.token_endpoint as string)
-  config.allowed_token_hosts ??= [endpoint.hostname.toLowerCase()]
+  config.allowed_token_hosts ??= [hostOf(new URL(config.token_endpoint as string))]
   if (config.revocation_endpoint === undefined) return
-  const host = new URL(config.revocation_endpoint as string).hostname.toLowerCase()
+  const host = hostOf(new URL(config.revocation_endpoint as string))
   if (!(config.allowed_token_hosts as string[]).includes(host)) {
     fail('revocation_endpoint', 'must be on a host of allowed_token_hosts')
   }

@@ -1,4 +1,5 @@
 /** Which settings a provider kind has, and what each may hold (gateway §22.2). */
+import { isIPv6 } from 'node:net'
 import { providerKinds } from '../../platform/db/schema/definitions.ts'
 import { tokenRequestParameters } from '../../platform/oauth/token-parameters.ts'
 
@@ -93,11 +94,21 @@ function isDnsName(host: string): boolean {
   return host.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(host) && !host.includes('..')
 }
 
-const hostList: FieldCheck = (value, field) =>
-  (textList(value, field) as string[]).map((entry) => {
-    const host = entry.toLowerCase()
-    return isDnsName(host) ? host : (fail(field, 'must hold DNS names') as string)
-  })
+const hostsThat =
+  (fits: (host: string) => boolean, rule: string): FieldCheck =>
+  (value, field) =>
+    (textList(value, field) as string[]).map((entry) => {
+      const host = entry.toLowerCase()
+      return fits(host) ? host : (fail(field, rule) as string)
+    })
+
+const hostList = hostsThat(isDnsName, 'must hold DNS names')
+
+/** Hosts of token endpoints; those of upstreams are names only. */
+const endpointHostList = hostsThat(
+  (host) => isDnsName(host) || isIPv6(host),
+  'must hold DNS names or addresses',
+)
 
 const httpsUrl: FieldCheck = (value, field) => {
   const url = text(value, field) as string
@@ -130,7 +141,8 @@ const parameters =
     const checked: Record<string, string> = {}
     for (const [name, entry] of Object.entries(value)) {
       parameterName(name, field)
-      if (reserved.has(name)) fail(field, `must not set ${name}`)
+      // Assigned to an object it would be no member of it.
+      if (reserved.has(name) || name === '__proto__') fail(field, `must not set ${name}`)
       checked[name] = text(entry, field) as string
     }
     return checked
@@ -192,7 +204,7 @@ export const fieldsByKind: Readonly<Record<ProviderKind, Readonly<Record<string,
     scopes: textList,
     client_auth_method: oneOf('client_secret_basic', 'client_secret_post', 'none'),
     revocation_endpoint: httpsUrl,
-    allowed_token_hosts: hostList,
+    allowed_token_hosts: endpointHostList,
     authorization_params: authorizationParams,
     token_params: tokenParams,
     ...delivery,
@@ -211,7 +223,7 @@ export const fieldsByKind: Readonly<Record<ProviderKind, Readonly<Record<string,
     resource: text,
     key_id: text,
     certificate: text,
-    allowed_token_hosts: hostList,
+    allowed_token_hosts: endpointHostList,
     token_params: tokenParams,
     ...delivery,
     allow_runtime_injection: flag,

@@ -27,6 +27,23 @@ export function checkResourceIdentifier(identifier: string, controlAudience: str
   }
 }
 
+/** Refuses at creation what the gateway would refuse at every call (gateway §12.1, §13.3). */
+export function isUpstreamUrl(value: string): boolean {
+  if (!/^https?:\/\/[^/\\]/i.test(value) || !URL.canParse(value)) return false
+  const { username, password, pathname, search } = new URL(value)
+  const readable = canDecode(pathname) && canDecode(search) && !search.includes(';')
+  return username === '' && password === '' && readable
+}
+
+function canDecode(escaped: string): boolean {
+  try {
+    decodeURIComponent(escaped)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Normalizes operations (upper-case method, trimmed path) and checks them against the declared scopes. */
 export function checkOperations(
   operations: readonly Operation[],

@@ -3,6 +3,7 @@ import * as v from '../../../platform/schema.ts'
 import { reading } from '../control.ts'
 import { changeResource, createResource, removeResource, visibleResource } from '../create-resource.ts'
 import { testResource } from '../probe-resource.ts'
+import { isUpstreamUrl } from '../resource-rules.ts'
 import { can, created, noContent, ok, route } from '../route.ts'
 import { listResources } from '../store/resources.ts'
 import { statusPageQuery, text } from './inputs.ts'
@@ -37,16 +38,9 @@ const check = named(
   }),
 )
 
-function isHttpUrl(value: string): boolean {
-  try {
-    const url = new URL(value)
-    return (url.protocol === 'http:' || url.protocol === 'https:') && url.hostname !== ''
-  } catch {
-    return false
-  }
-}
-
-const upstreamUrl = v.nullable(v.pipe(text(1, 2048), v.check(isHttpUrl, 'must be an http or https URL')))
+const upstreamUrl = v.nullable(
+  v.pipe(text(1, 2048), v.check(isUpstreamUrl, 'must be an http or https URL the gateway can call')),
+)
 
 const optional = {
   name: v.optional(text(1, 200)),
