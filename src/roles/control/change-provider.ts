@@ -3,7 +3,7 @@
  * happens to the sealed secrets follows from whether the patch names `kind` and
  * whether it brings any secret, and reconcilers rely on exactly this.
  */
-import type { Tx } from '../../platform/db/port.ts'
+import type { Queryable, Tx } from '../../platform/db/port.ts'
 import { violatedConstraint } from '../../platform/db/unavailable.ts'
 import { type Control, writing } from './control.ts'
 import { checkProviderIdentifier, given, keepProviderSecrets } from './create-provider.ts'
@@ -19,12 +19,15 @@ import { refuseReserved } from './reserved.ts'
 import type { Call } from './route.ts'
 import { isEmptyPatch } from './routes/inputs.ts'
 import { archiveProvider, lockProvider, type Provider, updateProvider } from './store/providers.ts'
+import { resourcesBoundTo } from './store/resources.ts'
 
 export interface ProviderPatch {
   readonly name?: string | undefined
   readonly identifier?: string | undefined
   readonly kind?: ProviderKind | undefined
   readonly config_json?: Readonly<Record<string, unknown>> | undefined
+  /** Secrets that are not given again stay, as long as the kind does. */
+  readonly secret_merge?: boolean | undefined
 }
 
 interface NextConfig {
@@ -45,15 +48,18 @@ async function nextConfig(
   const ref = providerSecretRef(current.zone_id, current.id)
   const changesKind = patch.kind !== undefined
   const kind = patch.kind ?? current.kind
+  const kept =
+    patch.secret_merge === true && kind === current.kind ? await sealedSecrets(control, tx, current) : {}
+  const given = { ...kept, ...patch.config_json }
   const parsed: ProviderConfig = parseProviderConfig(
     kind,
-    patch.config_json,
+    given,
     changesKind ? null : current.secret_config_keys,
   )
   const names = Object.keys(parsed.secrets).sort()
   if (names.length > 0) {
     // The document is replaced by exactly the given keys, so they must suffice on their own.
-    const complete = parseProviderConfig(kind, { ...patch.config_json })
+    const complete = parseProviderConfig(kind, given)
     await keepProviderSecrets(control, tx, current.zone_id, current.id, complete.secrets)
     return { config: complete.public, secretKeys: names }
   }
@@ -73,7 +79,7 @@ export async function changeProvider(
   if (patch.kind !== undefined && patch.config_json === undefined) {
     throw invalid('provider_config_required', 'a change of kind brings its config_json')
   }
-  if (isEmptyPatch({ ...patch, name, identifier })) throw noFields()
+  if (isEmptyPatch({ ...patch, secret_merge: undefined, name, identifier })) throw noFields()
   if (identifier !== undefined) checkProviderIdentifier(identifier)
   refuseReserved(call.principal, 'provider_identifier', identifier)
   try {
@@ -104,19 +110,31 @@ export async function changeProvider(
   }
 }
 
-/** Archives the provider; resources bound to it deny from now on. */
-export async function removeProvider(control: Control, call: Call<unknown, unknown>): Promise<void> {
-  await writing(control, call, async (tx) => {
+/** Archives the provider. Answers identifiers of resources bound to it: they deny from now on. */
+export async function removeProvider(
+  control: Control,
+  call: Call<unknown, unknown>,
+): Promise<readonly string[]> {
+  const bound = await writing(control, call, async (tx) => {
     if (!(await archiveProvider(tx, call.zoneId, call.id, call.attribution)))
       throw notFound('provider_not_found')
+    return resourcesBoundTo(tx, call.zoneId, call.id)
   })
   await discardSecret(control, providerSecretRef(call.zoneId, call.id))
+  return bound
 }
 
 /** The configuration with its secrets, for a connectivity check. Throws 502. */
 export async function openProviderConfig(control: Control, provider: Provider): Promise<ProviderConfig> {
-  if (provider.secret_config_keys.length === 0) return { public: provider.config_json, secrets: {} }
-  const document = await readSecret(control, control.db, providerSecretRef(provider.zone_id, provider.id))
-  const secrets = document === null ? {} : (JSON.parse(document) as Record<string, string>)
-  return { public: provider.config_json, secrets }
+  return { public: provider.config_json, secrets: await sealedSecrets(control, control.db, provider) }
+}
+
+async function sealedSecrets(
+  control: Control,
+  db: Queryable,
+  provider: Provider,
+): Promise<Readonly<Record<string, string>>> {
+  if (provider.secret_config_keys.length === 0) return {}
+  const document = await readSecret(control, db, providerSecretRef(provider.zone_id, provider.id))
+  return document === null ? {} : (JSON.parse(document) as Record<string, string>)
 }

@@ -254,6 +254,16 @@ describe('providers and resources (control-api §16)', () => {
     expect(await status('bearer_token', { bearer_token: 'abc', unknown: 1 })).toBe(400)
     expect(await status('http_basic', { username: 'u', password: 'p' })).toBe(201)
     expect(await status('none', [])).toBe(400)
+    const oauth = { token_endpoint: 'https://[fd00::1]/token', client_id: 'c', client_secret: 's' }
+    const kind = 'oauth2_client_credentials'
+    const made = await stage.send('POST', `/v1/zones/${zone}/providers`, {
+      name: 'v6',
+      kind,
+      config_json: oauth,
+    })
+    expect(made.body.config_json.allowed_token_hosts).toEqual(['fd00::1'])
+    expect(await status(kind, { ...oauth, allowed_token_hosts: ['fd00::1'] })).toBe(201)
+    expect(await status(kind, { ...oauth, token_params: JSON.parse('{"__proto__":"x"}') })).toBe(400)
     expect(await status('none', {})).toBe(201)
     expect(await status('caracal_mandate', {})).toBe(201)
   })
@@ -289,6 +299,14 @@ describe('providers and resources (control-api §16)', () => {
     const named = ['/{a}/x', '/{b}/x'].map((path) => ({ ...operation, path }))
     expect(await refusal({ ...base, operations: named })).toEqual([400, 'operation_duplicate'])
     expect(await refusal({ ...base, identifier: 'no uri' })).toEqual([400, 'invalid_resource_identifier'])
+    for (const upstream_url of [
+      'http://u:p@host/',
+      ' http://host/',
+      'http:host',
+      'http://h/%zz',
+      'http://h/?a=%zz',
+    ])
+      expect(await refusal({ ...base, upstream_url })).toEqual([400, 'invalid_resource'])
     const made = await stage.send('POST', path, {
       name: 'R',
       scopes: ['r:read'],
@@ -312,6 +330,46 @@ describe('providers and resources (control-api §16)', () => {
     expect((await stage.send('DELETE', `${path}/${made.body.id}`)).status).toBe(204)
     expect((await stage.send('GET', `${path}/${made.body.id}`)).status).toBe(404)
     expect((await stage.send('GET', `${path}?status=archived`)).body.items).toHaveLength(1)
+  })
+
+  test('an archived provider names what it leaves behind, and holds no other change back', async () => {
+    const zone = await stage.zone()
+    const providers = `/v1/zones/${zone}/providers`
+    const provider = (await stage.send('POST', providers, { name: 'n', kind: 'none' })).body
+    const path = `/v1/zones/${zone}/resources`
+    const made = await stage.send('POST', path, {
+      name: 'Bound',
+      scopes: ['r:read'],
+      credential_provider_id: provider.id,
+      upstream_url: 'http://upstream.test',
+    })
+    const archived = await stage.send('DELETE', `${providers}/${provider.id}`)
+    expect([archived.status, archived.body]).toEqual([200, { bound_resources: ['resource://bound'] }])
+    const renamed = await stage.send('PATCH', `${path}/${made.body.id}`, { name: 'Renamed' })
+    expect([renamed.status, renamed.body.name]).toEqual([200, 'Renamed'])
+    const bound = { credential_provider_id: provider.id }
+    expect((await stage.send('PATCH', `${path}/${made.body.id}`, bound)).body.error).toBe(
+      'provider_not_found',
+    )
+  })
+
+  test('secret_merge keeps the secrets a patch does not name', async () => {
+    const zone = await stage.zone()
+    const path = `/v1/zones/${zone}/providers`
+    const config_json = { username: 'u', password: 'p' }
+    const { id } = (await stage.send('POST', path, { name: 'b', kind: 'http_basic', config_json })).body
+    const patch = (body: object) => stage.send('PATCH', `${path}/${id}`, body)
+    const renamed = { kind: 'http_basic', config_json: { username: 'other' } }
+    expect((await patch(renamed)).body.error).toBe('invalid_provider_config')
+    const merged = await patch({ ...renamed, secret_merge: true })
+    expect(merged.status).toBe(200)
+    expect(merged.body).toMatchObject({
+      config_json: { username: 'other' },
+      secret_config_keys: ['password'],
+    })
+    expect((await patch({ secret_merge: true })).body.error).toBe('no_fields')
+    const other = { kind: 'bearer_token', config_json: {}, secret_merge: true }
+    expect((await patch(other)).body.error).toBe('invalid_provider_config')
   })
 
   test('29: the control resource binds the built-in provider and cannot be deleted', async () => {

@@ -153,7 +153,11 @@ export const providerRoutes = [
     access: 'write',
     permission: can('core', 'providers', 'update'),
     priority: 'P0',
-    body: v.object({ ...fields, kind: v.optional(v.picklist(providerKinds)) }),
+    body: v.object({
+      ...fields,
+      kind: v.optional(v.picklist(providerKinds)),
+      secret_merge: v.optional(v.boolean()),
+    }),
     invalid: 'invalid_provider',
     responses: { 200: provider },
     errors: [...configErrors, 'provider_config_required', 'no_fields', 'provider_not_found'],
@@ -186,11 +190,14 @@ export const providerRoutes = [
     access: 'write',
     permission: can('core', 'providers', 'delete'),
     priority: 'P0',
-    responses: { 204: null },
+    responses: {
+      200: named('ArchivedProvider', v.object({ bound_resources: v.array(v.string()) })),
+      204: null,
+    },
     errors: ['provider_not_found'],
     handle: async (control, call) => {
-      await removeProvider(control, call)
-      return noContent
+      const bound = await removeProvider(control, call)
+      return bound.length === 0 ? noContent : ok({ bound_resources: bound })
     },
   }),
 ]

@@ -127,3 +127,17 @@ export async function updateResource(
 /** True when it was live and is now archived. */
 export const archiveResource = (tx: Tx, zoneId: string, id: string, by: Attribution): Promise<boolean> =>
   archiveLive(tx, 'resources', zoneId, id, by)
+
+/** Identifiers of live resources that name the provider, the first hundred. */
+export async function resourcesBoundTo(
+  db: Queryable,
+  zoneId: string,
+  providerId: string,
+): Promise<readonly string[]> {
+  const rows = await db.sql<{ identifier: string }[]>`
+    select identifier from resources
+    where zone_id = ${zoneId} and credential_provider_id = ${providerId} and archived_at is null
+    order by identifier
+    limit 100`
+  return rows.map(({ identifier }) => identifier)
+}
