@@ -109,10 +109,21 @@ let latest: { readonly text: string; readonly micros: bigint; readonly whole: st
 
 function secondOf(text: string): { readonly micros: bigint; readonly whole: string | null } {
   const milliseconds = Date.parse(text)
-  if (Number.isNaN(milliseconds)) return { micros: 0n, whole: null }
+  if (Number.isNaN(milliseconds) || !isOnCalendar(text)) return { micros: 0n, whole: null }
   const whole = new Date(milliseconds).toISOString()
   if (whole.startsWith('-') || whole.startsWith('+')) return { micros: 0n, whole: null }
   return { micros: BigInt(milliseconds) * 1000n, whole: whole.slice(0, 19) }
+}
+
+/** `Date.parse` takes February 30 for March 2, and 24:00 for the next day. */
+function isOnCalendar(text: string): boolean {
+  const local = text.slice(0, 19)
+  return new Date(`${local}Z`).toISOString().startsWith(local)
+}
+
+/** The hash covers nanoseconds in 64 bits: the years 1677 to 2262. */
+export function isHashable({ micros }: Instant): boolean {
+  return BigInt.asIntN(64, micros * 1000n) === micros * 1000n
 }
 
 const unstorable = /\\u(?:0000|[dD][89a-fA-F])/

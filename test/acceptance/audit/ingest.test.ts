@@ -154,6 +154,25 @@ seams('starts, breaks and restarts audit processes').each(['redis', 'postgres'] 
       })
     })
 
+    it('5 what has a member of another type, or a time that never was, is a dead letter that is not replayed', async () => {
+      const before = (await scene.deadLetters()).length
+      const sound = event('zone-5b')
+      const send = (members: object) => scene.send(JSON.stringify({ ...sound, ...members }))
+      await send({ event_type: 5 })
+      await send({ decision: { allow: true } })
+      for (const occurred_at of ['2026-02-30T12:00:00Z', '0001-01-01T00:00:00Z', '9999-01-01T00:00:00Z'])
+        await send({ occurred_at })
+      const letters = (await lettersOf(before + 5)).slice(before)
+      expect(letters.map((letter) => letter.fields.reason)).toEqual([
+        'json_parse_error:event_type is not a string',
+        'json_parse_error:decision is not a string',
+        'json_parse_error:occurred_at is missing or not RFC 3339',
+        'json_parse_error:occurred_at is out of range',
+        'json_parse_error:occurred_at is out of range',
+      ])
+      expect(await scene.stored('zone-5b')).toBe(0)
+    })
+
     it('6 U+0000 is taken out, not refused', async () => {
       await scene.send(event('zone-6', { metadata_json: { 'k\u0000': 'v\u0000', deep: [{ '\u0000': 1 }] } }))
       await scene.waitStored('zone-6', 1)

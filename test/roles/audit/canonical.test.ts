@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   contentHash,
+  isHashable,
   linkHmac,
   parseInstant,
   type StoredForm,
@@ -105,6 +106,19 @@ describe('time and text', () => {
     for (const text of ['', 'yesterday', '2026-05-21', '2026-05-21T12:00:00', '2026-13-01T00:00:00Z']) {
       expect(parseInstant(text), text).toBeNull()
     }
+  })
+
+  it('refuses what is on no calendar, and knows what the hash can cover', () => {
+    for (const text of ['2026-02-30T12:00:00Z', '2025-02-29T00:00:00+01:00', '2026-05-21T24:00:00Z'])
+      expect(parseInstant(text), text).toBeNull()
+    expect(parseInstant('2024-02-29T23:30:00-01:00')?.text).toBe('2024-03-01T00:30:00.000000Z')
+    const hashable = (text: string) => isHashable(parseInstant(text) ?? { micros: 0n, text })
+    expect(['1677-09-21T00:12:44Z', '2262-04-11T23:47:16Z'].map(hashable)).toEqual([true, true])
+    expect(['0001-01-01T00:00:00Z', '1677-09-21T00:12:43Z', '9999-12-31T23:59:59Z'].map(hashable)).toEqual([
+      false,
+      false,
+      false,
+    ])
   })
 
   it('removes NUL escapes and nothing else', () => {

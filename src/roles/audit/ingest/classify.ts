@@ -4,7 +4,7 @@
  */
 import type { StreamEntry } from '../../../platform/bus/port.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
-import { type Instant, parseInstant, storableJson } from '../canonical.ts'
+import { type Instant, isHashable, parseInstant, storableJson } from '../canonical.ts'
 import { isAuthentic } from '../frame.ts'
 
 export interface IncomingEvent {
@@ -30,6 +30,20 @@ export type Classified =
   | { readonly ok: true; readonly event: IncomingEvent }
   | { readonly ok: false; readonly entry: StreamEntry; readonly reason: string }
 
+/** Strings where they are given; null is as good as nothing (audit-and-events §1). */
+const textMembers = [
+  'id',
+  'zone_id',
+  'event_type',
+  'request_id',
+  'decision',
+  'policy_set_id',
+  'policy_set_version_id',
+  'manifest_sha',
+  'evaluation_status',
+  'occurred_at',
+] as const
+
 /** Never throws. Reasons are those of the dead letter stream. */
 export function classify(entry: StreamEntry, key: HmacKey): Classified {
   const data = entry.fields.data
@@ -52,13 +66,16 @@ export function classify(entry: StreamEntry, key: HmacKey): Classified {
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     return malformed('not an object')
   const members = parsed as Record<string, unknown>
-  const text = (name: string) => (typeof members[name] === 'string' ? members[name] : '')
+  const wrong = textMembers.find((name) => members[name] != null && typeof members[name] !== 'string')
+  if (wrong !== undefined) return malformed(`${wrong} is not a string`)
+  const text = (name: (typeof textMembers)[number]) => (members[name] ?? '') as string
   const id = text('id')
   const zoneId = text('zone_id')
   if (id === '') return malformed('id is missing')
   if (zoneId === '') return malformed('zone_id is missing')
   const occurredAt = parseInstant(text('occurred_at'))
   if (occurredAt === null) return malformed('occurred_at is missing or not RFC 3339')
+  if (!isHashable(occurredAt)) return malformed('occurred_at is out of range')
   return {
     ok: true,
     event: {
