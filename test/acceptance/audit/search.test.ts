@@ -72,5 +72,19 @@ describe.each(inOneProcess ? (['redis', 'postgres'] as const) : (['redis'] as co
       })
       expect(element?.Event).not.toHaveProperty('policy_set_id')
     })
+
+    it('JSON goes out as it is stored, every digit of its numbers', async () => {
+      const sent = event('zone-digits', { metadata_json: { n: 0 } })
+      await ledger.send(JSON.stringify(sent).replace('{"n":0}', '{"n":12345678901234567890,"x":1.50}'))
+      await ledger.waitStored('zone-digits', 1)
+      const stored = '{"n": 12345678901234567890, "x": 1.50}'
+      const found = await (await ledger.get('/api/audit/search?zone_id=zone-digits')).text()
+      expect(found).toContain(`"metadata_json":${stored}`)
+      const line = await (await ledger.get('/api/audit/export?zone_id=zone-digits')).text()
+      expect(line).toContain(`"metadata_json":${stored}`)
+      expect(JSON.parse(line)).toMatchObject({ id: sent.id, chain_seq: 1, prev_content_sha256: null })
+      const csv = await (await ledger.get('/api/audit/export?zone_id=zone-digits&format=csv')).text()
+      expect(csv).toContain(`"${stored.replaceAll('"', '""')}"`)
+    })
   },
 )

@@ -38,7 +38,7 @@ it('exports CSV no spreadsheet runs', async () => {
   const lines = (await answer.text()).split('\r\n')
   expect(lines).toHaveLength(1203)
   expect(lines[0]).toMatch(/^chain_seq,id,occurred_at,/)
-  expect(lines[1]).toContain('"{""note"":""=1+1""')
+  expect(lines[1]).toContain('"{""note"": ""=1+1""')
   expect(lines[1201]).toContain(",'=1+1,")
 })
 

@@ -13,15 +13,13 @@ const columns: readonly (readonly [name: string, cell: (row: LedgerEvent) => str
   ['policy_set_id', (row) => row.policySetId],
   ['policy_set_version_id', (row) => row.policySetVersionId],
   ['manifest_sha', (row) => row.manifestSha],
-  ['determining_policies_json', (row) => json(row.determiningPolicies)],
-  ['diagnostics_json', (row) => json(row.diagnostics)],
-  ['metadata_json', (row) => json(row.metadata)],
+  ['determining_policies_json', (row) => row.determiningPolicies ?? ''],
+  ['diagnostics_json', (row) => row.diagnostics ?? ''],
+  ['metadata_json', (row) => row.metadata ?? ''],
   ['content_sha256', (row) => row.contentSha256],
   ['prev_content_sha256', (row) => row.prevContentSha256 ?? ''],
   ['chain_hmac', (row) => row.chainHmac],
 ]
-
-const json = (value: unknown) => (value === null ? '' : JSON.stringify(value))
 
 /** A cell a spreadsheet would run as a formula gets a leading apostrophe. */
 function quoted(text: string): string {

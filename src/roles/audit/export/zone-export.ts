@@ -1,7 +1,7 @@
 /** Everything a zone holds in a window of time as text, one page in memory at a time. */
 import type { Queryable } from '../../../platform/db/port.ts'
 import { headSequence, type LedgerEvent, readEvents } from '../store/read-events.ts'
-import { wireEvent } from '../wire-event.ts'
+import { exportedEvent } from '../wire-event.ts'
 import { csvHeader, csvLine } from './csv-line.ts'
 
 const pageSize = 1_000
@@ -32,14 +32,4 @@ export async function* exportZone(
   }
 }
 
-/** The event with its place in the chain, as one line of JSON. */
-function ndjsonLine(row: LedgerEvent): string {
-  const chain = {
-    ingested_at: row.ingestedAt,
-    chain_seq: row.chainSeq,
-    content_sha256: row.contentSha256,
-    prev_content_sha256: row.prevContentSha256,
-    chain_hmac: row.chainHmac,
-  }
-  return `${JSON.stringify({ ...wireEvent(row), ...chain })}\n`
-}
+const ndjsonLine = (row: LedgerEvent) => `${exportedEvent(row)}\n`

@@ -81,7 +81,7 @@ async function follow(
       await stream.writeSSE({
         id: String(row.chainSeq),
         event: 'audit',
-        data: JSON.stringify(searchElement(row)),
+        data: searchElement(row),
       })
     }
     if (rows.length > 0) quietSince = Date.now()

@@ -29,9 +29,10 @@ export interface LedgerEvent {
   readonly policySetVersionId: string
   readonly manifestSha: string
   readonly evaluationStatus: string
-  readonly determiningPolicies: unknown
-  readonly diagnostics: unknown
-  readonly metadata: unknown
+  /** `jsonb::text`, null for SQL NULL. */
+  readonly determiningPolicies: string | null
+  readonly diagnostics: string | null
+  readonly metadata: string | null
   readonly occurredAt: string
   readonly ingestedAt: string
   readonly contentSha256: string
@@ -45,8 +46,8 @@ const ledgerColumns = ({ sql }: Queryable) => sql`
   id, zone_id as "zoneId", event_type as "eventType", coalesce(request_id, '') as "requestId",
   coalesce(decision, '') as decision, coalesce(policy_set_id, '') as "policySetId",
   coalesce(policy_set_version_id, '') as "policySetVersionId", coalesce(manifest_sha, '') as "manifestSha",
-  coalesce(evaluation_status, '') as "evaluationStatus", determining_policies_json as "determiningPolicies",
-  diagnostics_json as diagnostics, metadata_json as metadata,
+  coalesce(evaluation_status, '') as "evaluationStatus", determining_policies_json::text as "determiningPolicies",
+  diagnostics_json::text as diagnostics, metadata_json::text as metadata,
   to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "occurredAt",
   to_char(ingested_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "ingestedAt",
   coalesce(content_sha256, '') as "contentSha256", prev_content_sha256 as "prevContentSha256",
