@@ -164,10 +164,10 @@ describe('applications (control-api §16)', () => {
       return [answer.status, answer.body.error]
     }
     expect(await refused(['control:max-ttl:30'])).toEqual([403, 'trait_invalid'])
-    expect(await refused(Array.from({ length: 65 }, (_, n) => `t${n}`))).toEqual([
-      403,
-      'trait_count_exceeded',
-    ])
+    for (const length of [65, 257]) {
+      const many = Array.from({ length }, (_, n) => `t${n}`)
+      expect(await refused(many)).toEqual([403, 'trait_count_exceeded'])
+    }
     expect(await refused(['a', 'a'])).toEqual([403, 'trait_duplicate'])
     expect(await refused(['control:scope:nope'])).toEqual([403, 'trait_invalid'])
     expect(await refused(['1x'])).toEqual([403, 'trait_invalid'])

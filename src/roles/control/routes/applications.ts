@@ -37,7 +37,8 @@ function secretReply({ application: row, clientSecret }: CreatedApplication) {
   return { ...rest, client_secret: clientSecret }
 }
 
-const traits = v.pipe(v.array(v.string()), v.maxLength(256))
+/** How many there may be is said with the other rules of traits, which are 403. */
+const traits = v.array(v.string())
 const path = '/v1/zones/{zoneId}/applications'
 const tag = 'Applications'
 const secretErrors = ['application_not_found', 'secret_backend_unavailable']
