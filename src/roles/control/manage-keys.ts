@@ -26,8 +26,6 @@ export interface KeyWithSecret extends ApiKey {
   readonly key: string
 }
 
-const YEAR_MS = 366 * 24 * 3600 * 1000
-
 function compose(id: string): { readonly key: string; readonly secret: string; readonly prefix: string } {
   const secret = randomBytes(32).toString('base64url')
   const key = `cak_${id.replaceAll('-', '')}_${secret}`
@@ -37,7 +35,10 @@ function compose(id: string): { readonly key: string; readonly secret: string; r
 function checkExpiry(expiresAt: string | undefined): void {
   if (expiresAt === undefined) return
   const at = Date.parse(expiresAt)
-  if (at > Date.now() && at <= Date.now() + YEAR_MS) return
+  const now = new Date()
+  // A year ends on the same day of the next one.
+  const latest = new Date(now).setUTCFullYear(now.getUTCFullYear() + 1)
+  if (at > now.getTime() && at <= latest) return
   throw errorOf('invalid_api_key_request', { message: 'expires_at must lie within the next year' })
 }
 

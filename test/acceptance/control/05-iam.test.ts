@@ -343,6 +343,14 @@ describe('RBAC, keys, row-level security (control-api §16)', () => {
       rules: [{ api_groups: ['core'], resources: ['applications'], verbs: ['*'] }],
     })
     expect(made.status).toBe(201)
+    const inAYear = (days: number) => {
+      const at = new Date()
+      at.setUTCFullYear(at.getUTCFullYear() + 1, at.getUTCMonth(), at.getUTCDate() + days)
+      const body = { name: 'ends', service_account_id: account.id, expires_at: at.toISOString() }
+      return outcome(stage.send('POST', '/v1/api-keys', body))
+    }
+    expect(await inAYear(-1)).toEqual([201, undefined])
+    expect(await inAYear(1)).toEqual([400, 'invalid_api_key_request'])
     const { key, id, prefix } = made.body
     expect(key).toMatch(/^cak_[0-9a-f]{32}_[A-Za-z0-9_-]{43}$/)
     expect(prefix).toBe(key.slice(0, 12))
