@@ -1,6 +1,7 @@
 /** How the commands of the catalog are written: the flags they share, and the input made of them. */
 import type { Action, ManagementInput, Subcommand } from './command.ts'
 import type { Flags } from './flags.ts'
+import { refuse } from './refusal.ts'
 
 export const id = ['id', 'Identifier'] as const
 export const flag = (name: string, summary: string) => [name, summary] as const
@@ -74,7 +75,12 @@ export const providerBody = (flags: Flags) =>
 export const manifestOf = (flags: Flags) =>
   (flags.list('policy-versions') ?? []).map((policy_version_id) => ({ policy_version_id }))
 
-export const idPath = (flags: Flags, name = 'id') => encodeURIComponent(flags.required(name))
+/** An identifier as one segment of a path. Throws `invalid` for the two that a URL would take for a way up. */
+export function idPath(flags: Flags, name = 'id'): string {
+  const given = flags.required(name)
+  if (given === '.' || given === '..') throw refuse('invalid', `flag ${name} must be an identifier`)
+  return encodeURIComponent(given)
+}
 
 export const coordinator = (
   scope: string,
