@@ -56,7 +56,6 @@ export interface ControlRole extends Role {
   readonly front: Hono
 }
 
-const INVOKE_BODY_BYTES = 262_144
 const HEADER_BYTES = 16_384
 const HEADERS_TIMEOUT_MS = 15_000
 
@@ -73,7 +72,7 @@ function appOptions(control: Control): Omit<RoleAppOptions, 'operations'> {
     trustProxy: control.settings.TRUST_PROXY,
     bodyLimitBytes: control.settings.API_BODY_LIMIT_BYTES,
     bodyLimitFor: (path) => {
-      if (path === INVOKE_PATH) return INVOKE_BODY_BYTES
+      if (path === INVOKE_PATH) return null
       return isApiPath(path) ? Math.min(BODY_BYTES, control.settings.API_BODY_LIMIT_BYTES) : undefined
     },
     privatePrefix: '/v1/',

@@ -86,6 +86,13 @@ async function invoke(body: Command, scopes: readonly string[] = controlScopes) 
   return { status: answer.status, ...answer.body }
 }
 
+/** The `control.invoke` events of a request. */
+async function eventsOf(requestId: string) {
+  const rows = await stage.database.admin<{ data: string }[]>`
+    select payload_json->>'data' as data from caracal_outbox where request_id = ${requestId}`
+  return rows.map((row) => JSON.parse(row.data)).filter((event) => event.event_type === 'control.invoke')
+}
+
 describe('Control invoke (control-api §16)', () => {
   test('45: without the gate file it is disabled, without a restart', async () => {
     await rm(gate)
@@ -193,6 +200,26 @@ describe('Control invoke (control-api §16)', () => {
     },
     60_000,
   )
+
+  test('46: a token of a revoked or an archived key opens nothing more', async () => {
+    const scopes = ['control:app:read']
+    const revoke = (id: string) =>
+      stage.send('POST', `/v1/zones/${zone}/subjects/revoke`, { subject_id: id, reason: 'stolen' })
+    const archive = (id: string) => stage.send('DELETE', `/v1/zones/${zone}/applications/${id}`)
+    for (const end of [revoke, archive]) {
+      const own = await controlKey(scopes)
+      const [first, second] = [await token(scopes, own), await token(scopes, own)]
+      const list = { command: 'app', subcommand: 'list' }
+      expect((await post(first, list)).status).toBe(200)
+      expect((await end(own.id)).status).toBeLessThan(300)
+      const requestId = `invoke-${uuidv7()}`
+      const refused = await post(second, list, { 'x-request-id': requestId })
+      expect([refused.status, refused.body.error.code]).toEqual([401, 'unauthorized'])
+      expect(await eventsOf(requestId)).toMatchObject([
+        { decision: 'deny', zone_id: zone, metadata_json: { subject: own.id, reason: 'auth: revoked' } },
+      ])
+    }
+  })
 
   test('47: scopes, unknown commands, missing flags and conflicts', async () => {
     const read = ['control:app:read']
@@ -333,6 +360,10 @@ describe('Control invoke (control-api §16)', () => {
     expect(listed.body.items.map((row: { session_id: string }) => row.session_id)).toContain(id)
     const active = await invoke({ command: 'delegation', subcommand: 'active' })
     expect(active.result).toEqual({ items: [], next_cursor: null })
+    for (const up of ['.', '..']) {
+      const refused = await invoke({ command: 'session', subcommand: 'get', flags: { id: up } })
+      expect([refused.status, refused.error.code]).toEqual([400, 'invalid'])
+    }
     const missing = await invoke({ command: 'session', subcommand: 'get', flags: { id: uuidv7() } })
     expect([missing.status, missing.error.code]).toEqual([404, 'not_found'])
   })
@@ -348,8 +379,14 @@ describe('Control invoke (control-api §16)', () => {
       const open = ['state', 'ensure', 'catalog'].includes(command)
       for (const { scope } of subcommands) expect(scope === null, command).toBe(open)
     }
-    const big = await post(await token(['control:app:read']), { command: 'a'.repeat(257 * 1024) })
-    expect(big.status).toBe(413)
+    const tooBig = { command: 'a'.repeat(257 * 1024) }
+    for (const headers of [{}, { 'content-length': String(JSON.stringify(tooBig).length) }]) {
+      const requestId = `invoke-${uuidv7()}`
+      const bearer = await token(['control:app:read'])
+      const big = await post(bearer, tooBig, { 'x-request-id': requestId, ...headers })
+      expect([big.status, big.body.error.code]).toEqual([413, 'payload_too_large'])
+      expect(await eventsOf(requestId)).toMatchObject([{ decision: 'deny', zone_id: zone }])
+    }
     const other = await post(
       await token(['control:app:read']),
       { command: 'app', subcommand: 'list' },
@@ -371,11 +408,7 @@ describe('Control invoke (control-api §16)', () => {
       { 'x-request-id': requestId },
     )
     expect(answer.status).toBe(200)
-    const rows = await stage.database.admin<{ data: string }[]>`
-      select payload_json->>'data' as data from caracal_outbox where request_id = ${requestId}`
-    const events = rows
-      .map((row) => JSON.parse(row.data))
-      .filter((event) => event.event_type === 'control.invoke')
+    const events = await eventsOf(requestId)
     expect(events).toHaveLength(1)
     expect(events[0]).toMatchObject({
       decision: 'allow',

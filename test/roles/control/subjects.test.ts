@@ -136,3 +136,16 @@ test('a revocation does not wait for the reaper of the same subject', async () =
   await expireAuthorityRecords(db, 100)
   await agrees()
 })
+
+test('what is left of an archived zone ends with its records', async () => {
+  const { db, admin } = database
+  const live = await record('user-10', 5, 30)
+  const status = async () => (await admin`select status from authority_records where id = ${live}`)[0]?.status
+  await expireAuthorityRecords(db, 100)
+  expect(await status()).toBe('active')
+  await admin`update zones set archived_at = now() where id = ${zone}`
+  await expireAuthorityRecords(db, 100)
+  expect(await status()).toBe('expired')
+  expect(await expireAuthorityRecords(db, 100)).toBe(0)
+  await agrees()
+})

@@ -8,7 +8,7 @@ import type { Context, Hono } from 'hono'
 import type { AdminAudit } from '../../../platform/admin-audit/gate.ts'
 import type { CaracalError } from '../../../platform/errors.ts'
 import { readBearer } from '../../../platform/http/bearer.ts'
-import { readJson } from '../../../platform/http/body.ts'
+import { limitBody, readJson } from '../../../platform/http/body.ts'
 import { toCaracalError } from '../../../platform/http/render-error.ts'
 import { requestContext } from '../../../platform/http/request-context.ts'
 import type { Control } from '../control.ts'
@@ -16,6 +16,7 @@ import { auditEvent, singleLine } from '../events.ts'
 import type { Principal } from '../principal.ts'
 import { retryAfter } from '../retry-after.ts'
 import type { Route } from '../route.ts'
+import { isLiveAuthority } from '../store/authority.ts'
 import { askCoordinator } from './ask-coordinator.ts'
 import { createBuckets } from './bucket.ts'
 import { catalog } from './catalog.ts'
@@ -28,6 +29,7 @@ import { createReconciler, readDocument, readObject } from './state-document.ts'
 import { type ControlToken, createTokenVerifier } from './verify-token.ts'
 
 export const INVOKE_PATH = '/v1/control/invoke'
+const BODY_BYTES = 262_144
 
 interface InvokeRequest {
   readonly command: string
@@ -133,6 +135,12 @@ export function mountInvoke(app: Hono, control: Control, routes: readonly Route[
     if (counter.count > limit) throw rateLimited('ip rate limited', counter.remainingMs)
   }
 
+  /** Nothing announces to a token on its way that it has been revoked, so each is looked up. */
+  async function requireLiveAuthority(token: ControlToken): Promise<void> {
+    if (await isLiveAuthority(control.db, token)) return
+    throw refuse('unauthorized', 'the token is not valid', { evidence: 'auth: revoked' })
+  }
+
   /** Only the assistant's reserved identities may act elsewhere, and there are none. */
   function requireOwnZone(header: string | undefined, token: ControlToken): void {
     if (header === undefined || header === token.zoneId) return
@@ -230,6 +238,8 @@ export function mountInvoke(app: Hono, control: Control, routes: readonly Route[
     })
     const waitMs = waitOf(token.subject)
     if (waitMs > 0) throw rateLimited('rate limited', waitMs)
+    await requireLiveAuthority(token)
+    limitBody(c, BODY_BYTES)
     const request = readRequest((await readJson(c)).value)
     evidence.command = short(request.command)
     evidence.subcommand = short(request.subcommand)

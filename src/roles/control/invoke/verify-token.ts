@@ -10,6 +10,8 @@ export interface ControlToken {
   readonly clientId: string
   readonly jti: string
   readonly zoneId: string
+  /** The authority record it was minted under. */
+  readonly recordId: string
   readonly scopes: readonly string[]
 }
 
@@ -61,6 +63,7 @@ export function createTokenVerifier(control: Control): TokenVerifier {
       clientId: text(claims.client_id),
       jti: text(jti),
       zoneId: text(zoneId),
+      recordId: text(claims.sid),
       scopes: text(claims.scope)
         .split(' ')
         .filter((scope) => scope !== ''),

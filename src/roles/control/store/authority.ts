@@ -81,6 +81,22 @@ export async function subjectSeen(db: Queryable, zoneId: string, subjectId: stri
   return row?.seen === true
 }
 
+/** Whether the record of a token is active and its application not archived. One row of two keys. */
+export async function isLiveAuthority(
+  db: Queryable,
+  token: { readonly zoneId: string; readonly recordId: string; readonly clientId: string },
+): Promise<boolean> {
+  const rows = await db.sql`
+    select 1
+    from authority_records r
+    join applications a on a.zone_id = r.zone_id and a.id = ${token.clientId}
+    where r.zone_id = ${token.zoneId}
+      and r.id = ${token.recordId}
+      and r.status = 'active'
+      and a.archived_at is null`
+  return rows.length > 0
+}
+
 /** Revokes the subject's stored upstream accounts; returns how many were active. */
 export async function revokeConnectionsOf(tx: Tx, zoneId: string, subjectId: string): Promise<number> {
   const rows = await tx.sql`
@@ -91,8 +107,8 @@ export async function revokeConnectionsOf(tx: Tx, zoneId: string, subjectId: str
 }
 
 /**
- * Marks up to `limit` records as expired that are past their time, and adds what has ended to the sums of its
- * subject. Answers how many records it wrote. No events: nothing could use them. Takes rows nobody holds, and only
+ * Marks up to `limit` records as expired that are past their time, as many of zones that are archived, and adds what
+ * has ended to the sums of its subject. Answers how many records it wrote. No events: nothing could use them. Takes rows nobody holds, and only
  * it writes `subjects`, so it waits for nobody.
  */
 export async function expireAuthorityRecords(db: Queryable, limit: number): Promise<number> {
@@ -104,6 +120,13 @@ export async function expireAuthorityRecords(db: Queryable, limit: number): Prom
       order by expires_at
       limit ${limit}
       for update skip locked
+    ), homeless as (
+      select a.id, a.tally
+      from zones z
+      join authority_records a on a.zone_id = z.id
+      where z.archived_at is not null and a.status = 'active' and a.expires_at >= now()
+      limit ${limit}
+      for update of a skip locked
     ), untold as (
       select id, tally
       from authority_records
@@ -113,7 +136,7 @@ export async function expireAuthorityRecords(db: Queryable, limit: number): Prom
     ), ended as (
       update authority_records a
       set status = case a.status when 'active' then 'expired' else a.status end, tally = 'done'
-      from (select * from overdue union all select * from untold) due
+      from (select * from overdue union all select * from homeless union all select * from untold) due
       where a.id = due.id
       returning a.zone_id, a.subject_id, due.tally, a.status, a.created_at, a.revoked_at, a.claims_json
     ), told as (
