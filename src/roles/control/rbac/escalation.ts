@@ -14,7 +14,7 @@ const bindRoles: Permission = { apiGroup: 'iam', resource: 'role-bindings', verb
 const escalation = () => errorOf('privilege_escalation')
 
 /** Everything the principal may do at `zoneId` (`null` = everywhere). */
-export function heldRules(principal: Principal, zoneId: string | null): readonly Rule[] {
+function heldRules(principal: Principal, zoneId: string | null): readonly Rule[] {
   if (principal.zoneId !== null && principal.zoneId !== zoneId) return []
   if (principal.bindings === null) return equivalentRole(principal).rules
   return rulesAt(principal.bindings, zoneId)
