@@ -5,6 +5,7 @@ import { Caracal, type CaracalEvent } from '../../../src/sdk/index.ts'
 import { createJwksCache, createMandateVerifier, InMemoryRevocationStore } from '../../../src/verify/index.ts'
 import { runCaracal } from '../../cli/process.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { inOneProcess } from '../../fixtures/topology.ts'
 import { createWorld, openStage, type Stage, type World } from './stage.ts'
 
 let stage: Stage
@@ -45,6 +46,23 @@ const call = (caracal: Caracal) =>
   caracal.applicationTransport(world.resource, { scopes: ['x:read'] })(
     caracal.gatewayRequest(world.resource).url,
   )
+
+it('the diagnostics of the console ask the roles that count', async () => {
+  const { control } = stage.urls
+  const signedIn = await fetch(`${control}/api/console/auth/session`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', origin: control },
+    body: JSON.stringify({ token: stage.adminToken }),
+  })
+  const cookie = signedIn.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+  const answer = await fetch(`${control}/api/console/diagnostics`, { headers: { cookie } })
+  const { checks } = (await answer.json()) as { checks: { check: string; detail: string }[] }
+  const details = new Map(checks.map(({ check, detail }) => [check, detail]))
+  expect(details.get('policy compilation')).toMatch(/^\d+ policy bundles/)
+  expect(details.get('policy evaluation')).toMatch(/^\d+ decisions/)
+  for (const check of ['audit chain', 'audit signatures', 'audit dead letters', 'audit lag'])
+    expect(details.get(check)).toMatch(inOneProcess ? /^\d+ / : /^\d+ |its address is not known here/)
+})
 
 it('what is forwarded keeps the path of the upstream, slashes and all', async () => {
   const { caracal } = client()

@@ -1,11 +1,10 @@
 /** The checks that are about the deployment: its store, its clocks, its services and what waits to be published. */
-import { rolesOf } from '../../../config/load.ts'
-import { clientHost } from '../../../platform/http/client-host.ts'
 import type { HealthReport } from '../../../platform/role.ts'
 import type { Control } from '../control.ts'
 import { databaseClock } from '../store/console-health.ts'
 import { outboxBacklog } from '../store/outbox-status.ts'
 import { checked, type DoctorCheck, type Finding } from './doctor-checks.ts'
+import { evidenceChecks, roleAddress } from './doctor-evidence.ts'
 import { probeCoordinator } from './status.ts'
 
 const SKEW_WARN_MS = 2000
@@ -54,18 +53,11 @@ const ask = (base: string): Promise<Response | null> =>
     redirect: 'manual',
   }).catch(() => null)
 
-/** Where a role of this process listens; `null` where only the kernel knows the port, or it runs elsewhere. */
-function ownAddress({ settings }: Control): string | null {
-  const port = settings.CARACAL_SINGLE_PORT ?? settings.AUDIT_PORT
-  if (!rolesOf(settings).includes('audit') || port === 0) return null
-  return `http://${clientHost(settings.HOST)}:${port}`
-}
-
 /** Every service that this process knows how to reach; one it does not know is not reported at all. */
 export function systemChecks(control: Control, ready: () => Promise<HealthReport>): Promise<DoctorCheck>[] {
   const { sts, coordinator } = control
   const { CARACAL_GATEWAY_URL: gateway } = control.settings
-  const audit = ownAddress(control)
+  const audit = roleAddress(control, 'audit')
   return [
     checked('health', 'database', async () => {
       await control.db.ping(PROBE_MS)
@@ -92,5 +84,6 @@ export function systemChecks(control: Control, ready: () => Promise<HealthReport
     ...(audit === null ? [] : [checked('readiness', 'audit', () => readyOver(ask(audit)))]),
     checked('health', 'control outbox', () => backlog(control, 'control')),
     checked('health', 'coordinator outbox', () => backlog(control, 'coordinator')),
+    ...evidenceChecks(control),
   ]
 }
