@@ -19,7 +19,7 @@ export interface Login {
 export const loginPath = (env: Environment): string => join(configDirectory(env), 'auth.json')
 
 /** The saved login; null when there is none. Throws when others can read it or it is broken. */
-export function readLogin(env: Environment): Login | null {
+function readLogin(env: Environment): Login | null {
   const path = loginPath(env)
   if (!existsSync(path)) return null
   const body = jsonObject(readPrivateFile(path, path))
