@@ -47,7 +47,14 @@ describe('check 14: nobody changes what was published or recorded, not even the 
 
   test('truncate of evidence and of each partition', async () => {
     const labels = ['audit_event_labels', ...(await partitionNames('audit_event_labels'))]
-    for (const table of ['admin_audit_events', 'audit_events', ...(await partitionNames()), ...labels]) {
+    const versions = ['policy_versions', 'policy_set_versions cascade']
+    for (const table of [
+      ...versions,
+      'admin_audit_events',
+      'audit_events',
+      ...(await partitionNames()),
+      ...labels,
+    ]) {
       await expect(database.admin.unsafe(`truncate ${table}`)).rejects.toMatchObject(appendOnly)
     }
   })
@@ -135,8 +142,8 @@ describe('partitions', () => {
     expect(made.filter(([row]) => row?.made === true)).toHaveLength(1)
   })
 
-  test('drop takes only an attached monthly partition', async () => {
-    await database.db.sql`select audit_partition_ensure('2030-01-01')`
+  test('drop takes only an attached monthly partition that has ended', async () => {
+    await database.db.sql`select audit_partition_ensure('2004-01-01')`
     await database.admin`create table audit_events_y2030m12 (id text)`
     for (const name of [
       'audit_events_default',
@@ -145,6 +152,8 @@ describe('partitions', () => {
       'audit_events_y2030m1',
       'audit_events_y2030m12',
       'audit_events_y2099m01',
+      monthName(0),
+      monthName(1),
       "audit_events_y2030m01'; drop table zones; --",
       null,
     ]) {
@@ -152,8 +161,8 @@ describe('partitions', () => {
         code: '22023',
       })
     }
-    await database.db.sql`select audit_partition_drop('audit_events_y2030m01')`
-    expect(await partitionNames()).not.toContain('audit_events_y2030m01')
+    await database.db.sql`select audit_partition_drop('audit_events_y2004m01')`
+    expect(await partitionNames()).not.toContain('audit_events_y2004m01')
     await labelsFollow()
   })
 
