@@ -177,7 +177,10 @@ describe('environment', () => {
   it('a file never overrides what the process gives, whichever name of a variable either uses', () => {
     const cwd = workingDirectory()
     const file = join(cwd, 'operator.env')
-    writeFileSync(file, 'DB_POOL_MAX=5\nSTS_PORT=1\nCARACAL_AUDIT_PORT=2\nLOG_LEVEL=info\nCARACAL_LOG_LEVEL=warn\n')
+    writeFileSync(
+      file,
+      'DB_POOL_MAX=5\nSTS_PORT=1\nCARACAL_AUDIT_PORT=2\nLOG_LEVEL=info\nCARACAL_LOG_LEVEL=warn\n',
+    )
     const given = { DB_MAX_CONNS: '9', CARACAL_STS_PORT: '8', AUDIT_PORT: '7' }
     const { env } = commandEnvironment({ ...given, HOME: cwd, CARACAL_ENV_FILE: file }, cwd)
     expect(env).toMatchObject({ ...given, LOG_LEVEL: 'info', CARACAL_LOG_LEVEL: 'warn' })

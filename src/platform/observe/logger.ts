@@ -110,7 +110,10 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
       // It would write what it inherits beside its own: a line names its service once.
       return clean.service === undefined
         ? (Reflect.apply(bindChild, this, [clean, childOptions]) as Logger)
-        : (Reflect.apply(bindChild, bare, [{ ...base, ...this.bindings(), ...clean }, childOptions]) as Logger)
+        : (Reflect.apply(bindChild, bare, [
+            { ...base, ...this.bindings(), ...clean },
+            childOptions,
+          ]) as Logger)
     },
   })
 
