@@ -46,4 +46,11 @@ describe('README', () => {
     const readme = await readFile(path, 'utf8')
     for (const { name } of commands) expect(readme).toContain(`caracal ${name}`)
   })
+
+  it('has commands that survive being pasted: an interactive bash misreads a backquote in a substitution', async () => {
+    const readme = await readFile(path, 'utf8')
+    const blocks = [...readme.matchAll(/```sh\n(.*?)```/gs)].map((match) => match[1])
+    expect(blocks.length).toBeGreaterThan(5)
+    for (const block of blocks) expect(block).not.toContain('`')
+  })
 })
