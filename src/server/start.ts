@@ -47,7 +47,11 @@ export interface StartOptions {
   /** Set in a worker: its place among the others. */
   readonly seat?: Seat
   /** Set where somebody else looked at the ports, opened the store and brought its schema up to date. */
-  readonly host?: { readonly connection: EmbeddedConnection | null }
+  readonly host?: {
+    readonly connection: EmbeddedConnection | null
+    /** Settles when the listeners may open. */
+    readonly turn?: Promise<void>
+  }
 }
 
 /** Whose lines those of a process are: its only role's, else those of the whole. */
@@ -111,7 +115,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     const platform = await openPlatform(settings, here, store, logger)
     parts.platform = platform
     // The drivers are agreed upon by now: the thread finds them as another process would.
-    const elsewhere = parts.thread?.start(store.connection)
+    parts.thread?.start(store.connection)
     const ports = new Set<number>()
     const running = await createRoles({
       settings,
@@ -126,18 +130,22 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     signal.throwIfAborted()
 
     startJobs(parts, platform.jobs, running, log)
-    for (const plan of plans.filter(({ role }) => here.includes(role))) {
+    await host?.turn
+    signal.throwIfAborted()
+    const listeners: Record<string, Address> = {}
+    for (const plan of plans) {
+      if (apart.includes(plan.role)) {
+        Object.assign(listeners, await parts.thread?.listen())
+        continue
+      }
       const listener = await openListener(withApp(plan, running, seat))
       parts.listeners.push(listener)
       ports.add(listener.port)
+      Object.assign(listeners, Object.fromEntries(addressesOf(listener, here)))
       if (seat === undefined)
         log
           .child({ service: plan.role })
           .info({ listener: listener.name, host: listener.host, port: listener.port }, 'listening')
-    }
-    const listeners: Record<string, Address> = {
-      ...Object.fromEntries(parts.listeners.flatMap((one) => addressesOf(one, here))),
-      ...(await elsewhere),
     }
     for (const { port } of Object.values(listeners)) ports.add(port)
     log.info(

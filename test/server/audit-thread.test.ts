@@ -37,6 +37,15 @@ describe('the thread of role audit', () => {
     const { server, url, cwd } = await started()
     const ready = await server.line('ready')
     expect(ready.roles).toEqual(['sts', 'control', 'coordinator', 'audit', 'gateway'])
+    const opened = server.lines().filter(({ msg }) => msg === 'listening')
+    expect(opened.map(({ service }) => service)).toEqual([
+      'sts',
+      'control',
+      'control',
+      'coordinator',
+      'audit',
+      'gateway',
+    ])
     expect((await server.line('thread ready')).pid).toBe(server.child.pid)
     expect(await get(`${url('audit')}/ready`)).toEqual({ status: 200, body: '{"ok":true,"ready":true}' })
 

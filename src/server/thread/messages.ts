@@ -6,6 +6,8 @@ import type { Address } from '../workers/messages.ts'
 export type ToThread =
   /** The store is open and its schema is current. */
   | { readonly kind: 'start'; readonly settings: Settings; readonly connection: EmbeddedConnection | null }
+  /** It is the turn of its listeners. */
+  | { readonly kind: 'listen' }
   | { readonly kind: 'stop'; readonly budgetMs: number }
 
 export type FromThread =

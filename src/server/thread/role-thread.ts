@@ -8,15 +8,20 @@ const port = parentPort
 const tell = (message: FromThread): void => port.postMessage(message)
 const starting = new AbortController()
 let running: Promise<Server> | null = null
+let takeTurn: () => void = () => undefined
+const turn = new Promise<void>((resolve) => {
+  takeTurn = resolve
+})
 
 port.on('message', (message: ToThread) => {
   if (message.kind === 'start') void start(message)
+  else if (message.kind === 'listen') takeTurn()
   else void stop(message.budgetMs)
 })
 
 async function start({ settings, connection }: Extract<ToThread, { kind: 'start' }>): Promise<void> {
   const logger = loggerOf(settings, { write: (line) => tell({ kind: 'line', line }) })
-  running = startServer(settings, { logger, signal: starting.signal, host: { connection } })
+  running = startServer(settings, { logger, signal: starting.signal, host: { connection, turn } })
   try {
     tell({ kind: 'ready', listeners: (await running).listeners })
   } catch (error) {
@@ -27,6 +32,7 @@ async function start({ settings, connection }: Extract<ToThread, { kind: 'start'
 
 async function stop(budgetMs: number): Promise<void> {
   starting.abort(new Error('stopped while it started'))
+  takeTurn()
   const server = await running?.catch(() => null)
   tell({ kind: 'stopped', failures: (await server?.stop(budgetMs)) ?? [] })
 }

@@ -24,8 +24,10 @@ export function rolesApart(settings: Settings, roles: readonly RoleName[]): Role
 }
 
 export interface RoleThread {
-  /** Rejects with the reason why its roles cannot run. The store is open and its schema current when this is called. */
-  start(connection: EmbeddedConnection | null): Promise<Readonly<Record<string, Address>>>
+  /** The store is open and its schema current when this is called. */
+  start(connection: EmbeddedConnection | null): void
+  /** Lets its listeners open once its roles are ready. Rejects with the reason why they cannot run. */
+  listen(): Promise<Readonly<Record<string, Address>>>
   /** Settles when the thread is gone although nobody stopped it. */
   readonly failed: Promise<Error>
   /** Drains and ends it within `budgetMs`; answers what did not end well. */
@@ -73,6 +75,9 @@ export function openRoleThread(
   return {
     start(connection) {
       tell({ kind: 'start', settings: { ...settings, CARACAL_ROLE: roles.join(',') }, connection })
+    },
+    listen() {
+      tell({ kind: 'listen' })
       return ready.promise
     },
     failed: gone.promise,
