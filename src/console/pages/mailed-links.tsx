@@ -6,12 +6,19 @@ import { Notice } from '../ui/basics.tsx'
 import { Form, TextField, type Values } from '../ui/form.tsx'
 import { Alone } from './alone.tsx'
 
-/** Reads the fragment once, and takes it out of the address bar and the history. */
+/** The fragment that the page was opened with, also when it was open before; it does not stay in the address bar or the history. */
 function useFragment(): string {
-  const [secret] = useState(() => location.hash.slice(1))
+  const [secret, setSecret] = useState('')
   useEffect(() => {
-    if (secret !== '') history.replaceState(null, '', location.pathname)
-  }, [secret])
+    const take = () => {
+      if (location.hash.length < 2) return
+      setSecret(location.hash.slice(1))
+      history.replaceState(null, '', location.pathname)
+    }
+    take()
+    addEventListener('hashchange', take)
+    return () => removeEventListener('hashchange', take)
+  }, [])
   return secret
 }
 
@@ -24,6 +31,7 @@ const toSignIn = (
 export function ResetPassword() {
   const token = useFragment()
   const [outcome, setOutcome] = useState<'asked' | 'changed'>()
+  useEffect(() => setOutcome(undefined), [token])
   useEffect(() => {
     document.title = 'New password · Caracal'
   }, [])

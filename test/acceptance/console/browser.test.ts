@@ -3,30 +3,27 @@
  * (sdk-cli-console §16, checks 61 and 66 to 68). Left out where there is no Chromium.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { startUpstream } from '../../../src/cli/demo/upstream.ts'
 import { startCaracal, workingDirectory } from '../../cli/process.ts'
+import { launchChromium, noChromium } from '../../fixtures/chromium.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { allPorts } from '../../server/store.ts'
 import { activate, type Stage } from '../clients/stage.ts'
 
 vi.setConfig({ testTimeout: 180_000 })
 
-const executablePath = [process.env.CHROMIUM_BINARY, '/usr/bin/chromium', '/usr/bin/google-chrome'].find(
-  (path) => path !== undefined && existsSync(path),
-)
-const missing = executablePath === undefined ? 'skipped: no Chromium here' : null
 const here = fileURLToPath(new URL('../../../', import.meta.url))
 
-describe.skipIf(missing !== null)(missing ?? 'in a browser', () => {
+describe.skipIf(noChromium !== null)(noChromium ?? 'in a browser', () => {
   let browser: Browser
   const programs: ChildProcess[] = []
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: executablePath ?? '', args: ['--no-sandbox'] })
+    browser = await launchChromium()
   })
   afterEach(() => {
     for (const program of programs.splice(0)) program.kill('SIGKILL')
