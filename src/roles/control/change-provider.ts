@@ -19,7 +19,7 @@ import { refuseReserved } from './reserved.ts'
 import type { Call } from './route.ts'
 import { isEmptyPatch } from './routes/inputs.ts'
 import { archiveProvider, lockProvider, type Provider, updateProvider } from './store/providers.ts'
-import { resourcesBoundTo } from './store/resources.ts'
+import { countBoundTo } from './store/resources.ts'
 
 export interface ProviderPatch {
   readonly name?: string | undefined
@@ -110,15 +110,12 @@ export async function changeProvider(
   }
 }
 
-/** Archives the provider. Answers identifiers of resources bound to it: they deny from now on. */
-export async function removeProvider(
-  control: Control,
-  call: Call<unknown, unknown>,
-): Promise<readonly string[]> {
+/** Archives the provider. Answers how many resources are bound to it: they deny from now on. */
+export async function removeProvider(control: Control, call: Call<unknown, unknown>): Promise<number> {
   const bound = await writing(control, call, async (tx) => {
     if (!(await archiveProvider(tx, call.zoneId, call.id, call.attribution)))
       throw notFound('provider_not_found')
-    return resourcesBoundTo(tx, call.zoneId, call.id)
+    return countBoundTo(tx, call.zoneId, call.id)
   })
   await discardSecret(control, providerSecretRef(call.zoneId, call.id))
   return bound

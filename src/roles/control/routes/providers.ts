@@ -190,14 +190,12 @@ export const providerRoutes = [
     access: 'write',
     permission: can('core', 'providers', 'delete'),
     priority: 'P0',
-    responses: {
-      200: named('ArchivedProvider', v.object({ bound_resources: v.array(v.string()) })),
-      204: null,
-    },
+    responses: { 204: null },
     errors: ['provider_not_found'],
-    handle: async (control, call) => {
-      const bound = await removeProvider(control, call)
-      return bound.length === 0 ? noContent : ok({ bound_resources: bound })
-    },
+    // A warning that needs no body: who deletes expects none (gateway §30, no. 20).
+    handle: async (control, call) => ({
+      ...noContent,
+      headers: { 'x-caracal-bound-resources': String(await removeProvider(control, call)) },
+    }),
   }),
 ]

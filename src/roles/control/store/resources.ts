@@ -128,16 +128,10 @@ export async function updateResource(
 export const archiveResource = (tx: Tx, zoneId: string, id: string, by: Attribution): Promise<boolean> =>
   archiveLive(tx, 'resources', zoneId, id, by)
 
-/** Identifiers of live resources that name the provider, the first hundred. */
-export async function resourcesBoundTo(
-  db: Queryable,
-  zoneId: string,
-  providerId: string,
-): Promise<readonly string[]> {
-  const rows = await db.sql<{ identifier: string }[]>`
-    select identifier from resources
-    where zone_id = ${zoneId} and credential_provider_id = ${providerId} and archived_at is null
-    order by identifier
-    limit 100`
-  return rows.map(({ identifier }) => identifier)
+/** How many live resources name the provider. */
+export async function countBoundTo(db: Queryable, zoneId: string, providerId: string): Promise<number> {
+  const [row] = await db.sql<{ bound: number }[]>`
+    select count(*)::int as bound from resources
+    where zone_id = ${zoneId} and credential_provider_id = ${providerId} and archived_at is null`
+  return row?.bound ?? 0
 }
