@@ -4,6 +4,7 @@
  * can recompute it from the row alone.
  */
 import { createHmac, hash } from 'node:crypto'
+import { isRealDate } from '../../platform/real-date.ts'
 
 /** An event ready to be stored: strings without NUL, JSON as `jsonb::text`, time in microseconds. */
 export interface StoredForm {
@@ -109,16 +110,10 @@ let latest: { readonly text: string; readonly micros: bigint; readonly whole: st
 
 function secondOf(text: string): { readonly micros: bigint; readonly whole: string | null } {
   const milliseconds = Date.parse(text)
-  if (Number.isNaN(milliseconds) || !isOnCalendar(text)) return { micros: 0n, whole: null }
+  if (Number.isNaN(milliseconds) || !isRealDate(`${text.slice(0, 19)}Z`)) return { micros: 0n, whole: null }
   const whole = new Date(milliseconds).toISOString()
   if (whole.startsWith('-') || whole.startsWith('+')) return { micros: 0n, whole: null }
   return { micros: BigInt(milliseconds) * 1000n, whole: whole.slice(0, 19) }
-}
-
-/** `Date.parse` takes February 30 for March 2, and 24:00 for the next day. */
-function isOnCalendar(text: string): boolean {
-  const local = text.slice(0, 19)
-  return new Date(`${local}Z`).toISOString().startsWith(local)
 }
 
 /** The hash covers nanoseconds in 64 bits: the years 1677 to 2262. */

@@ -28,6 +28,7 @@ describe.each(inOneProcess ? (['redis', 'postgres'] as const) : (['redis'] as co
       for (const bad of [
         '',
         '?zone_id=zone-a&since=yesterday',
+        '?zone_id=zone-a&since=0000-01-01T00:00:00Z',
         '?zone_id=zone-a&limit=0',
         '?zone_id=zone-a&limit=ten',
         '?zone_id=zone-a&cursor=x',
