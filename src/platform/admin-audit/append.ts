@@ -38,7 +38,7 @@ export async function appendAdminActions(
   const actions = unsafe.map(storableAction)
   const payloads = actions.map(payloadOf)
   const [, heads] = await Promise.all([
-    awaitNamedLocks(tx, [...new Set(actions.map(({ zoneId }) => chainLock(zoneId)))]),
+    awaitNamedLocks(tx, [...new Set(actions.map(({ zoneId }) => adminChainName(zoneId)))]),
     readHeads(
       tx,
       actions.map(({ zoneId }) => zoneId),
@@ -62,14 +62,14 @@ export async function openAdminRecord(
 ): Promise<(action: AdminAction) => void> {
   const told = refusalTo(onRefused)
   const [, write] = await Promise.all([
-    awaitNamedLocks(tx, [chainLock(zoneId)]).catch(told),
+    awaitNamedLocks(tx, [adminChainName(zoneId)]).catch(told),
     openAdminRecords(tx, key, [zoneId], onRefused),
   ])
   return (action) => write([{ ...action, zoneId }])
 }
 
 /**
- * As `openAdminRecord` for several chains, of which the caller holds the locks (`chainLock`); what it answers
+ * As `openAdminRecord` for several chains, of which the caller holds the locks (`adminChainName`); what it answers
  * writes one link for each action, in order, each of one of `zones`.
  */
 export async function openAdminRecords(
@@ -180,9 +180,6 @@ function sendLinks(
   tx.send(write)
   return write
 }
-
-/** Name of the advisory lock of a chain, hashed with `hashtextextended` and seed 0. */
-export const chainLock = adminChainName
 
 /** One row for each action, in order: the head of its chain, its payload as it will be stored, and the time. */
 async function readHeads(

@@ -1,4 +1,7 @@
-/** Names of administrative chains, for locks, checkpoints and findings; one name never stands for two chains. */
+/**
+ * Names of administrative chains, for checkpoints, findings and advisory locks (hashed with `hashtextextended` and
+ * seed 0); one name never stands for two chains.
+ */
 
 const prefix = 'admin-audit:'
 const global = ':global'

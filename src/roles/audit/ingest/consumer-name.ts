@@ -3,6 +3,7 @@
  * the process id; a restart has another, and knows by it what the process before left in hand.
  */
 import { hostname } from 'node:os'
+import { isAlive } from '../../../platform/embedded/postmaster.ts'
 
 const prefix = `${hostname()}:`
 
@@ -14,11 +15,5 @@ export const ownName = `${prefix}${process.pid}`
  */
 export function isGone(consumer: string): boolean {
   const pid = consumer.startsWith(prefix) ? Number(consumer.slice(prefix.length)) : Number.NaN
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return false
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
-  }
+  return Number.isSafeInteger(pid) && pid > 0 && !isAlive(pid)
 }

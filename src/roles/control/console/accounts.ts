@@ -20,7 +20,7 @@ import {
 } from '../store/console-accounts.ts'
 import { revokeAccountSessions } from '../store/console-sessions.ts'
 import type { Admissions } from './admission.ts'
-import { createMailedLinks } from './mailed-links.ts'
+import { createMailedLinks, type LetterKind } from './mailed-links.ts'
 
 const LEAST_CHARACTERS = 8
 const isAddress = (text: string) => v.is(v.pipe(v.string(), v.email(), v.maxLength(254)), text)
@@ -82,10 +82,9 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
   }
 
   /** Nobody waits for mail: how long it takes would tell whether there is an account. */
-  function mailInBackground(account: ConsoleAccountSecret, letter: 'reset' | 'verify' | 'known'): void {
+  function mailInBackground(account: ConsoleAccountSecret, letter: LetterKind): void {
     if (links === null) return
-    const sent = letter === 'known' ? links.sendKnown(account) : links.send(account, letter)
-    sent.then(
+    links.send(account, letter).then(
       () => log.info({ account_id: account.id, letter }, 'console_mail_sent'),
       (error: unknown) => log.error({ err: error, account_id: account.id, letter }, 'console_mail_failed'),
     )

@@ -3,7 +3,7 @@
  * idempotency key → spawn → delegation graph → audit chain → rows (storage-and-operations §7.2).
  */
 import type postgres from 'postgres'
-import { chainLock } from '../../../platform/admin-audit/append.ts'
+import { adminChainName } from '../../../platform/admin-audit/chain-name.ts'
 import { awaitNamedLocks } from '../../../platform/db/advisory-locks.ts'
 import type { Tx } from '../../../platform/db/port.ts'
 
@@ -52,7 +52,7 @@ export async function tryLocks(tx: Tx, wanted: readonly WantedLocks[]): Promise<
     key,
     spawn: spawn(zoneId),
     graph: withGraph ? graph(zoneId) : null,
-    chain: chain ? chainLock(zoneId) : null,
+    chain: chain ? adminChainName(zoneId) : null,
   }))
   const [row] = await tx.sql<{ granted: string }[]>`
     select
@@ -84,7 +84,7 @@ export async function awaitLocks(tx: Tx, wanted: readonly WantedLocks[]): Promis
         pg_advisory_xact_lock(hashtext(${spawn(zoneId)})),
         pg_advisory_xact_lock(hashtext(${wanted.some((each) => each.graph) ? graph(zoneId) : null}::text)),
         pg_advisory_xact_lock(
-          hashtextextended(${wanted.some(({ chain }) => chain) ? chainLock(zoneId) : null}::text, 0)
+          hashtextextended(${wanted.some(({ chain }) => chain) ? adminChainName(zoneId) : null}::text, 0)
         ),
         set_config('caracal.granted', ${all.join(',')}, true)`,
   ])
