@@ -5,7 +5,8 @@ import { redisServerBinary } from '../load/own-redis.ts'
 import { type Actor, type Scene, setScene } from '../load/scene.ts'
 import { type Outgoing, send, type Told } from '../load/send.ts'
 import type { ServerProcess } from '../load/server-process.ts'
-import { type Deployment, deploy, type StoreInHand } from '../load/topology.ts'
+import type { StoreInHand } from '../load/stores-in-hand.ts'
+import { type Deployment, deploy } from '../load/topology.ts'
 
 export type RoleName = 'control' | 'coordinator' | 'sts' | 'gateway' | 'audit'
 export const roleNames: readonly RoleName[] = ['control', 'coordinator', 'sts', 'gateway', 'audit']

@@ -1,5 +1,5 @@
 /**
- * `npm run chaos -- --minutes N --seed S --topology all|split`: governed traffic while processes are
+ * `npm run chaos -- --minutes N --seed S --topology all|split|workers`: governed traffic while processes are
  * killed, stores stop or stand still and disks run full, in an order the seed decides. Then the
  * invariants, each a named line; exit 1 when one is broken.
  *
@@ -18,7 +18,7 @@ import { gateWrites } from './gate-writes.ts'
 import { invariant, judgeStores } from './invariants.ts'
 import { setScene } from './scene.ts'
 import { seeded } from './seeded.ts'
-import { type Deployment, deploy } from './topology.ts'
+import { type Deployment, deploy, type Topology, topologies } from './topology.ts'
 import { createTraffic } from './traffic.ts'
 
 const { values } = parseArgs({
@@ -33,8 +33,8 @@ const { values } = parseArgs({
 })
 const minutes = Number(values.minutes)
 if (!(minutes > 0)) throw new Error('--minutes needs a positive number')
-const { topology } = values
-if (topology !== 'all' && topology !== 'split') throw new Error('--topology is all or split')
+const topology = topologies.find((one) => one === values.topology)
+if (topology === undefined) throw new Error(`--topology is one of ${topologies.join(', ')}`)
 
 /** From the end of a fault until everything is ready and a governed call goes through, on a machine with time for us. */
 const recoveryLimitMs = 5000
@@ -57,7 +57,7 @@ for (const { name, ok, said } of ended.invariants)
 if (values.json) console.log(JSON.stringify({ seed: values.seed, topology, minutes, ...ended }))
 if (ended.invariants.some(({ ok }) => !ok)) process.exitCode = 1
 
-async function run(topology: 'all' | 'split') {
+async function run(topology: Topology) {
   await using deployment = await deploy[topology]()
   const kept = values.keep
   await using _logs = {
@@ -130,7 +130,7 @@ async function run(topology: 'all' | 'split') {
     try {
       await fault.strike()
       const from = performance.now()
-      const queuedBefore = processes.map((one) => [one, one.pid, one.queuedMs()] as const)
+      const queuedBefore = queued(processes)
       let waitedFor = ''
       for (;;) {
         const problem = await wrong(processes)
@@ -140,11 +140,8 @@ async function run(topology: 'all' | 'split') {
         await sleep(100)
       }
       const ms = Math.round(performance.now() - from)
-      const queuedMs = Math.round(
-        Math.max(
-          ...queuedBefore.map(([one, pid, before]) => one.queuedMs() - (one.pid === pid ? before : 0)),
-        ),
-      )
+      const waits = [...queued(processes)].map(([pid, ms]) => ms - (queuedBefore.get(pid) ?? 0))
+      const queuedMs = Math.round(Math.max(...waits))
       console.log(
         `${fault.name.padEnd(50)} recovered after ${String(ms).padStart(5)} ms, ${String(queuedMs).padStart(5)} of them waiting for a processor  ${waitedFor}`,
       )
@@ -152,6 +149,10 @@ async function run(topology: 'all' | 'split') {
     } finally {
       over()
     }
+  }
+
+  function queued(processes: Deployment['processes']): Map<number, number> {
+    return new Map(processes.flatMap((one) => [...one.queuedMs()]))
   }
 
   async function wrong(processes: Deployment['processes']): Promise<string | null> {

@@ -4,7 +4,8 @@ import { clockSkew } from './clock-skew.ts'
 import { signalTree } from './process-tree.ts'
 import type { Seeded } from './seeded.ts'
 import type { ServerProcess } from './server-process.ts'
-import type { Deployment, StoreInHand } from './topology.ts'
+import type { StoreInHand } from './stores-in-hand.ts'
+import type { Deployment } from './topology.ts'
 
 export interface Fault {
   readonly name: string
@@ -21,6 +22,9 @@ export function everyFault(deployment: Deployment, chance: Seeded): Fault[] {
   const { processes, stores, journals } = deployment
   const faults = [
     ...processes.flatMap((one) => processFaults(one, deployment, chance)),
+    ...processes
+      .filter(({ workerPids }) => workerPids.length > 0)
+      .flatMap((one) => workerFaults(one, chance)),
     // Stores matter to all, so they come as often as the many processes do.
     ...Array.from({ length: processes.length > 1 ? 3 : 1 }).flatMap(() =>
       stores.flatMap((store) => storeFaults(store, chance)),
@@ -57,6 +61,30 @@ function processFaults(one: ServerProcess, { directory }: Deployment, chance: Se
       async strike() {
         await one.end('SIGTERM')
         one.start(clockSkew(directory, chance.next() < 0.5 ? skewMs : -skewMs))
+      },
+    },
+  ]
+}
+
+/** One of several behind the same ports; which one, the seed decides. */
+function workerFaults(primary: ServerProcess, chance: Seeded): Fault[] {
+  const one = (): number => chance.shuffled(primary.workerPids)[0] ?? 0
+  return [
+    {
+      name: 'a worker killed',
+      cuts: true,
+      async strike() {
+        process.kill(one(), 'SIGKILL')
+      },
+    },
+    {
+      name: 'a worker stands still',
+      cuts: false,
+      async strike() {
+        const pid = one()
+        process.kill(pid, 'SIGSTOP')
+        await sleep(chance.between(200, 3000))
+        process.kill(pid, 'SIGCONT')
       },
     },
   ]

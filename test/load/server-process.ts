@@ -4,6 +4,7 @@ import { createWriteStream, readFileSync, type WriteStream } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { LiveHeap } from './live-heap.ts'
+import { childrenOf } from './process-tree.ts'
 
 /** The built binary, seen from here and from where the load programs are compiled to. */
 const up = import.meta.url.includes('/.bench/') ? '../../../' : '../../'
@@ -12,6 +13,8 @@ export const main = fileURLToPath(new URL(`${up}dist/main.js`, import.meta.url))
 export interface ServerProcess {
   readonly name: string
   readonly pid: number
+  /** The processes that serve, when it only hands connections out to them (`--workers`). */
+  readonly workerPids: readonly number[]
   /** One for each listener. */
   readonly urls: readonly string[]
   /** Starts it and does not wait; `env` is for this start only. */
@@ -20,8 +23,8 @@ export interface ServerProcess {
   end(signal: NodeJS.Signals): Promise<string>
   /** Every listener answers `/ready` with 200; else what the first one said that does not. */
   ready(): Promise<'ready' | string>
-  /** How long it waited for a processor since it was started, in milliseconds; what a busy machine adds. */
-  queuedMs(): number
+  /** How long each of its processes has waited for a processor, in milliseconds by pid; what a busy machine adds. */
+  queuedMs(): ReadonlyMap<number, number>
   /** Resident memory in bytes. */
   residentBytes(): number
   /** What it held after full collections, when it is watched. */
@@ -34,6 +37,8 @@ export function createServerProcess(options: {
   readonly name: string
   readonly args: readonly string[]
   readonly urls: readonly string[]
+  /** As in `--workers=N`; connections are handed out to them in turn. */
+  readonly workers?: number
   readonly cwd: string
   readonly env: Readonly<Record<string, string>>
   readonly logFile: string
@@ -49,6 +54,9 @@ export function createServerProcess(options: {
     deaths,
     get pid() {
       return child?.pid ?? 0
+    },
+    get workerPids() {
+      return options.workers === undefined ? [] : childrenOf(one.pid)
     },
     start(env = {}) {
       asked = false
@@ -77,13 +85,17 @@ export function createServerProcess(options: {
       }
       return String(ending.signalCode ?? ending.exitCode)
     },
-    queuedMs: () => queuedMsOf(child?.pid ?? 0),
+    queuedMs: () => new Map([one.pid, ...one.workerPids].map((pid) => [pid, queuedMsOf(pid)])),
     residentBytes: () => residentBytesOf(child?.pid ?? 0),
     liveHeap: () => options.liveHeap?.samples() ?? [],
     async ready() {
-      for (const url of options.urls) {
+      // Each on a connection of its own, so that every worker is asked for every listener.
+      for (const url of Array.from({ length: options.workers ?? 1 }).flatMap(() => options.urls)) {
         try {
-          const answer = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(3000) })
+          const answer = await fetch(`${url}/ready`, {
+            headers: { connection: 'close' },
+            signal: AbortSignal.timeout(3000),
+          })
           const body = await answer.text()
           if (!answer.ok) return `${options.name} ${body.slice(0, 120)}`
         } catch (error) {

@@ -1,38 +1,25 @@
 /** What chaos is made of: every process of a deployment, its stores, and how to look at it from outside. */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { pino } from 'pino'
 import type postgres from 'postgres'
 import { generatedSecrets } from '../../src/config/secrets.ts'
-import type { EmbeddedPostgres } from '../../src/platform/embedded/port.ts'
-import { startEmbeddedPostgres } from '../../src/platform/embedded/start.ts'
 import { freePorts } from '../../src/server/free-ports.ts'
 import { type Balancer, openBalancer } from './balancer.ts'
 import { loginOf, storePid } from './embedded-store.ts'
 import { createFillableDirectory, type FillableDirectory } from './full-disk.ts'
 import { createLiveHeap } from './live-heap.ts'
-import { createOwnRedis } from './own-redis.ts'
 import { runCaracal } from './run-caracal.ts'
 import type { Addresses } from './scene.ts'
 import { createServerProcess, type ServerProcess, untilReady } from './server-process.ts'
+import { openPostgres, openRedis, type StoreInHand } from './stores-in-hand.ts'
 
-/** A store as somebody with the machine in hand sees it. */
-export interface StoreInHand {
-  readonly name: 'postgres' | 'redis'
-  pid(): number
-  /** Ended in order, and not started again by anybody. `null`: its owner would start it again at once. */
-  readonly stop: (() => Promise<void>) | null
-  /** After `stop`. */
-  start(): Promise<void>
-  /** Ended from one moment to the next, and started again. */
-  kill(): Promise<void>
-}
+export const topologies = ['all', 'split', 'workers'] as const
+export type Topology = (typeof topologies)[number]
 
 export interface Deployment extends Addresses, AsyncDisposable {
-  readonly topology: 'all' | 'split'
+  readonly topology: Topology
   readonly directory: string
   readonly processes: readonly ServerProcess[]
   readonly stores: readonly StoreInHand[]
@@ -77,6 +64,7 @@ interface SplitOptions extends DeployOptions {
 export const deploy = {
   all: (options: DeployOptions = {}) => cleanly((undo, directory) => deployAll(undo, directory, options)),
   split: (options: SplitOptions = {}) => cleanly((undo, directory) => deploySplit(undo, directory, options)),
+  workers: () => cleanly(deployWorkers),
 }
 
 type Undo = () => unknown
@@ -111,7 +99,7 @@ async function deployAll(undo: (step: Undo) => void, directory: string, { watchH
   undo(() => journal[Symbol.dispose]())
   const env = {
     ...raisedLimits,
-    ...Object.fromEntries(roles.map((role, index) => [`${role.toUpperCase()}_PORT`, String(ports[index])])),
+    ...portsOf(ports),
     CONSOLE_PORT: String(ports.at(-1)),
     CARACAL_DATA_DIR: dataDir,
     AUDIT_REPLAY_DIR: journal.path,
@@ -174,26 +162,9 @@ async function deploySplit(
     balancers.set(role, balancer)
   }
   const urls = urlsOf((role) => balancers.get(role)?.url ?? '')
-  const secret = () => randomBytes(32).toString('hex')
   const adminToken = secret()
   const env = {
-    ...raisedLimits,
-    CARACAL_MODE: 'stable',
-    CARACAL_DB_ALLOW_BYPASSRLS: 'true',
-    HOST: '127.0.0.1',
-    DATABASE_URL: store.url,
-    ...(redis === null ? {} : { REDIS_URL: redis.url }),
-    SECRET_STORE_KEK: secret(),
-    AUDIT_HMAC_KEY: secret(),
-    STREAMS_HMAC_KEY: secret(),
-    GATEWAY_STS_HMAC_KEY: secret(),
-    IDEMPOTENCY_HMAC_KEY: secret(),
-    CARACAL_ADMIN_TOKEN: adminToken,
-    AGENT_COORDINATOR_SCOPE: 'agent:lifecycle',
-    ISSUER_URL: urls.sts,
-    STS_URL: urls.sts,
-    CARACAL_GATEWAY_URL: urls.gateway,
-    CARACAL_COORDINATOR_URL: urls.coordinator,
+    ...environmentOn(store.url, redis?.url ?? null, urls, adminToken),
     ...more,
   }
   const migrated = await runCaracal(['migrate'], env)
@@ -245,57 +216,80 @@ async function deploySplit(
   }
 }
 
-async function openRedis(undo: (step: Undo) => void, directory: string, port: number) {
-  mkdirSync(directory)
-  const redis = await createOwnRedis(directory, port)
-  undo(() => redis[Symbol.asyncDispose]())
-  const inHand: StoreInHand = {
-    name: 'redis',
-    pid: () => redis.pid,
-    stop: () => redis.end('SIGTERM'),
-    start: () => redis.start(),
-    async kill() {
-      await redis.end('SIGKILL')
-      await redis.start()
-    },
+/** One server in two processes that share its ports, on a Postgres and a Redis that belong to nobody. */
+async function deployWorkers(undo: (step: Undo) => void, directory: string) {
+  const [postgresPort = 0, redisPort = 0, ...ports] = await freePorts(2 + roles.length)
+  const store = await openPostgres(join(directory, 'postgres'), postgresPort)
+  undo(() => store.inHand.stop?.())
+  const redis = await openRedis(undo, join(directory, 'redis'), redisPort)
+  const urls = urlsOf((_, index) => `http://127.0.0.1:${ports[index]}`)
+  const journal = createFillableDirectory(join(directory, 'journal'))
+  undo(() => journal[Symbol.dispose]())
+  const adminToken = secret()
+  const env = {
+    ...environmentOn(store.url, redis.url, urls, adminToken),
+    ...portsOf(ports),
+    CONSOLE_PORT: '0',
+    AUDIT_REPLAY_DIR: journal.path,
   }
-  return { url: redis.url, inHand }
+  const migrated = await runCaracal(['migrate'], env)
+  if (migrated.code !== 0) throw new Error(`caracal migrate: ${migrated.stderr}`)
+  const server = createServerProcess({
+    name: 'primary',
+    args: ['--workers=2'],
+    workers: 2,
+    urls: Object.values(urls),
+    cwd: directory,
+    env,
+    logFile: join(directory, 'primary.log'),
+  })
+  server.start()
+  undo(() => server.end('SIGTERM'))
+  await untilReady(server)
+  return {
+    topology: 'workers' as const,
+    directory,
+    urls,
+    adminToken,
+    processes: [server],
+    stores: [store.inHand, redis.inHand],
+    journals: [journal],
+    redisUrl: redis.url,
+    database: () => ({ ...store.login, max: 1 }),
+    commandEnv: env,
+  }
 }
 
-/** The binaries of the embedded store, reachable over TCP as a configured Postgres is. */
-async function openPostgres(dataDir: string, port: number) {
-  const silent = pino({ level: 'silent' })
-  let running: EmbeddedPostgres | null = null
-  const start = async (): Promise<EmbeddedPostgres> => {
-    const settings = { listen_addresses: '127.0.0.1', max_connections: '300' }
-    running = await startEmbeddedPostgres({ dataDir, log: silent, port, settings })
-    return running
-  }
-  const { connection } = await start()
-  const { user, password, database } = connection
-  const inHand: StoreInHand = {
-    name: 'postgres',
-    pid: () => running?.pid ?? 0,
-    async stop() {
-      await running?.[Symbol.asyncDispose]()
-      running = null
-    },
-    async start() {
-      await start()
-    },
-    async kill() {
-      const before = running?.pid ?? 0
-      process.kill(before, 'SIGKILL')
-      // Its supervisor brings it back by itself.
-      while (running?.pid === before || running?.pid === null) await sleep(10)
-    },
-  }
-  return {
-    inHand,
-    url: `postgres://${user}:${password}@127.0.0.1:${port}/${database}`,
-    login: { host: '127.0.0.1', port, user, password, database },
-  }
-}
+const secret = (): string => randomBytes(32).toString('hex')
+
+/** Of every process on stores that are configured. */
+const environmentOn = (
+  databaseUrl: string,
+  redisUrl: string | null,
+  urls: Deployment['urls'],
+  adminToken: string,
+) => ({
+  ...raisedLimits,
+  CARACAL_MODE: 'stable',
+  CARACAL_DB_ALLOW_BYPASSRLS: 'true',
+  HOST: '127.0.0.1',
+  DATABASE_URL: databaseUrl,
+  ...(redisUrl === null ? {} : { REDIS_URL: redisUrl }),
+  SECRET_STORE_KEK: secret(),
+  AUDIT_HMAC_KEY: secret(),
+  STREAMS_HMAC_KEY: secret(),
+  GATEWAY_STS_HMAC_KEY: secret(),
+  IDEMPOTENCY_HMAC_KEY: secret(),
+  CARACAL_ADMIN_TOKEN: adminToken,
+  AGENT_COORDINATOR_SCOPE: 'agent:lifecycle',
+  ISSUER_URL: urls.sts,
+  STS_URL: urls.sts,
+  CARACAL_GATEWAY_URL: urls.gateway,
+  CARACAL_COORDINATOR_URL: urls.coordinator,
+})
+
+const portsOf = (ports: readonly number[]): Record<string, string> =>
+  Object.fromEntries(roles.map((role, index) => [`${role.toUpperCase()}_PORT`, String(ports[index])]))
 
 function urlsOf(url: (role: Role, index: number) => string): Deployment['urls'] {
   return Object.fromEntries(roles.map((role, index) => [role, url(role, index)])) as Deployment['urls']

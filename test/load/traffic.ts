@@ -48,14 +48,22 @@ export function createTraffic(scene: Scene, books: Books, adminToken: string): T
     control: scene.control,
   }
 
-  /** An answer that is not 2xx is judged and ends the round. */
-  async function must(role: AnsweringRole, what: string, request: Outgoing): Promise<Told | null> {
+  /**
+   * An answer that is not 2xx is judged and ends the round. `since`: when what it presents was asked for, as a mandate
+   * minted while something was broken may be refused once that is mended.
+   */
+  async function must(
+    role: AnsweringRole,
+    what: string,
+    request: Outgoing,
+    since?: number,
+  ): Promise<Told | null> {
     const answer = await send(pools[role], request)
     if (answer.ok) {
       if (role === 'sts' || role === 'gateway') books.granted.push(answer.requestId)
       return answer
     }
-    books.refused(role, what, answer, answer.from)
+    books.refused(role, what, answer, since ?? answer.from)
     return null
   }
 
@@ -149,7 +157,7 @@ export function createTraffic(scene: Scene, books: Books, adminToken: string): T
     const minted = await must('sts', 'mint', delegated(actor, session, delegation))
     if (minted === null) return false
     const mandate = minted.member('access_token')
-    const answer = await must('gateway', 'call', items(mandate))
+    const answer = await must('gateway', 'call', items(mandate), minted.from)
     if (answer === null) return false
     if (Math.random() < 0.1) {
       books.counts.replays += 1
@@ -224,7 +232,8 @@ export function createTraffic(scene: Scene, books: Books, adminToken: string): T
     const minted = await must('sts', 'mint with approval', { ...asking, form })
     if (minted === null) return
     perhapsApproved.delete(delegation)
-    const answer = await must('gateway', 'approved call', items(minted.member('access_token'), 'POST'))
+    const approved = items(minted.member('access_token'), 'POST')
+    const answer = await must('gateway', 'approved call', approved, minted.from)
     if (answer !== null) books.counts.approvals += 1
   }
 
