@@ -3,26 +3,49 @@
  * repeated presentation cheap to refuse; it never makes one acceptable, because the
  * replay and revocation checks run every time. Dropped when keys change.
  */
-import { LRUCache } from 'lru-cache'
 import type { MandateClaims } from './mandate.ts'
 
 export interface VerifiedMandates {
   get(digest: string): MandateClaims | undefined
-  /** Remembers verified claims until the mandate expires, one minute at most. */
+  /** Remembers verified claims for half a minute to a minute, never past the mandate's expiry. */
   add(digest: string, claims: MandateClaims): void
   clear(): void
 }
 
-const lifeMs = 60_000
+const generationMs = 30_000
+const maxInGeneration = 10_000
 
+/**
+ * Two generations, of which the older is let go as a whole: what is remembered is bounded in time
+ * as well as in number, and nothing looks for single entries that are too old.
+ */
 export function createVerifiedMandates(now: () => number = Date.now): VerifiedMandates {
-  const cache = new LRUCache<string, MandateClaims>({ max: 20_000, ttl: lifeMs })
+  let young = new Map<string, MandateClaims>()
+  let old = new Map<string, MandateClaims>()
+  let bornAt = now()
+
+  function age(): void {
+    const lived = now() - bornAt
+    // A clock that was set back must not make anything last.
+    if (lived >= 0 && lived < generationMs && young.size < maxInGeneration) return
+    old = lived >= 0 && lived < 2 * generationMs ? young : new Map()
+    young = new Map()
+    bornAt = now()
+  }
+
   return {
-    get: (digest) => cache.get(digest),
-    add(digest, claims) {
-      const ttl = Math.min(lifeMs, claims.exp * 1000 - now())
-      if (ttl > 0) cache.set(digest, claims, { ttl })
+    get(digest) {
+      age()
+      const claims = young.get(digest) ?? old.get(digest)
+      return claims === undefined || claims.exp * 1000 <= now() ? undefined : claims
     },
-    clear: () => cache.clear(),
+    add(digest, claims) {
+      age()
+      young.set(digest, claims)
+    },
+    clear() {
+      young = new Map()
+      old = new Map()
+    },
   }
 }
