@@ -90,6 +90,7 @@ export async function createRoles(options: CreateRolesOptions): Promise<RunningR
       control = createControl({
         ...withOperatorToken(platformOf('control')),
         sts: sts ?? (await remoteSts('control')),
+        ...(roles.includes('sts') ? { stsDoor: (request) => appOf('sts').fetch(request) } : {}),
         // Looked up when it is asked: control is created first.
         ...(roles.includes('coordinator')
           ? { coordinator: (request) => appOf('coordinator').fetch(request) }

@@ -37,10 +37,12 @@ export interface Control extends ControlPlatform {
   /** Login tokens of service accounts. */
   readonly tokens: PlatformTokens
   /** Sends a request to the coordinator's own routes, in this process or over HTTP; `null` where there is none. */
-  readonly coordinator: CoordinatorDoor | null
+  readonly coordinator: RoleDoor | null
+  /** The same for the STS: its public routes, where whoever asks proves themselves as any client does. */
+  readonly stsDoor: RoleDoor | null
 }
 
-export type CoordinatorDoor = (request: Request) => Response | Promise<Response>
+export type RoleDoor = (request: Request) => Response | Promise<Response>
 
 /** What a call's statements may see: a zone, a comma list of zones, or everything (`null`), per row-level security (control-api §12.7). */
 export interface Scope {

@@ -20,10 +20,11 @@ import { consoleFront } from './console/front.ts'
 import { consoleHeaders } from './console/headers.ts'
 import { mountConsole } from './console/mount-console.ts'
 import { isApiPath, refuseDisguised } from './console/paths.ts'
-import type { Control, ControlPlatform, CoordinatorDoor } from './control.ts'
+import type { Control, ControlPlatform, RoleDoor } from './control.ts'
 import { createCredentials } from './credentials.ts'
 import { createGuesses } from './guesses.ts'
 import { mountRoutes } from './http.ts'
+import { createControlGate } from './invoke/gate.ts'
 import { INVOKE_PATH, mountInvoke } from './invoke/invoke.ts'
 import { controlJobs } from './jobs.ts'
 import { countSecretStore, registerControlMetrics } from './metrics.ts'
@@ -43,7 +44,9 @@ export interface ControlDeps extends ControlPlatform {
    * The coordinator's app where it runs in this process. Otherwise its routes are asked at
    * `CARACAL_COORDINATOR_URL`, when that is set.
    */
-  readonly coordinator?: CoordinatorDoor
+  readonly coordinator?: RoleDoor
+  /** The app of the STS where it runs in this process; otherwise asked at `STS_URL`, when that is set. */
+  readonly stsDoor?: RoleDoor
   /** The guard for outbound calls; made from the settings unless given, and then owned by the giver. */
   readonly egress?: EgressGuard
   /** Where the built web console is, when not in its place in the package. */
@@ -108,7 +111,9 @@ export function createControl(deps: ControlDeps): ControlRole {
       issuer: settings.ISSUER_URL ?? settings.STS_ISSUER_URL ?? 'caracal',
     }),
     coordinator: deps.coordinator ?? (settings.CARACAL_COORDINATOR_URL === null ? null : fetch),
+    stsDoor: deps.stsDoor ?? (settings.STS_URL === null ? null : fetch),
   }
+  const gate = createControlGate(control)
   const audit = createAdminAudit({ db: control.db, key: control.keys.audit, log: control.log })
   const readiness = createReadiness(control)
   const roleApp = createRoleApp({
@@ -132,12 +137,15 @@ export function createControl(deps: ControlDeps): ControlRole {
   const { pages } = mountConsole(roleApp.app, {
     control,
     standings,
+    gate,
+    audit,
     authenticator: credentials.authenticator,
     ready: readiness,
     ...(deps.consoleDirectory === undefined ? {} : { directory: deps.consoleDirectory }),
   })
   mountDocuments(roleApp.app, managementRoutes, control)
-  if (settings.CARACAL_CONTROL_ENABLED) mountInvoke(roleApp.app, control, managementRoutes, audit)
+  if (settings.CARACAL_CONTROL_ENABLED)
+    mountInvoke(roleApp.app, { control, gate, routes: managementRoutes, audit })
   else roleApp.app.post(INVOKE_PATH, (c) => c.notFound())
   mountRoutes(roleApp.app, managementRoutes, {
     control,

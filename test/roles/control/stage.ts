@@ -253,6 +253,7 @@ async function createHere(options: StageOptions): Promise<Stage> {
       secrets: options.secrets?.(secrets) ?? secrets,
       metrics: new Registry(),
       sts,
+      stsDoor: (request) => sts.app.fetch(request),
       coordinator: (request) => coordinator.app.fetch(request),
       ...(options.egress === undefined ? {} : { egress: options.egress }),
       ...(options.consoleDirectory === undefined ? {} : { consoleDirectory: options.consoleDirectory }),

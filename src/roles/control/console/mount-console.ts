@@ -4,16 +4,19 @@
  * body (in front of all routes), the page it comes from, who is signed in. Nothing is sent on before.
  */
 import type { Context, Hono } from 'hono'
+import type { AdminAudit } from '../../../platform/admin-audit/gate.ts'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { requestContext } from '../../../platform/http/request-context.ts'
 import type { HealthReport } from '../../../platform/role.ts'
 import type { Authenticator } from '../authenticate.ts'
 import type { Control } from '../control.ts'
+import type { ControlGate } from '../invoke/gate.ts'
 import type { ZoneStandings } from '../zone-standings.ts'
 import { createAccounts } from './accounts.ts'
 import { createAdmissions } from './admission.ts'
 import { mountAuth } from './auth-routes.ts'
 import { type BuiltApp, readBuiltApp } from './built-app.ts'
+import { mountControlEndpoint } from './control-endpoint.ts'
 import { createSessionCookie } from './cookie.ts'
 import { createDiagnostics } from './diagnostics.ts'
 import { limitOperator } from './limits.ts'
@@ -32,6 +35,10 @@ export interface ConsoleDeps {
   readonly authenticator: Authenticator
   readonly standings: ZoneStandings
   readonly ready: () => Promise<HealthReport>
+  /** The switch of Control invoke. */
+  readonly gate: ControlGate
+  /** The ledger of the changes that do not go through the management API. */
+  readonly audit: AdminAudit
   /** Where the built app is, when not in its place in the package. */
   readonly directory?: string
 }
@@ -92,6 +99,15 @@ export function mountConsole(app: Hono, deps: ConsoleDeps): { readonly pages: (c
   app.all(`${API}/coord/*`, async (c) => {
     const operator = await operatorOf(c)
     return recorded(c, operator, () => askCoordinator(c, control, standings, operator))
+  })
+
+  mountControlEndpoint(app, {
+    control,
+    standings,
+    operatorOf,
+    recorded,
+    gate: deps.gate,
+    audit: deps.audit,
   })
 
   /** A small read of the console's own. */

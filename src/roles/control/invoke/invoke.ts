@@ -3,7 +3,6 @@
  * visible list of steps. Every outcome leaves a `control.invoke` event; an allow is
  * reported only when its event is durable.
  */
-import { access } from 'node:fs/promises'
 import type { Context, Hono } from 'hono'
 import type { AdminAudit } from '../../../platform/admin-audit/gate.ts'
 import type { CaracalError } from '../../../platform/errors.ts'
@@ -24,6 +23,7 @@ import type { Subcommand } from './command.ts'
 import { describeCatalog } from './describe.ts'
 import { asInvokeError, type Caller, createDispatcher } from './dispatch.ts'
 import { type Flags, readFlags } from './flags.ts'
+import type { ControlGate } from './gate.ts'
 import { refuse } from './refusal.ts'
 import { createReconciler, readDocument, readObject } from './state-document.ts'
 import { type ControlToken, createTokenVerifier } from './verify-token.ts'
@@ -104,8 +104,16 @@ const MINUTE_MS = 60_000
 const rateLimited = (evidence: string, waitMs: number, cause?: unknown) =>
   refuse('rate_limited', 'too many requests', { evidence, cause, headers: retryAfter(waitMs) })
 
-/** Registers the route. `audit` is the ledger of the inner management changes. */
-export function mountInvoke(app: Hono, control: Control, routes: readonly Route[], audit: AdminAudit): void {
+interface InvokeDeps {
+  readonly control: Control
+  readonly gate: ControlGate
+  readonly routes: readonly Route[]
+  /** The ledger of the inner management changes. */
+  readonly audit: AdminAudit
+}
+
+/** Registers the route. */
+export function mountInvoke(app: Hono, { control, gate, routes, audit }: InvokeDeps): void {
   const { settings } = control
   const verifier = createTokenVerifier(control)
   const dispatcher = createDispatcher(control, routes, audit)
@@ -113,14 +121,8 @@ export function mountInvoke(app: Hono, control: Control, routes: readonly Route[
   const waitOf = createBuckets(settings.CONTROL_RATE_CAPACITY, settings.CONTROL_RATE_WINDOW_SEC * 1000)
 
   async function requireOpenGate(): Promise<void> {
-    const file = settings.CONTROL_GATE_FILE
-    const open =
-      file !== null &&
-      (await access(file).then(
-        () => true,
-        () => false,
-      ))
-    if (!open) throw refuse('control_disabled', 'Control is disabled', { evidence: 'control disabled' })
+    if (await gate.isOpen()) return
+    throw refuse('control_disabled', 'Control is disabled', { evidence: 'control disabled' })
   }
 
   /** Fails closed: without its counter nobody gets through. */
