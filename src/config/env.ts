@@ -745,7 +745,7 @@ export const variables = {
   }),
   CONTROL_GATE_FILE: text({
     roles: ['control'],
-    doc: 'Control invoke is open while this file exists. Unset: closed.',
+    doc: 'Control invoke is open while this file exists; the console makes and removes it. Unset: closed.',
   }),
 
   // sts

@@ -30,7 +30,13 @@ const zonePages: readonly (readonly [string, readonly (readonly [string, string]
       ['providers', 'Providers'],
       ['resources', 'Resources'],
       ['policies', 'Policies'],
+    ],
+  ],
+  [
+    'Services',
+    [
       ['workloads', 'Launcher'],
+      ['control', 'Control'],
     ],
   ],
 ]

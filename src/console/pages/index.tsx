@@ -4,6 +4,7 @@ import type { Zone } from '../state/session.tsx'
 import { Applications } from './applications.tsx'
 import { Approvals } from './approvals.tsx'
 import { Audit } from './audit.tsx'
+import { ControlPages } from './control.tsx'
 import { Dashboard } from './dashboard.tsx'
 import { Diagnostics } from './diagnostics.tsx'
 import { Policies } from './policies.tsx'
@@ -48,6 +49,7 @@ export const pages: Readonly<Record<string, ZonePage | ServerPage>> = {
   resources: { inZone: true, show: Resources },
   policies: { inZone: true, show: Policies },
   workloads: { inZone: true, show: Workloads },
+  control: { inZone: true, show: ControlPages },
   zones: { inZone: false, show: Zones },
   diagnostics: { inZone: false, show: Diagnostics },
   profile: { inZone: false, show: Profile },
