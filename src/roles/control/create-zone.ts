@@ -1,5 +1,6 @@
 /** Creating a zone: it starts with no policy, no application and no resource, so it allows nothing. */
 import type { Tx } from '../../platform/db/port.ts'
+import { errorOf } from '../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import { addFirstZoneKey } from '../sts/port.ts'
 import type { Control } from './control.ts'
@@ -8,6 +9,7 @@ import { ZONE_ADMIN } from './rbac/built-in-roles.ts'
 import { refuseReserved } from './reserved.ts'
 import type { Call } from './route.ts'
 import { firstFree, slugOf } from './slug.ts'
+import { holdConsoleAccount } from './store/console-accounts.ts'
 import { findRoleByName, insertRoleBinding } from './store/roles.ts'
 import { insertZone, type NewZone, slugsStartingWith, type Zone } from './store/zones.ts'
 
@@ -61,6 +63,12 @@ async function insertWithFreeSlug(tx: Tx, input: ZoneInput, call: Call<unknown, 
   throw conflict('zone_slug_conflict', 'no free slug could be found for this name; give one')
 }
 
+/** A zone is not left to an account that ends meanwhile. Throws 401 `unauthenticated`. */
+async function holdOwner(tx: Tx, { principal }: Call<unknown, unknown>): Promise<void> {
+  if (principal.kind !== 'console') return
+  if (!(await holdConsoleAccount(tx, principal.id))) throw errorOf('unauthenticated')
+}
+
 /** Throws 409 `reserved_namespace` or `zone_slug_conflict`. */
 export async function createZone(
   control: Control,
@@ -71,6 +79,7 @@ export async function createZone(
   refuseReserved(call.principal, 'zone_slug', input.slug)
   // Not confined to what the caller may see: a slug is free or taken among all zones.
   return control.db.transaction(async (tx) => {
+    await holdOwner(tx, call)
     const zone =
       input.slug === undefined
         ? await insertWithFreeSlug(tx, input, call)

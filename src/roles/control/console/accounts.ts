@@ -54,6 +54,8 @@ export interface Accounts {
   requestReset(email: string): Promise<void>
   /** Sets the password by a mailed link, and ends all sessions. Throws 400 `link_not_valid`; 403 `access_denied`; 400. */
   reset(given: { readonly secret: string; readonly next: string }): Promise<void>
+  /** Throws 403 `current_password_invalid` unless `password` is that of the account; 429. */
+  requirePassword(email: string, password: string): Promise<void>
   /** Ends the account's other sessions too. Throws 403 `current_password_invalid`; 400; 429. */
   changePassword(
     account: { readonly id: string; readonly email: string; readonly sessionId: string },
@@ -79,6 +81,14 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
     if (admission === 'admitted') return
     if (admission === 'removed') await db.transaction((tx) => deleteConsoleAccount(tx, id))
     throw errorOf('access_denied')
+  }
+
+  async function requirePassword(email: string, password: string): Promise<void> {
+    const account = await guesses.attempt(email, async () => {
+      const known = await findConsoleAccount(db, email)
+      return known !== null && (await hasher.verify(password, known.password_hash)) ? known : null
+    })
+    if (account === null) throw errorOf('current_password_invalid')
   }
 
   /** Nobody waits for mail: how long it takes would tell whether there is an account. */
@@ -145,13 +155,11 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
       return id
     },
 
+    requirePassword,
+
     async changePassword({ id, email, sessionId }, { current, next }) {
       requireStrong(next)
-      const account = await guesses.attempt(email, async () => {
-        const known = await findConsoleAccount(db, email)
-        return known !== null && (await hasher.verify(current, known.password_hash)) ? known : null
-      })
-      if (account === null) throw errorOf('current_password_invalid')
+      await requirePassword(email, current)
       const passwordHash = await hasher.hashChosen(next)
       await db.transaction(async (tx) => {
         await setConsolePassword(tx, id, passwordHash)

@@ -1,14 +1,13 @@
 /** Signing in and out (sdk-cli-console §13.3). */
 import type { Context, Hono } from 'hono'
-import { readJson } from '../../../platform/http/body.ts'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { requestContext } from '../../../platform/http/request-context.ts'
-import { parseWith } from '../../../platform/http/validate.ts'
 import * as v from '../../../platform/schema.ts'
 import type { Authenticator } from '../authenticate.ts'
 import type { Control } from '../control.ts'
 import { listConsoleSessions, revokeOwnSession } from '../store/console-sessions.ts'
 import type { Accounts } from './accounts.ts'
+import { bodyOf } from './body.ts'
 import type { SessionCookie } from './cookie.ts'
 import { limitAddress } from './limits.ts'
 import { API } from './paths.ts'
@@ -34,11 +33,6 @@ const verification = v.strictObject({ token: secret, password })
 const resetRequest = v.strictObject({ email: v.pipe(v.string(), v.maxLength(320)) })
 const reset = v.strictObject({ token: secret, new_password: password })
 const passwordChange = v.strictObject({ current_password: password, new_password: password })
-
-async function bodyOf<T extends v.GenericSchema>(c: Context, schema: T): Promise<v.InferOutput<T>> {
-  const { value } = await readJson(c, { emptyJson: 'refused' })
-  return parseWith(schema, value, 'invalid_body')
-}
 
 function shown({ user, expiresAt, principal }: Operator) {
   return {

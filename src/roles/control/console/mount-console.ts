@@ -12,6 +12,7 @@ import type { Authenticator } from '../authenticate.ts'
 import type { Control } from '../control.ts'
 import type { ControlGate } from '../invoke/gate.ts'
 import type { ZoneStandings } from '../zone-standings.ts'
+import { mountAccount } from './account-routes.ts'
 import { createAccounts } from './accounts.ts'
 import { createAdmissions } from './admission.ts'
 import { mountAuth } from './auth-routes.ts'
@@ -61,14 +62,9 @@ export function mountConsole(app: Hono, deps: ConsoleDeps): { readonly pages: (c
     await next()
   })
 
-  mountAuth(app, {
-    control,
-    sessions,
-    cookie,
-    operatorOf,
-    authenticator: deps.authenticator,
-    accounts: createAccounts(control, admissions),
-  })
+  const accounts = createAccounts(control, admissions)
+  mountAuth(app, { control, sessions, cookie, operatorOf, authenticator: deps.authenticator, accounts })
+  mountAccount(app, { control, accounts, cookie, operatorOf, onDeleted: () => diagnostics.forget() })
 
   /** One line for each change, under the request id that the administrative ledger has (§13.2). */
   async function recorded(

@@ -3,10 +3,10 @@ import * as v from '../../../platform/schema.ts'
 import { changeZone } from '../change-zone.ts'
 import { reading, writing } from '../control.ts'
 import { createZone } from '../create-zone.ts'
-import { policyInvalidated } from '../events.ts'
+import { endZone } from '../end-zone.ts'
 import { found, notFound } from '../not-found.ts'
 import { can, created, noContent, ok, route } from '../route.ts'
-import { archiveZone, countLiveDcrApplications, findZone, listZones } from '../store/zones.ts'
+import { countLiveDcrApplications, findZone, listZones } from '../store/zones.ts'
 import { pageQuery, trimmed } from './inputs.ts'
 import { attribution, named, pageOf } from './shapes.ts'
 
@@ -125,8 +125,8 @@ export const zoneRoutes = [
     errors: ['zone_not_found'],
     handle: async (control, call) => {
       await writing(control, call, async (tx) => {
-        if (!(await archiveZone(tx, call.id, call.attribution))) throw notFound('zone_not_found')
-        await control.outbox.enqueue(tx, 'control', [policyInvalidated(call.id, {}, call.requestId)])
+        const zone = { id: call.id, by: call.attribution, requestId: call.requestId }
+        if (!(await endZone(control, tx, zone))) throw notFound('zone_not_found')
       })
       return noContent
     },

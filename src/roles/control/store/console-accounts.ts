@@ -75,6 +75,18 @@ export async function setConsolePassword(tx: Tx, id: string, passwordHash: strin
     update console_accounts set password_hash = ${passwordHash}, updated_at = now() where id = ${id}`
 }
 
+/** The account cannot go until the transaction ends. False when it is gone. */
+export async function holdConsoleAccount(tx: Tx, id: string): Promise<boolean> {
+  const rows = await tx.sql`select 1 from console_accounts where id = ${id} for key share`
+  return rows.length > 0
+}
+
+/** Nobody else holds the account until the transaction ends. False when it is gone. */
+export async function lockConsoleAccount(tx: Tx, id: string): Promise<boolean> {
+  const rows = await tx.sql`select 1 from console_accounts where id = ${id} for update`
+  return rows.length > 0
+}
+
 /** Forgets the account: its sessions (cascade), and its bindings, so that whoever registers the address next holds nothing of it. */
 export async function deleteConsoleAccount(tx: Tx, id: string): Promise<void> {
   await tx.sql`delete from role_bindings where subject_kind = 'account' and subject_id = ${id}`

@@ -60,6 +60,21 @@ export async function findZoneByName(db: Queryable, name: string): Promise<strin
   return row?.id ?? null
 }
 
+export interface ZoneName {
+  readonly id: string
+  readonly name: string
+  readonly slug: string
+}
+
+/** Live zones that a console account made, in the order of their ids; by the index on the owner. */
+export async function listOwnedZones(db: Queryable, accountId: string, limit: number): Promise<ZoneName[]> {
+  return await db.sql<ZoneName[]>`
+    select id, name, slug from zones
+    where owner_account_id = ${accountId} and archived_at is null
+    order by id
+    limit ${limit}`
+}
+
 /** A live zone, locked against change until the transaction ends. */
 export async function lockZone(tx: Tx, id: string): Promise<Zone | null> {
   const [zone] = await tx.sql<Zone[]>`
