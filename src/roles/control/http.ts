@@ -19,10 +19,9 @@ import type { Credentials } from './credentials.ts'
 import { ledgerRules, reachOf } from './ledger.ts'
 import { perform } from './perform.ts'
 import { type Principal, scopeOf } from './principal.ts'
-import { isReservedZone } from './reserved.ts'
 import { LONGEST_WAIT_SECONDS } from './retry-after.ts'
 import type { Reply, Route } from './route.ts'
-import type { ZoneStandings } from './zone-standings.ts'
+import { refuseReservedZone, type ZoneStandings } from './zone-standings.ts'
 
 declare module 'hono' {
   interface ContextVariableMap {
@@ -124,14 +123,10 @@ async function gate(c: Context, principal: Principal, deps: HttpDeps): Promise<v
   if (principal.bindings === null) {
     authorizeAdminToken(principal, request, { readTokenMayReveal: settings.API_READ_TOKEN_MAY_REVEAL })
   }
-  if (!principal.bootstrap && isMutation(request)) await refuseReservedZone(deps, pathZone(request.path))
+  if (!principal.bootstrap && isMutation(request)) {
+    await refuseReservedZone(deps.standings, pathZone(request.path))
+  }
   await limitActor(c, deps.control, principal)
-}
-
-async function refuseReservedZone(deps: HttpDeps, zoneId: string | null): Promise<void> {
-  if (zoneId === null) return
-  const zone = await deps.standings.of(zoneId)
-  if (zone !== null && isReservedZone(zone)) throw errorOf('system_zone_read_only')
 }
 
 function limitAddress(c: Context, control: Control): Promise<void> {

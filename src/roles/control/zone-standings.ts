@@ -1,6 +1,8 @@
 /** Name and slug of zones for the gate in front of every write; remembered for 30 seconds, at most 1024 (control-api §3.3). */
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../../platform/db/port.ts'
+import { errorOf } from '../../platform/http/errors/registry.ts'
+import { isReservedZone } from './reserved.ts'
 import { zoneStanding } from './store/zones.ts'
 
 interface ZoneStanding {
@@ -25,4 +27,11 @@ export function createZoneStandings(db: Database): ZoneStandings {
       return standing
     },
   }
+}
+
+/** Throws 403 `system_zone_read_only` when the zone is reserved for the platform. */
+export async function refuseReservedZone(standings: ZoneStandings, zoneId: string | null): Promise<void> {
+  if (zoneId === null) return
+  const zone = await standings.of(zoneId)
+  if (zone !== null && isReservedZone(zone)) throw errorOf('system_zone_read_only')
 }

@@ -368,6 +368,49 @@ describe('the coordinator for the operator', () => {
   })
 })
 
+describe('the system zone', () => {
+  test('is shown to who may see it, and changed through the console by nobody', async () => {
+    const made = await stage.send('POST', '/v1/zones', { name: `caracal.sys/${uuidv7()}` })
+    const system = made.body.id as string
+    const zone = await stage.zone()
+    const shownTo = async (browser: Browser) => {
+      const { body } = await browser.send('GET', '/system-zones')
+      return body.items.map(({ id }: { id: string }) => id)
+    }
+    const admin = await signedIn()
+    expect(await shownTo(admin)).toContain(system)
+    expect(await shownTo(admin)).not.toContain(zone)
+    const reader = await signedIn((await tokenOf({ scope: 'global', capability: 'read' })).token)
+    expect(await shownTo(reader)).toContain(system)
+    expect((await reader.send('GET', `/v1/zones/${system}/applications`)).status).toBe(200)
+    for (const [where, ids] of [
+      [zone, []],
+      [system, [system]],
+    ] as const) {
+      const { token } = await tokenOf({ scope: 'zone', zone_id: where, capability: 'write' })
+      expect(await shownTo(await signedIn(token))).toEqual(ids)
+    }
+    expect((await createBrowser(stage.control.app).send('GET', '/system-zones')).status).toBe(401)
+
+    const application = { name: 'Mine', registration_method: 'managed' }
+    const writer = await signedIn((await tokenOf({ scope: 'global', capability: 'write' })).token)
+    for (const browser of [admin, writer])
+      for (const [method, path, body] of [
+        ['PATCH', `/v1/zones/${system}`, { name: 'Ours' }],
+        ['POST', `/v1/zones/${system}/applications`, application],
+        ['POST', `/v1/zones/${encodeURIComponent(system).replace('-', '%2d')}/applications`, application],
+        ['DELETE', `/v1/zones/${system}`, undefined],
+      ] as const)
+        expect([path, ...outcome(await browser.send(method, path, body))]).toEqual([
+          path,
+          403,
+          'system_zone_read_only',
+        ])
+    // The API leaves it to the bootstrap token, as ever.
+    expect((await stage.send('PATCH', `/v1/zones/${system}`, { dcr_enabled: false })).status).toBe(200)
+  })
+})
+
 seam('takes the coordinator’s token away')('without a coordinator to ask the console says so', async () => {
   const { control } = await stage.replica({ CARACAL_COORDINATOR_TOKEN: null })
   const browser = createBrowser(control.app)

@@ -28,6 +28,7 @@ import { profilesOf } from './profiles.ts'
 import { serverUrls } from './server-urls.ts'
 import { createSessions, type Operator } from './sessions.ts'
 import { createStatus } from './status.ts'
+import { systemZonesFor } from './system-zones.ts'
 import { askControl } from './to-control.ts'
 import { askCoordinator } from './to-coordinator.ts'
 
@@ -90,7 +91,7 @@ export function mountConsole(app: Hono, deps: ConsoleDeps): { readonly pages: (c
 
   app.all(`${API}/v1/*`, async (c) => {
     const operator = await operatorOf(c)
-    return recorded(c, operator, () => askControl(c, app, operator))
+    return recorded(c, operator, () => askControl(c, app, standings, operator))
   })
   app.all(`${API}/coord/*`, async (c) => {
     const operator = await operatorOf(c)
@@ -119,6 +120,7 @@ export function mountConsole(app: Hono, deps: ConsoleDeps): { readonly pages: (c
     return { ...(await status()), ...(urls === null ? {} : { urls }) }
   })
   read('diagnostics', (_c, { principal }) => diagnostics.reportFor(principal))
+  read('system-zones', async (_c, { principal }) => ({ items: await systemZonesFor(control, principal) }))
   read('profiles', async (c) => ({ profiles: await profilesOf(control, c.req.query('ids') ?? '') }))
 
   app.all(`${API}/*`, async (c) => {

@@ -43,6 +43,18 @@ export async function listZones(
   return keys.page(rows)
 }
 
+/** Live zones of the reserved namespace, which no list of zones has; there are few. `only` narrows as above. */
+export async function listReservedZones(db: Queryable, only: readonly string[] | null): Promise<Zone[]> {
+  return await db.sql<Zone[]>`
+    select ${columns(db)}
+    from zones
+    where archived_at is null
+      and (starts_with(slug, 'caracal-sys-') or starts_with(lower(btrim(name)), 'caracal.sys/'))
+      and ${only === null ? db.sql`true` : db.sql`id = any(${only as string[]}::text[])`}
+    order by name, id
+    limit 100`
+}
+
 /** A live zone, or `null`. */
 export async function findZone(db: Queryable, id: string): Promise<Zone | null> {
   const [zone] = await db.sql<Zone[]>`
