@@ -7,7 +7,7 @@ import { Onboarding } from './pages/onboarding.tsx'
 import { SignIn } from './pages/sign-in.tsx'
 import { navigate, usePlace } from './router.tsx'
 import { Shell } from './shell.tsx'
-import { type Session, SurroundingsContext, type Zone } from './state/session.tsx'
+import { type Session, SurroundingsContext, useSurroundings, type Zone } from './state/session.tsx'
 import { useData } from './state/use-data.ts'
 import { Async, Button, Failure, Notice, Page } from './ui/basics.tsx'
 
@@ -68,44 +68,70 @@ export function App() {
         />
       )
     case 'in':
-      return <SignedIn session={standing.session} onOut={() => setStanding({ kind: 'out' })} />
+      return (
+        <SignedIn
+          session={standing.session}
+          onOut={(why) => setStanding({ kind: 'out', ...(why === undefined ? {} : { why }) })}
+        />
+      )
   }
 }
 
-function SignedIn({ session, onOut }: { readonly session: Session; readonly onOut: () => void }) {
-  const zones = useData('zones', (signal) => zonesOf(session, signal))
+interface SignedInProps {
+  readonly session: Session
+  readonly onOut: (why?: string) => void
+}
+
+function SignedIn({ session, onOut }: SignedInProps) {
+  const known = useData('zones', (signal) => zonesOf(session, signal))
   const signOut = async () => {
     await api.remove('/auth/session').catch(() => undefined)
     onOut()
   }
   return (
-    <Async of={zones}>
-      {(known) => (
+    <Async of={known}>
+      {(zones) => (
         <SurroundingsContext.Provider
-          value={{ session, zones: known, reloadZones: zones.reload, signOut: () => void signOut() }}
+          value={{
+            ...zones,
+            session,
+            readOnly: false,
+            reloadZones: known.reload,
+            signOut: () => void signOut(),
+            leave: onOut,
+          }}
         >
-          <Routes zones={known} />
+          <Routes />
         </SurroundingsContext.Provider>
       )}
     </Async>
   )
 }
 
-/** A token of one zone cannot list zones. */
-async function zonesOf(session: Session, signal: AbortSignal): Promise<readonly Zone[]> {
-  if (session.zone_id === null) return api.list<Zone>('/v1/zones', signal)
-  return [await api.get<Zone>(`/v1/zones/${encodeURIComponent(session.zone_id)}`, signal)]
+/** A token of one zone cannot list zones. No list has the platform's own. */
+async function zonesOf(session: Session, signal: AbortSignal) {
+  const own =
+    session.zone_id === null
+      ? api.list<Zone>('/v1/zones', signal)
+      : api.get<Zone>(`/v1/zones/${encodeURIComponent(session.zone_id)}`, signal).then((zone) => [zone])
+  const [zones, systemZones] = await Promise.all([own, api.list<Zone>('/system-zones', signal)])
+  return { zones, systemZones }
 }
 
 const lastZone = 'caracal.zone'
 
-function Routes({ zones }: { readonly zones: readonly Zone[] }) {
+function Routes() {
   const { parts } = usePlace()
+  const { zones, systemZones } = useSurroundings()
   const [first, zoneId, name = 'dashboard', ...rest] = parts
-  const zone = first === 'zones' && zoneId !== undefined ? zones.find(({ id }) => id === zoneId) : undefined
+  const zone =
+    first === 'zones' && zoneId !== undefined
+      ? [...zones, ...systemZones].find(({ id }) => id === zoneId)
+      : undefined
+  const isOwn = zones.some(({ id }) => id === zone?.id)
   useEffect(() => {
-    if (zone !== undefined) localStorage.setItem(lastZone, zone.id)
-  }, [zone])
+    if (zone !== undefined && isOwn) localStorage.setItem(lastZone, zone.id)
+  }, [zone, isOwn])
   const preferred = zones.find(({ id }) => id === localStorage.getItem(lastZone)) ?? zones[0]
   // A page without its zone, as in a link from elsewhere, is that of the zone looked at last.
   const detour = (() => {
@@ -116,26 +142,35 @@ function Routes({ zones }: { readonly zones: readonly Zone[] }) {
   useEffect(() => {
     if (detour !== null) navigate(detour, { replace: true })
   }, [detour])
-  if (zones.length === 0) return <Onboarding />
   if (detour !== null) return null
-  if (zone !== undefined) {
-    const page = pages[name]
-    return (
+  if (zone !== undefined) return <InZone zone={zone} name={name} rest={rest} />
+  const page = pages[first ?? '']
+  const [, ...below] = parts
+  const isServerPage = page !== undefined && !page.inZone && (first !== 'zones' || zoneId === undefined)
+  if (zones.length === 0 && !isServerPage) return <Onboarding />
+  return (
+    <Shell zone={preferred} page={first ?? ''}>
+      {isServerPage ? <page.show key={first} rest={below} /> : <NotFound />}
+    </Shell>
+  )
+}
+
+interface InZoneProps {
+  readonly zone: Zone
+  readonly name: string
+  readonly rest: readonly string[]
+}
+
+function InZone({ zone, name, rest }: InZoneProps) {
+  const surroundings = useSurroundings()
+  const readOnly = surroundings.systemZones.some(({ id }) => id === zone.id)
+  const page = pages[name]
+  return (
+    <SurroundingsContext.Provider value={{ ...surroundings, readOnly }}>
       <Shell zone={zone} page={name}>
         {page?.inZone ? <page.show key={`${zone.id} ${name}`} zone={zone} rest={rest} /> : <NotFound />}
       </Shell>
-    )
-  }
-  const page = pages[first ?? '']
-  const [, ...below] = parts
-  return (
-    <Shell zone={preferred} page={first ?? ''}>
-      {page !== undefined && !page.inZone && (first !== 'zones' || zoneId === undefined) ? (
-        <page.show key={first} rest={below} />
-      ) : (
-        <NotFound />
-      )}
-    </Shell>
+    </SurroundingsContext.Provider>
   )
 }
 

@@ -30,12 +30,12 @@ export function Palette({ zone, destinations }: PaletteProps) {
 }
 
 function Choose({ zone, destinations, onClose }: PaletteProps & { readonly onClose: () => void }) {
-  const { zones } = useSurroundings()
+  const { zones, systemZones } = useSurroundings()
   const [wanted, setWanted] = useState('')
   const [chosen, setChosen] = useState(0)
   const all = [
     ...destinations,
-    ...zones
+    ...[...new Map([...zones, ...systemZones].map((one) => [one.id, one])).values()]
       .filter(({ id }) => id !== zone?.id)
       .map(({ id, name }) => ({ title: `Zone ${name}`, path: `/zones/${id}` })),
   ]

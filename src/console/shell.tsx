@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { type Destination, Palette } from './palette.tsx'
 import { Link, navigate, usePlace } from './router.tsx'
 import { useSurroundings, type Zone } from './state/session.tsx'
-import { Button } from './ui/basics.tsx'
+import { Button, Notice } from './ui/basics.tsx'
 
 const zonePages: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
   [
@@ -46,9 +46,13 @@ const otherPages = [
   ['profile', 'Profile'],
 ] as const
 
+/** Nothing is set up in a zone that is only looked at. */
+const pagesOf = (readOnly: boolean): typeof zonePages =>
+  zonePages.map(([group, entries]) => [group, entries.filter(([name]) => !readOnly || name !== 'setup')])
+
 /** Every entry of the navigation. */
-function destinationsIn(zone: Zone | undefined): readonly Destination[] {
-  const inZone = zone === undefined ? [] : zonePages.flatMap(([, entries]) => entries)
+function destinationsIn(zone: Zone | undefined, readOnly: boolean): readonly Destination[] {
+  const inZone = zone === undefined ? [] : pagesOf(readOnly).flatMap(([, entries]) => entries)
   return [
     ...inZone.map(([name, title]) => ({ title, path: pathIn(zone, name) })),
     ...otherPages.map(([name, title]) => ({ title, path: `/${name}` })),
@@ -65,7 +69,7 @@ interface ShellProps {
 }
 
 export function Shell({ zone, page, children }: ShellProps) {
-  const { session, zones, signOut } = useSurroundings()
+  const { session, zones, readOnly, signOut } = useSurroundings()
   const [open, setOpen] = useState(false)
   const { path } = usePlace()
   useEffect(() => setOpen(false), [path])
@@ -79,7 +83,7 @@ export function Shell({ zone, page, children }: ShellProps) {
           <label class="zone-choice">
             <span class="hint">Zone</span>
             <select onInput={(event) => navigate(`/zones/${event.currentTarget.value}`)}>
-              {zones.map(({ id, name }) => (
+              {(zones.includes(zone) ? zones : [...zones, zone]).map(({ id, name }) => (
                 <option key={id} value={id} selected={id === zone.id}>
                   {name}
                 </option>
@@ -88,7 +92,7 @@ export function Shell({ zone, page, children }: ShellProps) {
           </label>
         )}
         {zone !== undefined &&
-          zonePages.map(([group, entries]) => (
+          pagesOf(readOnly).map(([group, entries]) => (
             <div key={group} class="nav-group">
               {group !== '' && <span class="hint">{group}</span>}
               {entries.map(([name, title]) => (
@@ -117,9 +121,17 @@ export function Shell({ zone, page, children }: ShellProps) {
         <button type="button" class="menu" aria-label="Menu" onClick={() => setOpen(!open)}>
           ☰
         </button>
+        {readOnly && (
+          <div class="zone-note">
+            <Notice tone="warn">
+              This is a system zone: it belongs to the platform. You can look at everything in it, and change
+              nothing.
+            </Notice>
+          </div>
+        )}
         {children}
       </div>
-      <Palette zone={zone} destinations={destinationsIn(zone)} />
+      <Palette zone={zone} destinations={destinationsIn(zone, readOnly)} />
     </div>
   )
 }

@@ -1,6 +1,7 @@
 /** One zone at a glance: what holds, what happened lately, what needs somebody. */
 import { api, inZone } from '../api.ts'
 import { Link, navigate } from '../router.tsx'
+import { useSurroundings } from '../state/session.tsx'
 import { useData } from '../state/use-data.ts'
 import { Async, Button, Notice, Page, Section, Time } from '../ui/basics.tsx'
 import { liveMs } from '../ui/feed.tsx'
@@ -40,15 +41,7 @@ export function Dashboard({ zone }: ZonePageProps) {
       <Async of={glance}>
         {({ overview, pendingApprovals, liveSessions }) =>
           isEmpty(overview) ? (
-            <Section title="This zone is empty">
-              <p>
-                Name an application, a resource and a policy, and the first protected call goes through. The
-                guided setup leads you there.
-              </p>
-              <Button kind="primary" onClick={() => navigate(`${home}/setup`)}>
-                Start the guided setup
-              </Button>
-            </Section>
+            <EmptyZone home={home} />
           ) : (
             <>
               <Posture overview={overview} home={home} />
@@ -70,6 +63,22 @@ export function Dashboard({ zone }: ZonePageProps) {
         }
       </Async>
     </Page>
+  )
+}
+
+function EmptyZone({ home }: { readonly home: string }) {
+  const { readOnly } = useSurroundings()
+  if (readOnly) return <Section title="This zone is empty">Nothing is defined in it.</Section>
+  return (
+    <Section title="This zone is empty">
+      <p>
+        Name an application, a resource and a policy, and the first protected call goes through. The guided
+        setup leads you there.
+      </p>
+      <Button kind="primary" onClick={() => navigate(`${home}/setup`)}>
+        Start the guided setup
+      </Button>
+    </Section>
   )
 }
 

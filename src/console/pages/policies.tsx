@@ -1,4 +1,5 @@
 /** Policies and policy sets: `/policies`, `/policies/new`, `/policies/{id}`, `/policies/sets/{id}`. */
+import { useMay } from '../state/session.tsx'
 import { Page } from '../ui/basics.tsx'
 import { Tabs, useTab } from '../ui/tabs.tsx'
 import type { ZonePageProps } from './index.tsx'
@@ -15,10 +16,12 @@ const tabs = [
 
 export function Policies({ zone, rest }: ZonePageProps) {
   const tab = useTab(tabs)
+  const mayWrite = useMay('write')
   const [first, second] = rest
-  if (first === 'new') return <NewPolicy zone={zone} />
+  if (first === 'new' && mayWrite) return <NewPolicy zone={zone} />
   if (first === 'sets' && second !== undefined) return <SetDetail key={second} zone={zone} id={second} />
-  if (first !== undefined && first !== 'sets') return <PolicyDetail key={first} zone={zone} id={first} />
+  if (first !== undefined && first !== 'sets' && first !== 'new')
+    return <PolicyDetail key={first} zone={zone} id={first} />
   return (
     <Page
       title="Policies"

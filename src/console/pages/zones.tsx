@@ -6,6 +6,7 @@ import { Badge, Button, Id, Page, Section, Time } from '../ui/basics.tsx'
 import { Table } from '../ui/table.tsx'
 import { DeleteZone } from './zones/delete-zone.tsx'
 import { Registration } from './zones/registration.tsx'
+import { SystemZones } from './zones/system-zones.tsx'
 import { CreateZone, EditZone } from './zones/zone-form.tsx'
 
 type Asked =
@@ -13,8 +14,9 @@ type Asked =
   | { readonly what: 'edit' | 'delete' | 'registration'; readonly zone: Zone }
 
 export function Zones() {
-  const { zones, session } = useSurroundings()
+  const { zones, systemZones, session } = useSurroundings()
   const mayWrite = useMay('write')
+  const isSystem = (zone: Zone) => systemZones.some(({ id }) => id === zone.id)
   const [asked, setAsked] = useState<Asked>()
   const close = () => setAsked(undefined)
   const mayCreate = mayWrite && session.zone_id === null
@@ -32,7 +34,7 @@ export function Zones() {
     >
       <Section>
         <Table
-          rows={zones}
+          rows={zones.filter((zone) => !isSystem(zone))}
           keyOf={({ id }) => id}
           textOf={({ id, name, slug }) => `${name} ${slug ?? ''} ${id}`}
           onOpen={({ id }) => navigate(`/zones/${id}`)}
@@ -63,6 +65,7 @@ export function Zones() {
           empty="There is no zone yet."
         />
       </Section>
+      {systemZones.length > 0 && <SystemZones zones={systemZones} />}
       {asked?.what === 'create' && <CreateZone onClose={close} />}
       {asked?.what === 'edit' && <EditZone zone={asked.zone} onClose={close} />}
       {asked?.what === 'registration' && <Registration zone={asked.zone} onClose={close} />}

@@ -22,8 +22,14 @@ export interface Zone {
 interface Surroundings {
   readonly session: Session
   readonly zones: readonly Zone[]
+  /** Zones of the platform's own that the operator may look at. */
+  readonly systemZones: readonly Zone[]
+  /** The zone looked at is one of those: nothing in it is changed here. */
+  readonly readOnly: boolean
   reloadZones(): void
   signOut(): void
+  /** The session is over already; says why where one signs in. */
+  leave(why: string): void
 }
 
 export const SurroundingsContext = createContext<Surroundings | null>(null)
@@ -34,9 +40,10 @@ export function useSurroundings(): Surroundings {
   return value
 }
 
-/** Whether the operator's token allows it; the server decides again. */
+/** Whether the operator's token allows it, in the zone looked at; the server decides again. */
 export function useMay(what: 'write' | 'approve'): boolean {
-  const { session } = useSurroundings()
+  const { session, readOnly } = useSurroundings()
+  if (readOnly) return false
   if (session.bootstrap) return true
   return session.capability === what
 }
