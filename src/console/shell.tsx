@@ -37,6 +37,7 @@ const zonePages: readonly (readonly [string, readonly (readonly [string, string]
     [
       ['workloads', 'Launcher'],
       ['control', 'Control'],
+      ['notifications', 'Notifications'],
     ],
   ],
 ]

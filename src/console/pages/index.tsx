@@ -7,6 +7,7 @@ import { Audit } from './audit.tsx'
 import { ControlPages } from './control.tsx'
 import { Dashboard } from './dashboard.tsx'
 import { Diagnostics } from './diagnostics.tsx'
+import { Notifications } from './notifications.tsx'
 import { Policies } from './policies.tsx'
 import { Profile } from './profile.tsx'
 import { Providers } from './providers.tsx'
@@ -50,6 +51,7 @@ export const pages: Readonly<Record<string, ZonePage | ServerPage>> = {
   policies: { inZone: true, show: Policies },
   workloads: { inZone: true, show: Workloads },
   control: { inZone: true, show: ControlPages },
+  notifications: { inZone: true, show: Notifications },
   zones: { inZone: false, show: Zones },
   diagnostics: { inZone: false, show: Diagnostics },
   profile: { inZone: false, show: Profile },
