@@ -134,7 +134,7 @@ export const api = {
   post: <T = unknown>(path: string, body: unknown = {}) => request<T>('POST', path, body),
   put: <T = unknown>(path: string, body: unknown) => request<T>('PUT', path, body),
   patch: <T = unknown>(path: string, body: unknown) => request<T>('PATCH', path, body),
-  remove: <T = unknown>(path: string) => request<T>('DELETE', path),
+  remove: <T = unknown>(path: string, body?: unknown) => request<T>('DELETE', path, body),
   /** One page of a list. */
   page: <T>(path: string, signal?: AbortSignal) => request<Page<T>>('GET', path, undefined, signal),
   /** All rows of a list, 50 pages of 500 at most. Bare arrays are lists of one page. */

@@ -45,6 +45,7 @@ const otherPages = [
   ['zones', 'Zones'],
   ['diagnostics', 'Diagnostics'],
   ['profile', 'Profile'],
+  ['settings', 'Settings'],
 ] as const
 
 /** Nothing is set up in a zone that is only looked at. */

@@ -13,6 +13,7 @@ import { Profile } from './profile.tsx'
 import { Providers } from './providers.tsx'
 import { Resources } from './resources.tsx'
 import { Sessions } from './sessions.tsx'
+import { Settings } from './settings.tsx'
 import { Setup } from './setup.tsx'
 import { Subjects } from './subjects.tsx'
 import { Workloads } from './workloads.tsx'
@@ -55,4 +56,5 @@ export const pages: Readonly<Record<string, ZonePage | ServerPage>> = {
   zones: { inZone: false, show: Zones },
   diagnostics: { inZone: false, show: Diagnostics },
   profile: { inZone: false, show: Profile },
+  settings: { inZone: false, show: Settings },
 }

@@ -1,6 +1,6 @@
 import { useEffect } from 'preact/hooks'
 import { api } from '../api.ts'
-import { navigate } from '../router.tsx'
+import { Link, navigate } from '../router.tsx'
 import { useMay, useSurroundings, type Zone } from '../state/session.tsx'
 import { Button, Notice } from '../ui/basics.tsx'
 import { Form, TextField, type Values } from '../ui/form.tsx'
@@ -44,6 +44,7 @@ export function Onboarding() {
         </Notice>
       )}
       <p class="ways">
+        <Link to="/settings">Settings</Link>
         <Button kind="link" onClick={signOut}>
           Sign out
         </Button>

@@ -44,11 +44,13 @@ interface FormProps {
   readonly action: string
   readonly onSubmit: (values: Values) => Promise<unknown>
   readonly onCancel?: () => void
+  /** It takes something away. */
+  readonly danger?: boolean
   readonly children: ComponentChildren
 }
 
 /** Shows the refusal of the server below the fields and keeps what was typed. */
-export function Form({ action, onSubmit, onCancel, children }: FormProps) {
+export function Form({ action, onSubmit, onCancel, danger = false, children }: FormProps) {
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<Error>()
   const submit = async (event: SubmitEvent) => {
@@ -69,7 +71,7 @@ export function Form({ action, onSubmit, onCancel, children }: FormProps) {
       {error !== undefined && <Failure error={error} />}
       <div class="form-end">
         {onCancel !== undefined && <Button onClick={onCancel}>Cancel</Button>}
-        <Button kind="primary" type="submit" disabled={busy}>
+        <Button kind={danger ? 'danger' : 'primary'} type="submit" disabled={busy}>
           {action}
         </Button>
       </div>
@@ -107,6 +109,9 @@ interface TextFieldProps extends FieldProps {
   readonly onInput?: (value: string) => void
   readonly autoFocus?: boolean
   readonly autoComplete?: string
+  /** Of a number. */
+  readonly min?: number
+  readonly max?: number
 }
 
 export function TextField({
