@@ -6,6 +6,7 @@
 import { Counter } from 'prom-client'
 import type { CaracalError } from '../../platform/errors.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
+import { BOOTSTRAP, isDerived } from './console-tokens.ts'
 import type { Control } from './control.ts'
 import type { Principal } from './principal.ts'
 import type { ProvenPrincipals } from './proven-principals.ts'
@@ -31,8 +32,8 @@ export function tokenPrincipal(token: Omit<StoredAdminToken, 'token_hash'>): Pri
     name: token.name,
     zoneId: token.zone_id,
     capability: token.capability,
-    bootstrap: token.created_by === 'env-bootstrap',
-    derived: token.created_by.startsWith('env-derived'),
+    bootstrap: token.created_by === BOOTSTRAP,
+    derived: isDerived(token.created_by),
     seesEverything: token.scope === 'global',
     managesControl: token.scope === 'global',
     bindings: null,

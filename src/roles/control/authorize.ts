@@ -17,7 +17,7 @@ export interface GateRules {
 
 const refused = (code: string, message: string) => new CaracalError(code, { status: 403, message })
 
-const isRead = (method: string) => method === 'GET' || method === 'HEAD'
+export const isRead = (method: string) => method === 'GET' || method === 'HEAD'
 
 /** Zone named by the path; `null` without one or when it does not decode. */
 export function pathZone(path: string): string | null {
@@ -36,7 +36,8 @@ function isReadOnlyRequest({ method, path }: GateRequest): boolean {
   )
 }
 
-function isReveal({ method, path }: GateRequest): boolean {
+/** A read whose answer holds a secret that mints. */
+export function isReveal({ method, path }: GateRequest): boolean {
   return (
     isRead(method) &&
     /^\/v1\/zones\/[^/]+\/(applications\/[^/]+\/client-secret|workloads\/[^/]+\/secret)$/.test(path)

@@ -23,7 +23,7 @@ export interface ZoneInput {
 const ATTEMPTS = 3
 
 function rowOf(input: ZoneInput, slug: string, { principal }: Call<unknown, unknown>): NewZone {
-  const owner = principal.kind === 'console' ? principal.id : null
+  const owner = principal.kind === 'console' ? principal.id : (principal.actsFor ?? null)
   return {
     id: uuidv7(),
     name: input.name,

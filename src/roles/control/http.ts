@@ -12,6 +12,8 @@ import { controlErrors } from '../../platform/http/error-style.ts'
 import { type ErrorCode, errorOf } from '../../platform/http/errors/registry.ts'
 import { countRequest } from '../../platform/http/rate-limit.ts'
 import { requestContext } from '../../platform/http/request-context.ts'
+import { ACCOUNT_HEADER } from './account-assertion.ts'
+import { actingFor, confineToAccount } from './account-reach.ts'
 import { claimOf } from './attribution.ts'
 import { authorizeAdminToken, isMutation, pathZone } from './authorize.ts'
 import type { Control } from './control.ts'
@@ -98,7 +100,7 @@ async function answer(c: Context, route: Route | null, deps: HttpDeps): Promise<
     ...(route?.invalid === undefined ? {} : { tooDeep: route.invalid as ErrorCode }),
   })
   const isPublic = route?.access === 'public'
-  const principal = isPublic ? null : await deps.credentials.principalOf(c, clientIp)
+  const principal = isPublic ? null : await principalOf(c, deps)
   if (principal !== null) {
     c.set('controlPrincipal', principal)
     await gate(c, principal, deps)
@@ -117,6 +119,11 @@ async function answer(c: Context, route: Route | null, deps: HttpDeps): Promise<
   })
 }
 
+async function principalOf(c: Context, { control, credentials }: HttpDeps): Promise<Principal> {
+  const proven = await credentials.principalOf(c, requestContext(c).clientIp)
+  return actingFor(proven, c.req.header(ACCOUNT_HEADER), control.settings.CARACAL_ADMIN_TOKEN)
+}
+
 async function gate(c: Context, principal: Principal, deps: HttpDeps): Promise<void> {
   const request = { method: c.req.method, path: c.req.path }
   const { settings } = deps.control
@@ -126,7 +133,17 @@ async function gate(c: Context, principal: Principal, deps: HttpDeps): Promise<v
   if (!principal.bootstrap && isMutation(request)) {
     await refuseReservedZone(deps.standings, pathZone(request.path))
   }
+  if (principal.derived) await requireAccount(c, principal, deps)
   await limitActor(c, deps.control, principal)
+}
+
+/** An assertion that proves nothing is a failed attempt of its address, as any other credential is. */
+async function requireAccount(c: Context, { actsFor }: Principal, deps: HttpDeps): Promise<void> {
+  if (actsFor === undefined) {
+    const { failure } = deps.credentials.authenticator
+    throw await failure(errorOf('invalid_account_assertion'), requestContext(c).clientIp)
+  }
+  await confineToAccount(actsFor, { method: c.req.method, path: c.req.path }, deps.standings)
 }
 
 function limitAddress(c: Context, control: Control): Promise<void> {

@@ -28,11 +28,12 @@ export const ledgerRules: EntityRules = {
   pseudoIds: new Set(['dcr', 'discovery', 'oauth', 'revoke', 'counts', 'overview', 'validate']),
 }
 
-/** Which rows the caller could reach, and by what kind of principal. */
+/** Which rows the caller could reach, by what kind of principal, and for whom it acted. */
 export function reachOf(principal: Principal): Readonly<Record<string, unknown>> {
   const reach =
     principal.zoneId === null
       ? { rls_mode: 'control_plane_wildcard', rls_zone_guc: '*' }
       : { rls_mode: 'zone_scoped', rls_zone_guc: principal.zoneId }
-  return { ...reach, principal_kind: principal.kind }
+  if (principal.actsFor === undefined) return { ...reach, principal_kind: principal.kind }
+  return { ...reach, principal_kind: 'account', operator: principal.actsFor }
 }

@@ -100,7 +100,8 @@ export function visibleZones(principal: Principal): string | null {
 function scopeFor(principal: Principal, zone: string, path: string): Scope {
   if (path === '/v1/zones') return { zone: visibleZones(principal) }
   if (principal.zoneId !== null) return { zone: principal.zoneId }
-  if (principal.bindings !== null && zone !== '') return { zone }
+  const confined = principal.bindings !== null || principal.actsFor !== undefined
+  if (confined && zone !== '') return { zone }
   return { zone: null }
 }
 

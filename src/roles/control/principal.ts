@@ -17,7 +17,7 @@ export interface Principal {
   readonly capability: Capability
   /** Seeded from `CARACAL_ADMIN_TOKEN`: holds everything, and the only one that may use reserved names. */
   readonly bootstrap: boolean
-  /** Console token derived from the bootstrap token. */
+  /** Console token derived from the bootstrap token: it acts for an account or not at all. */
   readonly derived: boolean
   /** Sees traits and the control resource (control-api §3.4). */
   readonly seesEverything: boolean
@@ -29,8 +29,10 @@ export interface Principal {
   readonly accountId: string | null
   /** Credential's own expiry in Unix milliseconds, `null` without one. */
   readonly expiresAt: number | null
-  /** Name written to attribution columns instead of `admin:<id>` (Control invoke). */
+  /** Name written to attribution columns instead of `admin:<id>`. */
   readonly attributedTo?: string
+  /** Account of a v1 console that a derived token acts for: it reaches the zones of this account alone (control-api §3.6). */
+  readonly actsFor?: string
   /** Identifier of the presented JWT, for logout. */
   readonly jti?: string
 }

@@ -1,4 +1,4 @@
-/** Name and slug of zones for the gate in front of every write; remembered for 30 seconds, at most 1024 (control-api §3.3). */
+/** Name, slug and owner of zones for the gate in front of every write; remembered for 30 seconds, at most 1024 (control-api §3.3). */
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../../platform/db/port.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
@@ -8,6 +8,8 @@ import { zoneStanding } from './store/zones.ts'
 interface ZoneStanding {
   readonly name: string
   readonly slug: string
+  /** Account that made it in a console; never changes. */
+  readonly owner: string | null
   readonly archived: boolean
 }
 

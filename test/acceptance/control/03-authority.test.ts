@@ -196,10 +196,14 @@ describe('admin tokens (control-api §16)', () => {
         const minted = await send('POST', '/v1/admin-tokens', { name: 'm', scope: 'global' }, { token: next })
         expect(minted.status).toBe(201)
         const rows = await own.database.admin<{ name: string; token_hash: string }[]>`
-        select name, token_hash from admin_tokens order by created_at`
+        select name, token_hash from admin_tokens order by created_at, name`
+        const seeded = ['bootstrap', 'console-approve', 'console-read-only', 'console-write'].map((name) => [
+          name,
+          'scrypt',
+        ])
         expect(rows.map((row) => [row.name, row.token_hash.split('$')[0]])).toEqual([
-          ['bootstrap', 'scrypt'],
-          ['bootstrap', 'scrypt'],
+          ...seeded,
+          ...seeded,
           ['m', 'hmac-sha256'],
         ])
         const [stored] = await own.database.admin<{ text: string }[]>`

@@ -83,8 +83,15 @@ export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
     return c.json(shown(opened.operator))
   })
 
-  const tokenOf = (c: Context, token: string) =>
-    deps.authenticator.adminToken(token, requestContext(c).clientIp)
+  /** A derived token acts for an account that each of its requests names anew: it can have no session. */
+  async function tokenOf(c: Context, token: string) {
+    const { authenticator } = deps
+    const { clientIp } = requestContext(c)
+    const principal = await authenticator.adminToken(token, clientIp)
+    if (!principal.derived) return principal
+    const message = 'A token derived for the back end of a v1 console opens no session'
+    throw await authenticator.failure(errorOf('invalid_account_assertion', { message }), clientIp)
+  }
 
   app.delete(path('session'), async (c) => {
     const { sessionId, owner } = await operatorOf(c)

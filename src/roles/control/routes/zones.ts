@@ -5,8 +5,8 @@ import { reading, writing } from '../control.ts'
 import { createZone } from '../create-zone.ts'
 import { endZone } from '../end-zone.ts'
 import { found, notFound } from '../not-found.ts'
-import { can, created, noContent, ok, route } from '../route.ts'
-import { countLiveDcrApplications, findZone, listZones } from '../store/zones.ts'
+import { type Call, can, created, noContent, ok, route } from '../route.ts'
+import { countLiveDcrApplications, findZone, listZones, type ZoneView } from '../store/zones.ts'
 import { pageQuery, trimmed } from './inputs.ts'
 import { attribution, named, pageOf } from './shapes.ts'
 
@@ -42,6 +42,11 @@ const zonePatch = v.strictObject({
 
 const tag = 'Zones'
 
+function viewOf({ principal, scope }: Call<unknown, unknown>): ZoneView {
+  if (principal.actsFor !== undefined) return { owner: principal.actsFor }
+  return scope.zone === null ? null : scope.zone.split(',')
+}
+
 export const zoneRoutes = [
   route({
     method: 'GET',
@@ -55,10 +60,8 @@ export const zoneRoutes = [
     query: pageQuery,
     responses: { 200: pageOf('Zone', zone) },
     errors: ['invalid_query', 'invalid_cursor'],
-    handle: async (control, call) => {
-      const only = call.scope.zone === null ? null : call.scope.zone.split(',')
-      return ok(await reading(control, call, (db) => listZones(db, call.query, only)))
-    },
+    handle: async (control, call) =>
+      ok(await reading(control, call, (db) => listZones(db, call.query, viewOf(call)))),
   }),
   route({
     method: 'POST',

@@ -76,11 +76,11 @@ export async function revokeAdminToken(db: Queryable, id: string): Promise<boole
 
 /** Rows, revoked ones included, that carry this lookup value and origin. */
 export async function findSeeded(
-  tx: Tx,
+  db: Queryable,
   lookup: Buffer,
   createdBy: string,
 ): Promise<{ readonly revoked: boolean; readonly token_hash: string | null } | null> {
-  const [row] = await tx.sql<{ revoked: boolean; token_hash: string | null }[]>`
+  const [row] = await db.sql<{ revoked: boolean; token_hash: string | null }[]>`
     select revoked_at is not null as revoked, token_hash
     from admin_tokens where token_lookup = ${lookup} and created_by = ${createdBy}
     order by revoked_at nulls first

@@ -23,12 +23,16 @@ const columns = ({ sql }: Queryable) => sql`
   id, name, slug, dcr_enabled, operator_coauthor_badge, operator_governed,
   created_by, created_via_operator, updated_by, updated_via_operator, created_at, updated_at`
 
-/** Live zones outside the reserved namespace; `only` narrows to the zones a principal may see. */
-export async function listZones(
-  db: Queryable,
-  query: PageQuery,
-  only: readonly string[] | null,
-): Promise<Page<Zone>> {
+/** Which zones a principal may see: those with an id of the list, those of an account, or (`null`) every one. */
+export type ZoneView = readonly string[] | { readonly owner: string } | null
+
+function withinView({ sql }: Queryable, view: ZoneView) {
+  if (view === null) return sql`true`
+  return 'owner' in view ? sql`owner_account_id = ${view.owner}` : sql`id = any(${view as string[]}::text[])`
+}
+
+/** Live zones outside the reserved namespace, as far as `view` goes. */
+export async function listZones(db: Queryable, query: PageQuery, view: ZoneView): Promise<Page<Zone>> {
   const { sql } = db
   const keys = keyset(sql, query, ['zones'])
   const rows = await plannedForItsValues(sql<(Zone & { cursor_ts: string })[]>`
@@ -37,7 +41,7 @@ export async function listZones(
     where archived_at is null
       and not starts_with(slug, 'caracal-sys-')
       and not starts_with(lower(btrim(name)), 'caracal.sys/')
-      and ${only === null ? sql`true` : sql`id = any(${only as string[]}::text[])`}
+      and ${withinView(db, view)}
       and ${keys.after}
     ${keys.tail}`)
   return keys.page(rows)
@@ -105,7 +109,7 @@ export interface NewZone {
   readonly name: string
   readonly slug: string
   readonly dcr_enabled: boolean
-  /** The console account it belongs to. */
+  /** The account it belongs to, of our console or of a v1 one. */
   readonly owner_account_id: string | null
 }
 
@@ -164,12 +168,12 @@ export async function countLiveDcrApplications(db: Queryable, zoneId: string): P
   return row?.n ?? 0
 }
 
-/** Name, slug and standing of a zone in any state, for the gate in front of the routes. */
+/** Name, slug, owner and standing of a zone in any state, for the gate in front of the routes. */
 export async function zoneStanding(
   db: Queryable,
   id: string,
-): Promise<{ name: string; slug: string; archived: boolean } | null> {
-  const [row] = await db.sql<{ name: string; slug: string; archived: boolean }[]>`
-    select name, slug, archived_at is not null as archived from zones where id = ${id}`
+): Promise<{ name: string; slug: string; owner: string | null; archived: boolean } | null> {
+  const [row] = await db.sql<{ name: string; slug: string; owner: string | null; archived: boolean }[]>`
+    select name, slug, owner_account_id as owner, archived_at is not null as archived from zones where id = ${id}`
   return row ?? null
 }
