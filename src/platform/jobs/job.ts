@@ -7,7 +7,7 @@ export interface Job {
   readonly intervalMs: number
   /** Run once right after start instead of after the first interval. */
   readonly immediate?: boolean
-  /** Where its failures are logged; the runner's log unless given. */
+  /** Where its runs log, and its failures are logged; the runner's log unless given. */
   readonly log?: Logger
   run(context: JobContext): Promise<void>
 }
@@ -15,4 +15,6 @@ export interface Job {
 export interface JobContext {
   /** Aborted when the process stops; a running iteration should end soon after. */
   readonly signal: AbortSignal
+  /** For everything this iteration has to say: its lines share one trace id (storage-and-operations §14.1). */
+  readonly log: Logger
 }

@@ -6,7 +6,7 @@
 import type { Logger } from 'pino'
 import { Counter, type Registry } from 'prom-client'
 import { underOwnTrace } from '../observe/trace.ts'
-import type { Job } from './job.ts'
+import type { Job, JobContext } from './job.ts'
 
 export interface JobRunnerOptions {
   readonly log: Logger
@@ -52,14 +52,14 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     if (job.immediate !== true) await pause(job.intervalMs, signal)
     while (!signal.aborted) {
       runs.inc({ job: job.name })
-      const iterationLog = underOwnTrace(job.log ?? log)
+      const context = iterationOf(job.log ?? log, signal)
       try {
-        await job.run({ signal })
+        await job.run(context)
       } catch (error) {
         // An iteration cut short by stopping is no failure.
         if (!signal.aborted) {
           failures.inc({ job: job.name })
-          iterationLog().error({ err: error, job: job.name }, `${job.name}_failed`)
+          context.log.error({ err: error, job: job.name }, `${job.name}_failed`)
         }
       }
       await pause(job.intervalMs, signal)
@@ -94,6 +94,17 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     stop,
     async [Symbol.asyncDispose]() {
       await stop()
+    },
+  }
+}
+
+/** The logger of an iteration that says nothing is never made. */
+function iterationOf(log: Logger, signal: AbortSignal): JobContext {
+  const ownLog = underOwnTrace(log)
+  return {
+    signal,
+    get log() {
+      return ownLog()
     },
   }
 }

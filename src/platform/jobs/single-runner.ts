@@ -50,8 +50,8 @@ export interface LeaderLease extends AsyncDisposable {
   readonly transitions: number
   /** `<name>`: contends or verifies every 30 s. */
   readonly job: Job
-  /** Contends or verifies now; answers whether this process leads. */
-  contend(): Promise<boolean>
+  /** Contends or verifies now, and says on `log` what changed; answers whether this process leads. */
+  contend(log?: Logger): Promise<boolean>
 }
 
 export interface LeaderLeaseOptions {
@@ -94,11 +94,11 @@ export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
     }
   }
 
-  const change = (next: Held | null): void => {
+  const change = (next: Held | null, told: Logger): void => {
     if ((held === null) === (next === null)) return
     held = next
     transitions += 1
-    log.info({ lease: name, held: next !== null }, 'leader_lease_changed')
+    told.info({ lease: name, held: next !== null }, 'leader_lease_changed')
   }
 
   /**
@@ -117,23 +117,23 @@ export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
     return rows.length > 0
   }
 
-  const verify = async (current: Held): Promise<boolean> => {
+  const verify = async (current: Held, told: Logger): Promise<boolean> => {
     try {
       if (await stillLocked(current)) return true
     } catch (error) {
-      log.warn({ err: error, lease: name }, 'leader_probe_failed')
+      told.warn({ err: error, lease: name }, 'leader_probe_failed')
     }
-    release(current)
+    release(current, told)
     return false
   }
 
   /** Steps down at once; the session's end gives the lock back. */
-  const release = ({ session }: Held): void => {
-    change(null)
+  const release = ({ session }: Held, told: Logger): void => {
+    change(null, told)
     session[Symbol.dispose]()
   }
 
-  const acquire = async (): Promise<boolean> => {
+  const acquire = async (told: Logger): Promise<boolean> => {
     const opening = db.session()
     let session: OwnSession | null = null
     try {
@@ -145,10 +145,10 @@ export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
       if (row?.locked === true && !closed) {
         const next: Held = { session, pid: row.pid }
         session.lost.catch(() => {
-          if (held === next) change(null)
+          if (held === next) change(null, log)
         })
         session = null
-        change(next)
+        change(next, told)
         return true
       }
       return false
@@ -158,10 +158,10 @@ export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
     }
   }
 
-  const contend = (): Promise<boolean> => {
+  const contend = (told = log): Promise<boolean> => {
     contending ??= (async () => {
-      if (held !== null && (await verify(held))) return true
-      return closed ? false : await acquire()
+      if (held !== null && (await verify(held, told))) return true
+      return closed ? false : await acquire(told)
     })().finally(() => {
       contending = null
     })
@@ -180,14 +180,14 @@ export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
       name,
       intervalMs: options.intervalMs ?? 30_000,
       immediate: true,
-      async run() {
-        await contend()
+      async run(context) {
+        await contend(context.log)
       },
     },
     async [Symbol.asyncDispose]() {
       closed = true
       await contending?.catch(() => undefined)
-      if (held !== null) release(held)
+      if (held !== null) release(held, log)
     },
   }
 }

@@ -26,7 +26,7 @@ export interface DispatcherOptions {
 
 export interface Dispatcher {
   /** Publishes what is due until a claim comes back short. Never two at once; a call during a run asks for another round. */
-  tick(signal: AbortSignal): Promise<void>
+  tick(signal: AbortSignal, runLog?: () => Logger): Promise<void>
   /** Settles when no tick is running. */
   idle(): Promise<void>
 }
@@ -100,8 +100,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return rows.length === options.batchSize
   }
 
-  const run = async (signal: AbortSignal): Promise<void> => {
-    const runLog = underOwnTrace(log)
+  const run = async (signal: AbortSignal, runLog: () => Logger): Promise<void> => {
     let more = false
     do {
       const early = roundGapMs - (performance.now() - startedAt)
@@ -114,13 +113,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   return {
-    tick(signal) {
+    tick(signal, runLog = underOwnTrace(log)) {
       if (running !== null) {
         again = true
         return running
       }
       again = false
-      running = run(signal).finally(() => {
+      running = run(signal, runLog).finally(() => {
         running = null
       })
       return running

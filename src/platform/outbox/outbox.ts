@@ -63,12 +63,13 @@ export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): R
 
   const wake = (): void => {
     if (dispatching === null || dispatching.aborted) return
-    dispatcher.tick(dispatching).catch((error: unknown) => {
-      underOwnTrace(log)().error({ err: error }, 'outbox_publisher_failed')
+    const runLog = underOwnTrace(log)
+    dispatcher.tick(dispatching, runLog).catch((error: unknown) => {
+      runLog().error({ err: error }, 'outbox_publisher_failed')
     })
   }
 
-  const listen = async (): Promise<void> => {
+  const listen = async (runLog: () => Logger): Promise<void> => {
     if (listening !== null) return
     listening = db.listen(channel, wake, wake)
     try {
@@ -76,7 +77,7 @@ export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): R
     } catch (error) {
       // The interval carries on; the next iteration tries to listen again.
       listening = null
-      log.warn({ err: error }, 'outbox_listen_failed')
+      runLog().warn({ err: error }, 'outbox_listen_failed')
     }
   }
 
@@ -87,10 +88,11 @@ export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): R
       intervalMs: settings.OUTBOX_INTERVAL_MS,
       immediate: true,
       log,
-      async run({ signal }) {
-        dispatching = signal
-        await listen()
-        await dispatcher.tick(signal)
+      async run(context) {
+        const runLog = () => context.log
+        dispatching = context.signal
+        await listen(runLog)
+        await dispatcher.tick(context.signal, runLog)
       },
     },
 

@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import type { OutgoingEntry } from '../../platform/bus/port.ts'
 
 /** The audit event as producers make it (audit-and-events §1). Never credentials, token text or bodies. */
@@ -43,8 +44,8 @@ export interface AuditSink extends AsyncDisposable {
   tell(event: AuditEvent): void
   /** For a statement that carries the evidence of what it writes into the bus of the store. */
   board(event: AuditEvent): Boarded
-  /** Sends what earlier processes left in the journal; before serving, and every 15 s as a job. */
-  drainJournal(): Promise<void>
+  /** Sends what earlier processes left in the journal; before serving, and every 15 s as a job, which has a log of its own. */
+  drainJournal(log?: Logger): Promise<void>
   /** `audit_evidence_lost` latches; `audit_replay_unavailable` when the journal directory cannot be written. */
   readiness(): Promise<'ok' | 'audit_evidence_lost' | 'audit_replay_unavailable'>
   stats(): Promise<AuditSinkStats>

@@ -35,7 +35,7 @@ export function ledBy(
   return {
     ...job,
     run: async (context) => {
-      if (await lease.contend()) await job.run(context)
+      if (await lease.contend(context.log)) await job.run(context)
     },
   }
 }

@@ -135,17 +135,17 @@ export function createAudit(deps: AuditDeps): Role {
         name: 'audit_retention',
         intervalMs: 6 * hourMs,
         immediate: true,
-        run: ({ signal }) =>
+        run: (context) =>
           retain(
             {
               db,
               key: keys.audit,
-              log,
+              log: context.log,
               counts: retention,
               maxDays: settings.AUDIT_RETENTION_DAYS,
               archive: targets.length === 0 ? null : archiveWatermark,
             },
-            signal,
+            context.signal,
           ),
       }),
       ...(targets.length === 0
@@ -156,10 +156,16 @@ export function createAudit(deps: AuditDeps): Role {
               // Between two hours, so that one is taken soon after it counts as complete.
               intervalMs: hourMs / 6,
               immediate: true,
-              run: ({ signal }) =>
+              run: (context) =>
                 archive(
-                  { db, log, targets, scratch: settings.AUDIT_EXPORT_TMP_DIR, counts: archived },
-                  signal,
+                  {
+                    db,
+                    log: context.log,
+                    targets,
+                    scratch: settings.AUDIT_EXPORT_TMP_DIR,
+                    counts: archived,
+                  },
+                  context.signal,
                 ),
             }),
           ]),
@@ -167,16 +173,16 @@ export function createAudit(deps: AuditDeps): Role {
         name: 'audit_tamper_sweep',
         intervalMs: hourMs,
         immediate: true,
-        run: ({ signal }) =>
+        run: (context) =>
           sweepChains(
             {
               db,
               key: keys.audit,
-              log,
+              log: context.log,
               counts: sweeps,
               rollingHours: settings.AUDIT_TAMPER_ROLLING_HOURS,
             },
-            signal,
+            context.signal,
           ),
       }),
     ],

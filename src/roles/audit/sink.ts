@@ -140,11 +140,11 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
     }
   }
 
-  async function drainFile(path: string): Promise<void> {
+  async function drainFile(path: string, told: Logger): Promise<void> {
     const events: { id: string; data: string }[] = []
     for (const line of (await journal.read(path)).lines) {
       const id = eventIdOf(line)
-      if (id === null) log.error({ file: path }, 'audit_replay_line_skipped')
+      if (id === null) told.error({ file: path }, 'audit_replay_line_skipped')
       else events.push({ id, data: line })
     }
     for (let start = 0; start < events.length; start += batchSize) {
@@ -159,17 +159,17 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
     counts.drained += events.length
   }
 
-  async function drainAll(): Promise<void> {
+  async function drainAll(told: Logger): Promise<void> {
     const files = await journal.pending()
     if (files.length === 0) return
     await bus.ping()
     for (const path of files) {
-      await drainFile(path).catch((error: unknown) => {
-        log.warn({ err: error, file: path }, 'audit_replay_failed')
+      await drainFile(path, told).catch((error: unknown) => {
+        told.warn({ err: error, file: path }, 'audit_replay_failed')
         throw error
       })
     }
-    log.info({ files: files.length }, 'audit_replay_drained')
+    told.info({ files: files.length }, 'audit_replay_drained')
   }
 
   function take(item: Waiting, hasten: () => void): void {
@@ -209,9 +209,9 @@ export function createAuditSink(deps: AuditSinkDeps): AuditSink {
       }
     },
 
-    async drainJournal() {
+    async drainJournal(told = log) {
       // The directory being away or the bus being down leaves the files for the next attempt.
-      draining ??= drainAll().finally(() => {
+      draining ??= drainAll(told).finally(() => {
         draining = null
       })
       await draining

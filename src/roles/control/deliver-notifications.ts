@@ -7,7 +7,7 @@ import { createHmac } from 'node:crypto'
 import { EnvelopeError } from '../../platform/crypto/envelope.ts'
 import { columnAad } from '../../platform/crypto/secret-store.ts'
 import { EgressError } from '../../platform/egress/guarded-fetch.ts'
-import type { Job } from '../../platform/jobs/job.ts'
+import type { Job, JobContext } from '../../platform/jobs/job.ts'
 import { withXactTryLock } from '../../platform/jobs/single-runner.ts'
 import type { Control } from './control.ts'
 import {
@@ -76,7 +76,7 @@ async function post(control: Control, delivery: DueDelivery): Promise<Sent> {
 }
 
 /** A delivery that fails in whatever way is one that failed: it is tried again, and given up in the end. */
-function failure({ log }: Control, delivery: DueDelivery, error: unknown): Sent {
+function failure({ log }: JobContext, delivery: DueDelivery, error: unknown): Sent {
   if (error instanceof EgressError)
     return { status: null, error: `the sink cannot be reached: ${error.reason}` }
   if (error instanceof EnvelopeError)
@@ -91,8 +91,8 @@ export function isLoopback(url: string): boolean {
   return host === 'localhost' || host === '127.0.0.1' || host === '[::1]'
 }
 
-async function deliver(control: Control, delivery: DueDelivery): Promise<void> {
-  const { status, error } = await post(control, delivery).catch((cause) => failure(control, delivery, cause))
+async function deliver(control: Control, delivery: DueDelivery, context: JobContext): Promise<void> {
+  const { status, error } = await post(control, delivery).catch((cause) => failure(context, delivery, cause))
   const giveUp = error !== null && delivery.attempts >= MAX_ATTEMPTS
   const result: DeliveryResult = {
     status,
@@ -106,15 +106,15 @@ async function deliver(control: Control, delivery: DueDelivery): Promise<void> {
  * Several sinks at once, so that a slow one holds up only itself. None is begun that could outlast its lease:
  * another process would send it too, and the one after it before it. What is left goes back.
  */
-async function deliverDue(control: Control, signal: AbortSignal): Promise<void> {
+async function deliverDue(control: Control, context: JobContext): Promise<void> {
   const leasedAt = performance.now()
   const queue = await claimDeliveries(control.db, DELIVERIES_PER_PASS, LEASE_SECONDS)
   const inTime = () => performance.now() - leasedAt < LEASE_SECONDS * 1000 - TIMEOUT_MS - MARGIN_MS
   const worker = async (): Promise<void> => {
-    while (inTime() && !signal.aborted) {
+    while (inTime() && !context.signal.aborted) {
       const next = queue.shift()
       if (next === undefined) return
-      await deliver(control, next)
+      await deliver(control, next, context)
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
@@ -143,11 +143,11 @@ export function notificationJob(control: Control): Job {
   return {
     name: 'notification_dispatcher',
     intervalMs: 5000,
-    async run({ signal }) {
+    async run(context) {
       const last = await fanOutNext(control, after)
       if (last === null) return
       after = last
-      await deliverDue(control, signal)
+      await deliverDue(control, context)
     },
   }
 }

@@ -161,7 +161,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     },
     jobs: [
       ...createJobs({ snapshot, revocations, audit, pools }),
-      groupJanitor({ bus, ephemera, log, group: revocationGroup(host, worker) }),
+      groupJanitor({ bus, ephemera, group: revocationGroup(host, worker) }),
     ],
     revocations,
     async prepare(signal) {

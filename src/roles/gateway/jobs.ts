@@ -25,6 +25,6 @@ export function createJobs({ snapshot, revocations, audit, pools }: JobDeps): re
       run: async () => revocations.prune(),
     },
     { name: 'gateway_pool_trim', intervalMs: trimIntervalMs, run: async () => pools.trim() },
-    { name: 'gateway_audit_drain', intervalMs: drainIntervalMs, run: () => audit.drainJournal() },
+    { name: 'gateway_audit_drain', intervalMs: drainIntervalMs, run: ({ log }) => audit.drainJournal(log) },
   ]
 }

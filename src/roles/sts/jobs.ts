@@ -19,7 +19,7 @@ export interface StsJobDeps {
 
 export function stsJobs(deps: StsJobDeps): Job[] {
   return [
-    { name: 'policy_poll', intervalMs: deps.policyPollMs, run: () => deps.bundles.refresh() },
+    { name: 'policy_poll', intervalMs: deps.policyPollMs, run: ({ log }) => deps.bundles.refresh(log) },
     {
       name: 'mint_limit_refresh',
       intervalMs: 30_000,
@@ -33,6 +33,6 @@ export function stsJobs(deps: StsJobDeps): Job[] {
         while (!signal.aborted && (await sweepHolds(deps.db, sweepBatch)) === sweepBatch);
       },
     },
-    { name: 'audit_replay_drain', intervalMs: 15_000, run: () => deps.audit.drainJournal() },
+    { name: 'audit_replay_drain', intervalMs: 15_000, run: ({ log }) => deps.audit.drainJournal(log) },
   ]
 }

@@ -46,8 +46,8 @@ export interface PolicyBundles {
   status(zoneId: string): Promise<PolicyStatus>
   /** Reads the binding and swaps the bundle if it changed (event). */
   reload(zoneId: string): Promise<void>
-  /** Reads the bindings of all known zones (poll). */
-  refresh(): Promise<void>
+  /** Reads the bindings of all known zones; the poll has a log of its own. */
+  refresh(log?: Logger): Promise<void>
   /** Loads zones with an active binding before the first request. */
   preload(): Promise<void>
   /** Age of the oldest loaded bundle in seconds, 0 without one. */
@@ -82,7 +82,11 @@ export function createPolicyBundles(deps: PolicyBundleDeps): PolicyBundles {
   const loading = new Map<string, Promise<LoadedBundle>>()
   const failed = new LRUCache<string, { versionId: string; at: number }>({ max: maxZones })
 
-  function at(zoneId: string, binding: ActiveVersion | null): LoadedBundle | Promise<LoadedBundle> {
+  function at(
+    zoneId: string,
+    binding: ActiveVersion | null,
+    told = log,
+  ): LoadedBundle | Promise<LoadedBundle> {
     const current = inForce.get(zoneId)
     if (binding === null) {
       if (current !== undefined && current.policySetVersionId === null) return current
@@ -97,26 +101,26 @@ export function createPolicyBundles(deps: PolicyBundleDeps): PolicyBundles {
     ) {
       return current
     }
-    return load(zoneId, binding)
+    return load(zoneId, binding, told)
   }
 
-  function load(zoneId: string, binding: ActiveVersion): Promise<LoadedBundle> {
+  function load(zoneId: string, binding: ActiveVersion, told: Logger): Promise<LoadedBundle> {
     const key = `${zoneId}\0${binding.versionId}`
     const running = loading.get(key)
     if (running !== undefined) return running
-    const started = loadNow(zoneId, binding).finally(() => loading.delete(key))
+    const started = loadNow(zoneId, binding, told).finally(() => loading.delete(key))
     loading.set(key, started)
     return started
   }
 
-  async function loadNow(zoneId: string, binding: ActiveVersion): Promise<LoadedBundle> {
+  async function loadNow(zoneId: string, binding: ActiveVersion, told: Logger): Promise<LoadedBundle> {
     try {
-      const loaded = await readBundle(zoneId, binding)
+      const loaded = await readBundle(zoneId, binding, told)
       failed.delete(zoneId)
       return install(zoneId, loaded)
     } catch (error) {
       failed.set(zoneId, { versionId: binding.versionId, at: performance.now() })
-      log.error(
+      told.error(
         { err: error, zone_id: zoneId, policy_set_version_id: binding.versionId },
         'policy_bundle_load_failed',
       )
@@ -128,7 +132,7 @@ export function createPolicyBundles(deps: PolicyBundleDeps): PolicyBundles {
     }
   }
 
-  async function readBundle(zoneId: string, binding: ActiveVersion): Promise<LoadedBundle> {
+  async function readBundle(zoneId: string, binding: ActiveVersion, told: Logger): Promise<LoadedBundle> {
     const version = await readPolicySetVersion(db, binding.versionId)
     if (version === null) throw new UnreadableVersion('policy set version does not exist')
     const manifest = readManifest(version.manifest_json)
@@ -147,7 +151,7 @@ export function createPolicyBundles(deps: PolicyBundleDeps): PolicyBundles {
     const byId = new Map(rows.map((row) => [row.id, row]))
     const documents = manifest.policyVersionIds.map((id) => byId.get(id) as (typeof rows)[number])
     return {
-      bundle: compile(zoneId, binding, documents),
+      bundle: compile(zoneId, binding, documents, told),
       manifestSha: manifest.sha256,
       policySetId: binding.policySetId,
       policySetVersionId: binding.versionId,
@@ -160,6 +164,7 @@ export function createPolicyBundles(deps: PolicyBundleDeps): PolicyBundles {
     zoneId: string,
     binding: ActiveVersion,
     documents: readonly { id: string; content: string; schema_version: string }[],
+    told: Logger,
   ): PolicyBundle {
     const startedAt = performance.now()
     const unsupported = documents
@@ -171,7 +176,7 @@ export function createPolicyBundles(deps: PolicyBundleDeps): PolicyBundles {
         : { ok: false as const, code: 'invalid_policy_bundle' as const, detail: unsupported }
     deps.onCompiled((performance.now() - startedAt) / 1000, !result.ok)
     if (result.ok) return result.bundle
-    log.error(
+    told.error(
       { zone_id: zoneId, policy_set_version_id: binding.versionId, detail: result.detail },
       'policy_bundle_invalid',
     )
@@ -183,7 +188,11 @@ export function createPolicyBundles(deps: PolicyBundleDeps): PolicyBundles {
     return loaded
   }
 
-  function settle(bindings: readonly ActiveBinding[], zoneIds: readonly string[]): Promise<unknown> {
+  function settle(
+    bindings: readonly ActiveBinding[],
+    zoneIds: readonly string[],
+    told = log,
+  ): Promise<unknown> {
     const byZone = new Map(bindings.map((row) => [row.zone_id, row]))
     return Promise.allSettled(
       zoneIds.map((zoneId) => {
@@ -191,6 +200,7 @@ export function createPolicyBundles(deps: PolicyBundleDeps): PolicyBundles {
         return at(
           zoneId,
           row === undefined ? null : { policySetId: row.policy_set_id, versionId: row.active_version_id },
+          told,
         )
       }),
     )
@@ -225,9 +235,9 @@ export function createPolicyBundles(deps: PolicyBundleDeps): PolicyBundles {
       }
     },
 
-    async refresh() {
+    async refresh(told) {
       const zoneIds = [...inForce.keys()]
-      if (zoneIds.length > 0) await settle(await readBindings(db, zoneIds), zoneIds)
+      if (zoneIds.length > 0) await settle(await readBindings(db, zoneIds), zoneIds, told)
     },
 
     async preload() {

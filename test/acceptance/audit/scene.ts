@@ -15,6 +15,7 @@ import { type AuditDeps, type AuditEvent, createAudit } from '../../../src/roles
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 import { sharedSettings } from '../../fixtures/deployment.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { testKeys, testSettings } from '../../fixtures/settings.ts'
 import { joinDeployment, remoteRole } from '../../fixtures/shared-deployment.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
@@ -135,7 +136,7 @@ export async function openScene(driver: 'redis' | 'postgres'): Promise<Scene> {
         async run(name) {
           const job = role.jobs.find((one) => one.name === name)
           if (job === undefined) throw new Error(`no job ${name}`)
-          await job.run({ signal: new AbortController().signal })
+          await job.run(jobContext({ log }))
         },
         get: async (path, bearer = ownToken) => role.app.request(path, bearing(bearer)),
         async [Symbol.asyncDispose]() {

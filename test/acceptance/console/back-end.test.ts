@@ -4,6 +4,7 @@ import pino from 'pino'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { redactFields } from '../../../src/platform/observe/redact.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { activatePolicy, grantsDocument, seedDelegation, seedZone } from '../../fixtures/zone.ts'
 import {
@@ -427,7 +428,7 @@ seam('runs a job of the role')('sessions that came to their end are removed', as
   const browser = await signedIn()
   await stage.database.admin`update console_sessions set expires_at = now() - interval '1 minute'`
   const job = stage.control.jobs.find(({ name }) => name === 'console_session_retention')
-  await job?.run({ signal: new AbortController().signal })
+  await job?.run(jobContext())
   expect(await stage.database.admin`select 1 from console_sessions`).toEqual([])
   expect((await browser.send('GET', '/auth/session')).status).toBe(401)
 })

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { verifyAdminChain } from '../../../src/roles/audit/index.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import { createStage, type Stage, tellsWhenToComeAgain } from '../../roles/control/stage.ts'
 
@@ -66,7 +67,7 @@ async function event(zone: string, seq: number, facts: Event): Promise<string> {
 async function dispatch({ control }: Stage): Promise<void> {
   if (!inOneProcess) return
   const job = control.jobs.find((candidate) => candidate.name === 'notification_dispatcher')
-  await job?.run({ signal: new AbortController().signal })
+  await job?.run(jobContext())
 }
 const dispatched = { timeoutMs: 30_000 }
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { signEntry } from '../../../src/platform/bus/signature.ts'
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import { seedAuthorityRecord } from '../../fixtures/zone.ts'
 import {
@@ -108,7 +109,7 @@ describe('sts §18 mint limit', () => {
   async function limitIsRead(): Promise<void> {
     if (!inOneProcess) return
     const refresh = limited.sts.jobs.find((job) => job.name === 'mint_limit_refresh')
-    await refresh?.run({ signal: new AbortController().signal })
+    await refresh?.run(jobContext())
   }
 
   test('59: an operator lowers it, mandates already minted still trade', async () => {

@@ -4,6 +4,7 @@ import { createPostgresBus, type PostgresBus } from '../../../src/platform/bus/p
 import type { ConnectionTarget } from '../../../src/platform/db/connection.ts'
 import type { Database } from '../../../src/platform/db/port.ts'
 import { createTestDatabase } from '../../fixtures/database.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import type { BusStore } from './contract.ts'
 import { type CuttableProxy, createCuttableProxy } from './cuttable-proxy.ts'
 
@@ -64,8 +65,7 @@ export async function createPostgresStore(): Promise<PostgresStore> {
     cut: proxy.cut,
     restore: proxy.restore,
     async maintain() {
-      for (const bus of buses)
-        for (const job of bus.jobs) await job.run({ signal: new AbortController().signal })
+      for (const bus of buses) for (const job of bus.jobs) await job.run(jobContext())
     },
     async wipe() {
       await database.admin`truncate bus_event, bus_cursor, bus_delivery`

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { createPostgresStore, silent } from '../bus/postgres-store.ts'
 import { ephemeraContract } from './contract.ts'
 
@@ -47,7 +48,7 @@ describe('rows of the Postgres driver', () => {
     await Promise.all(Array.from({ length: 3000 }, (_, n) => ephemera.set(`old:${n}`, 'x', 1)))
     await ephemera.set('new', 'x', 60_000)
     await new Promise((resolve) => setTimeout(resolve, 20))
-    for (const job of ephemera.jobs) await job.run({ signal: new AbortController().signal })
+    for (const job of ephemera.jobs) await job.run(jobContext())
     const rows = await store.admin<{ key: string }[]>`select key from ephemera order by key`
     expect(rows.map((row) => row.key)).toEqual(['caracal:replay:birth', 'new'])
   })

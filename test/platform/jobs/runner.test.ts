@@ -2,6 +2,7 @@ import pino from 'pino'
 import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
 import { createJobRunner } from '../../../src/platform/jobs/runner.ts'
+import { heard } from '../../fixtures/heard.ts'
 import { until } from '../bus/until.ts'
 
 const log = pino({ level: 'silent' })
@@ -65,6 +66,35 @@ describe('periodic jobs', () => {
     for (const { trace_id } of failed) expect(trace_id).toMatch(/^[0-9a-f]{32}$/)
     expect(failed[0]?.trace_id).not.toBe(failed[1]?.trace_id)
     expect(await metrics.metrics()).toContain('caracal_job_failures_total{job="flaky"} 2')
+  })
+
+  test('all that one iteration says is under one trace, its failure too; the next has another', async () => {
+    const { log: told, lines } = heard()
+    await using runner = createJobRunner({ log: told.child({ service: 'audit' }) })
+    let runs = 0
+    runner.start([
+      {
+        name: 'talker',
+        intervalMs: 1,
+        immediate: true,
+        async run(context) {
+          runs += 1
+          if (runs > 2) return
+          context.log.info('began')
+          await Promise.resolve()
+          context.log.child({ zone_id: 'z' }).warn('went on')
+          throw new Error('ended badly')
+        },
+      },
+    ])
+    await until('ran again', () => runs >= 3)
+    const [first, second] = [lines.slice(0, 3), lines.slice(3)]
+    for (const run of [first, second]) {
+      expect(run.map(({ msg }) => msg)).toEqual(['began', 'went on', 'talker_failed'])
+      expect(new Set(run.map(({ trace_id }) => trace_id)).size).toBe(1)
+    }
+    expect(first[0]?.trace_id).toMatch(/^[0-9a-f]{32}$/)
+    expect(second[0]?.trace_id).not.toBe(first[0]?.trace_id)
   })
 
   test('stopping aborts in reverse order and waits for what runs', async () => {

@@ -2,6 +2,8 @@ import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLeaderLease, singleRunner, withXactTryLock } from '../../../src/platform/jobs/single-runner.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { heard } from '../../fixtures/heard.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { until } from '../bus/until.ts'
 
 const log = pino({ level: 'silent' })
@@ -40,7 +42,7 @@ describe('one runner among many', () => {
         await tx.sql`select 1`
       },
     })
-    const context = { signal: new AbortController().signal }
+    const context = jobContext()
     await db.transaction(async (tx) => {
       expect(await withXactTryLock(tx, '7163920485318472')).toBe(true)
       await job.run(context)
@@ -48,6 +50,22 @@ describe('one runner among many', () => {
     expect(runs).toBe(0)
     await job.run(context)
     expect(runs).toBe(1)
+  })
+
+  test('who leads is told on the log of the iteration that found out', async () => {
+    const own = heard()
+    const run = heard()
+    const lease = createLeaderLease({
+      db: database.db,
+      log: own.log,
+      name: 'audit_retention_lease',
+      key: '4846245113962180658',
+    })
+    await lease.job.run(jobContext({ log: run.log }))
+    expect(run.lines.map(({ msg }) => msg)).toEqual(['leader_lease_changed'])
+    expect(own.lines).toEqual([])
+    await lease[Symbol.asyncDispose]()
+    expect(own.lines.map(({ msg }) => msg)).toEqual(['leader_lease_changed'])
   })
 
   test('one process leads, another takes over when it ends or loses its session', async () => {

@@ -14,6 +14,8 @@ import {
   readRow,
 } from '../../../src/platform/outbox/rows.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { heard } from '../../fixtures/heard.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { until } from '../bus/until.ts'
 
 const key = Buffer.alloc(32, 7)
@@ -109,7 +111,7 @@ describe('outbox (audit-and-events §10)', () => {
     await using here = createOutbox({ db, bus, keys, settings: slow, log })
     await using elsewhere = createOutbox({ db, bus, keys, settings: { ...slow, WORKER_ID: 'worker-2' }, log })
     const running = new AbortController()
-    await here.job.run({ signal: running.signal })
+    await here.job.run(jobContext({ signal: running.signal }))
     await enqueue([{ topic, payload: { n: 1 } }], here)
     await until('published by its own process', async () => (await countRows(db)).published === 1)
     await enqueue([{ topic, payload: { n: 2 } }], elsewhere)
@@ -165,6 +167,28 @@ describe('outbox (audit-and-events §10)', () => {
     await db.sql`update caracal_outbox set status = 'pending', attempts = 0, available_at = now(), locked_until = null where id = ${id}`
     await outbox.dispatcher.tick(signal)
     expect(await readRow(db, id)).toMatchObject({ status: 'published', attempts: 1 })
+  })
+
+  test('what one run of the publisher says is on its log', async () => {
+    const refusing = answering(() => ({ ok: false, reason: 'rejected', message: 'no room' }))
+    const own = heard()
+    await using strict = createOutbox({
+      db,
+      bus: refusing,
+      keys,
+      settings: { ...settings, OUTBOX_MAX_ATTEMPTS: 1 },
+      log: own.log,
+    })
+    await enqueue([{ topic, payload: { n: 1, zone_id: 'z' } }])
+    const run = heard()
+    await strict.job.run(jobContext({ log: run.log }))
+    expect(run.lines.map(({ msg }) => msg)).toEqual(['outbox_publish_rejected', 'outbox_rows_dead'])
+    await enqueue([{ topic, payload: { n: 2, zone_id: 'z' } }])
+    await strict.dispatcher.tick(signal)
+    // Woken by a commit it is no job's iteration, and a run all the same.
+    expect(own.lines.map(({ msg }) => msg)).toEqual(['outbox_publish_rejected', 'outbox_rows_dead'])
+    expect(own.lines[0]?.trace_id).toMatch(/^[0-9a-f]{32}$/)
+    expect(own.lines[1]?.trace_id).toBe(own.lines[0]?.trace_id)
   })
 
   test('audit streams are published without a length', async () => {

@@ -11,6 +11,7 @@ import type { Role } from '../../../src/platform/role.ts'
 import { type AuditEvent, createAudit, createAuditSink, verifyChain } from '../../../src/roles/audit/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { heard } from '../../fixtures/heard.ts'
 import { testSettings } from '../../fixtures/settings.ts'
 
 const secret = Buffer.from('0123456789abcdef'.repeat(4), 'hex')
@@ -122,10 +123,12 @@ describe('the replay journal', () => {
     expect(file).toMatch(/^pending-.*\.ndjson$/)
     expect((await stat(join(directory, 'outage', String(file)))).mode & 0o777).toBe(0o600)
     expect(await away.readiness()).toBe('ok')
-    await expect(away.drainJournal()).rejects.toThrow('away')
+    const { log: told, lines } = heard()
+    await expect(away.drainJournal(told)).rejects.toThrow('away')
 
     await using back = sinkOn(bus, 'outage')
-    await back.drainJournal()
+    await back.drainJournal(told)
+    expect(lines.map(({ msg }) => msg)).toEqual(['audit_replay_drained'])
     await eventually(async () => (await stored('zone-c')) === 3)
     expect(await readdir(join(directory, 'outage'))).toEqual([])
   })

@@ -11,6 +11,7 @@ import { appendEvents } from '../../../src/roles/audit/ingest/append.ts'
 import { classify } from '../../../src/roles/audit/ingest/classify.ts'
 import { leafHash, pathOf, rootFromPath, rootOf } from '../../../src/roles/audit/receipts/merkle.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 
 const secret = Buffer.from('0123456789abcdef'.repeat(4), 'hex')
 const key = { current: secret, accepted: [secret] }
@@ -171,14 +172,14 @@ describe('a receipt', () => {
 
   it('is never made over tampered links, and the signed head witnesses a tail that went with its head row', async () => {
     await fill('zone-b', 3)
-    await receipts.job.run({ signal: new AbortController().signal })
+    await receipts.job.run(jobContext())
     const [id = ''] = await fill('zone-b', 1)
     await store.admin.begin(async (sql) => {
       await sql`set local session_replication_role = replica`
       await sql`update audit_events set decision = 'deny' where zone_id = 'zone-b' and id = ${id}`
     })
     await expect(receipts.receipt('zone-b', id)).rejects.toThrow('does not verify')
-    await receipts.job.run({ signal: new AbortController().signal })
+    await receipts.job.run(jobContext())
     await store.admin.begin(async (sql) => {
       await sql`set local session_replication_role = replica`
       await sql`delete from audit_events where zone_id = 'zone-b' and chain_seq >= 3`

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import type { EgressGuard } from '../../../src/platform/egress/guarded-fetch.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { activeSinks, fanOut } from '../../../src/roles/control/store/sinks.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { createStage, type Stage } from './stage.ts'
 
 const sent: string[] = []
@@ -32,7 +33,7 @@ beforeEach(async () => {
 
 async function dispatch(): Promise<void> {
   const job = stage.control.jobs.find((candidate) => candidate.name === 'notification_dispatcher')
-  await job?.run({ signal: new AbortController().signal })
+  await job?.run(jobContext())
 }
 
 /** Appends `count` events as ingest does: rows and head in one transaction. */

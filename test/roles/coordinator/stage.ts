@@ -22,6 +22,7 @@ import { createCoordinator } from '../../../src/roles/coordinator/index.ts'
 import type { Sts } from '../../../src/roles/sts/port.ts'
 import { insertKey } from '../../../src/roles/sts/store/signing-keys.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { testKeys, testSettings } from '../../fixtures/settings.ts'
 import { joinDeployment, remoteRole, variablesOf } from '../../fixtures/shared-deployment.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
@@ -172,7 +173,7 @@ export async function createStage(
       async run(name) {
         const job = role.jobs.find((candidate) => candidate.name === name)
         if (job === undefined) throw new Error(`no job ${name}`)
-        await job.run({ signal: new AbortController().signal })
+        await job.run(jobContext())
       },
     }
   }

@@ -23,6 +23,7 @@ import { type Anchors, createRevocationSet } from '../../../src/roles/gateway/re
 import { createSnapshot } from '../../../src/roles/gateway/revocations/snapshot.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { testSettings } from '../../fixtures/settings.ts'
 
 const none: Anchors = { records: [], sessions: [], delegations: [] }
@@ -277,37 +278,35 @@ describe('over the store', () => {
   it('groups of hosts that are gone for a day are forgotten, and none that is alive', async () => {
     let now = Date.now()
     const janitor = (host: string) =>
-      groupJanitor({ bus, ephemera, log, group: revocationGroup(host, 1), now: () => now })
-    const signal = new AbortController().signal
+      groupJanitor({ bus, ephemera, group: revocationGroup(host, 1), now: () => now })
     const names = () => bus.groups(stream)
     const gone = revocationGroup('gone', 1)
     const alive = revocationGroup('alive', 2)
     for (const group of [gone, alive, 'sts-revocation']) await bus.group(stream, group).ensure('end')
     await publish({ zone_id: 'z', agent_session_id: 's-9', reason: 'x' })
-    await groupJanitor({ bus, ephemera, log, group: alive, now: () => now }).run({ signal })
-    await janitor('me').run({ signal })
+    await groupJanitor({ bus, ephemera, group: alive, now: () => now }).run(jobContext())
+    await janitor('me').run(jobContext())
     now += 23 * 3_600_000
-    await janitor('me').run({ signal })
+    await janitor('me').run(jobContext())
     expect(await names()).toEqual(expect.arrayContaining([gone, alive]))
     now += 3_600_000
-    await janitor('me').run({ signal })
+    await janitor('me').run(jobContext())
     expect(await names()).not.toContain(gone)
     expect(await names()).toEqual(expect.arrayContaining([alive, 'sts-revocation']))
   })
 
   it('a host that comes back in time keeps its group', async () => {
     let now = Date.now()
-    const signal = new AbortController().signal
-    const back = groupJanitor({ bus, ephemera, log, group: revocationGroup('back', 1) })
-    const other = groupJanitor({ bus, ephemera, log, group: revocationGroup('me', 1), now: () => now })
+    const back = groupJanitor({ bus, ephemera, group: revocationGroup('back', 1) })
+    const other = groupJanitor({ bus, ephemera, group: revocationGroup('me', 1), now: () => now })
     await bus.group(stream, revocationGroup('back', 1)).ensure('end')
-    await other.run({ signal })
+    await other.run(jobContext())
     now += 23 * 3_600_000
-    await back.run({ signal })
-    await other.run({ signal })
+    await back.run(jobContext())
+    await other.run(jobContext())
     now += 23 * 3_600_000
     await ephemera.delete('gateway-group-alive:gateway-revocation:back')
-    await other.run({ signal })
+    await other.run(jobContext())
     expect(await bus.groups(stream)).toContain(revocationGroup('back', 1))
   })
 

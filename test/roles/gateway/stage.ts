@@ -28,6 +28,7 @@ import { createAuditSink } from '../../../src/roles/audit/sink.ts'
 import { createGateway, type Gateway, type GatewayDeps } from '../../../src/roles/gateway/index.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { testSettings } from '../../fixtures/settings.ts'
 import type { Joined } from '../../fixtures/shared-deployment.ts'
 import { createZoneSts, type ZoneSts } from './zone-sts.ts'
@@ -360,7 +361,7 @@ export async function closePlatform({ database, bus, ephemera }: StandingPlatfor
 async function runJob(job: Job, signal: AbortSignal): Promise<void> {
   if (job.immediate !== true) await pause(job.intervalMs, signal)
   while (!signal.aborted) {
-    await job.run({ signal }).catch(() => undefined)
+    await job.run(jobContext({ signal })).catch(() => undefined)
     await pause(job.intervalMs, signal)
   }
 }

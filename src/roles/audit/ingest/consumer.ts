@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { type ClaimedEntry, GroupLost, type WorkGroup } from '../../../platform/bus/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
 import type { JobContext } from '../../../platform/jobs/job.ts'
+import { underOwnTrace } from '../../../platform/observe/trace.ts'
 import { isGone } from './consumer-name.ts'
 import { type ProcessDeps, processBatch, type ReadyBatch, readyBatch } from './process.ts'
 
@@ -54,21 +55,28 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
       await drain(() => group.reclaim({ consumer: name, from, minIdleMs: 0, count: batchSize }))
   }
 
-  async function handle(batch: ReadyBatch): Promise<void> {
-    if ((await processBatch(deps, batch)) === 'interrupted') positionedOnce = false
+  /** Its lines are of the job's run; a batch of the loop is a run of its own. */
+  async function handle(batch: ReadyBatch, runLog = underOwnTrace(log)): Promise<void> {
+    const own = {
+      ...deps,
+      get log() {
+        return runLog()
+      },
+    }
+    if ((await processBatch(own, batch)) === 'interrupted') positionedOnce = false
   }
 
   const readNext = async () =>
     readyBatch(deps, await group.read({ consumer: name, count: batchSize, blockMs, signal: stop.signal }))
 
-  async function drain(next: () => Promise<ClaimedEntry[]>): Promise<void> {
+  async function drain(next: () => Promise<ClaimedEntry[]>, runLog?: () => Logger): Promise<void> {
     let last = ''
     while (!stop.signal.aborted) {
       const entries = await next()
       // What stays pending comes back: stop when a page brings nothing new.
       if (entries.length === 0 || entries.at(-1)?.id === last) return
       last = entries.at(-1)?.id ?? ''
-      await handle(await readyBatch(deps, entries))
+      await handle(await readyBatch(deps, entries), runLog)
     }
   }
 
@@ -111,7 +119,7 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
           // The bus is not to blame: readiness names Postgres by itself.
           () => ready,
         )
-        log.warn({ err: error }, 'audit_consumer_waiting')
+        underOwnTrace(log)().warn({ err: error }, 'audit_consumer_waiting')
         await sleep(backOffMs, undefined, { signal: stop.signal }).catch(() => undefined)
       }
     }
@@ -120,10 +128,13 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
   const running = loop()
   return {
     healthy: () => healthy,
-    async reap() {
+    async reap(context) {
       if (!healthy) return
       await deps.db.ping()
-      await drain(() => group.reclaim({ consumer: name, minIdleMs: deps.claimIdleMs, count: batchSize }))
+      await drain(
+        () => group.reclaim({ consumer: name, minIdleMs: deps.claimIdleMs, count: batchSize }),
+        () => context.log,
+      )
       if (performance.now() - tidiedAt < tidyMs) return
       tidiedAt = performance.now()
       await group.forgetConsumers(forgottenAfterMs)

@@ -13,7 +13,7 @@ import { canonicalJson } from '../../../platform/canonical-json.ts'
 import type { EnvelopeCipher } from '../../../platform/crypto/port.ts'
 import { columnAad } from '../../../platform/crypto/secret-store.ts'
 import type { Database, Tx } from '../../../platform/db/port.ts'
-import type { Job } from '../../../platform/jobs/job.ts'
+import type { Job, JobContext } from '../../../platform/jobs/job.ts'
 import { createSigner, type Signer } from '../../../platform/jose/compact.ts'
 import { generateSigningKeyPem, openSigningKey, publicJwk } from '../../../platform/jose/zone-key.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
@@ -88,36 +88,36 @@ export function createAuditReceipts({ db, cipher, key, log }: ReceiptDeps): Audi
   }
 
   /** The zone's newest key, made when there is none. Only under the tree's lock. */
-  async function currentKey(tx: Tx, zoneId: string): Promise<OpenedKey> {
+  async function currentKey(tx: Tx, zoneId: string, told: Logger): Promise<OpenedKey> {
     const [newest] = await readAuditKeys(tx, zoneId)
-    return newest === undefined ? makeKey(tx, zoneId) : open(newest)
+    return newest === undefined ? makeKey(tx, zoneId, told) : open(newest)
   }
 
-  async function makeKey(tx: Tx, zoneId: string): Promise<OpenedKey> {
+  async function makeKey(tx: Tx, zoneId: string, told = log): Promise<OpenedKey> {
     const pem = generateSigningKeyPem()
     const kid = keyThumbprint(createPublicKey(pem).export({ format: 'jwk' }) as JWK)
     const row = { id: kid, envelope: cipher.seal(Buffer.from(pem, 'utf8'), columnAad.zoneAuditKey) }
     await insertAuditKey(tx, zoneId, row)
-    log.info({ zone_id: zoneId, kid }, 'audit_key_made')
+    told.info({ zone_id: zoneId, kid }, 'audit_key_made')
     return open(row)
   }
 
   /** One step of growth; a backlog takes several. */
-  function grow(zoneId: string, step: GrowthStep): Promise<TreeHeadRow | null> {
+  function grow(zoneId: string, step: GrowthStep, told = log): Promise<TreeHeadRow | null> {
     return db.transaction(async (tx) => {
       await lockTree(tx, zoneId)
-      const { signer } = await currentKey(tx, zoneId)
+      const { signer } = await currentKey(tx, zoneId, told)
       return await growTree(tx, key, signer, zoneId, step)
     })
   }
 
   /** Short steps with long rests: whoever is served by this process does not notice. */
-  async function catchUp(zoneId: string, signal: AbortSignal): Promise<void> {
+  async function catchUp(zoneId: string, { signal, log: runLog }: JobContext): Promise<void> {
     let size = 0
     let grown = shortStep.maxLinks
     while (grown >= shortStep.maxLinks && !signal.aborted) {
       const began = performance.now()
-      const head = await grow(zoneId, shortStep)
+      const head = await grow(zoneId, shortStep, runLog)
       grown = (head?.treeSize ?? 0) - size
       size = head?.treeSize ?? 0
       await sleep((performance.now() - began) * unhurried.rest, undefined, { signal }).catch(() => undefined)
@@ -206,12 +206,12 @@ export function createAuditReceipts({ db, cipher, key, log }: ReceiptDeps): Audi
     job: {
       name: 'audit_tree_heads',
       intervalMs: headIntervalMs,
-      async run({ signal }) {
+      async run(context) {
         for (const zoneId of await zonesBehind(db, zonesPerRound)) {
-          if (signal.aborted) return
-          await catchUp(zoneId, signal).catch((error: unknown) => {
+          if (context.signal.aborted) return
+          await catchUp(zoneId, context).catch((error: unknown) => {
             if (!(error instanceof ChainNotSound)) throw error
-            log.error({ err: error, zone_id: zoneId }, 'audit_tree_refused')
+            context.log.error({ err: error, zone_id: zoneId }, 'audit_tree_refused')
           })
         }
       },

@@ -7,13 +7,11 @@
 import type { Bus } from '../../../platform/bus/port.ts'
 import type { Ephemera } from '../../../platform/ephemera/port.ts'
 import type { Job } from '../../../platform/jobs/job.ts'
-import type { Platform } from '../../../platform/platform.ts'
 import { groupPrefix, revocationStream } from './entries.ts'
 
 export interface GroupJanitorDeps {
   readonly bus: Bus
   readonly ephemera: Ephemera
-  readonly log: Platform['log']
   /** The group of this process. */
   readonly group: string
   /** Unix milliseconds; the system's by default. */
@@ -28,13 +26,13 @@ const aliveKey = (group: string): string => `gateway-group-alive:${group}`
 const goneKey = (group: string): string => `gateway-group-gone:${group}`
 
 export function groupJanitor(deps: GroupJanitorDeps): Job {
-  const { bus, ephemera, log } = deps
+  const { bus, ephemera } = deps
   const now = deps.now ?? Date.now
   return {
     name: 'gateway_group_janitor',
     intervalMs,
     immediate: true,
-    async run({ signal }) {
+    async run({ signal, log }) {
       await ephemera.set(aliveKey(deps.group), '1', aliveMs)
       for (const group of await bus.groups(revocationStream)) {
         if (signal.aborted) return
