@@ -46,10 +46,18 @@ export interface Ephemera extends AsyncDisposable {
    * live: a late or repeated write never lowers it.
    */
   raise(key: string, decimal: string, ttlMs: number): Promise<void>
-  /** Fixed window: adds `by` (default 1) and starts the window's clock on the first, atomically; answers the sum. */
+  /** A window that begins with the first call: adds `by` (default 1) and starts its clock on the first, atomically; answers the sum. */
   increment(key: string, windowMs: number, by?: number): Promise<Counter>
+  /**
+   * Counts one call in the window of the store's clock that it falls in, under `<key>:<n>`, the n-th window of that
+   * length since 1970: of a minute, the minute. It answers the sum and what is left of the window.
+   */
+  countInWindow(key: string, windowMs: number): Promise<Counter>
   readonly replay: ReplayMemory
 }
+
+/** How long a count outlives the start of its window: 90 seconds for a minute. */
+export const keptFor = (windowMs: number): number => 1.5 * windowMs
 
 /** The one replay memory of storage-and-operations §7.4 behind `seen:jti:`, `caracal:control:jti:` and `caracal:sts:gw-nonce:`. */
 export interface ReplayMemory {

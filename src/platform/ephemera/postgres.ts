@@ -11,6 +11,7 @@ import type { Job } from '../jobs/job.ts'
 import { type Counter, type Ephemera, EphemeraUnavailable } from './port.ts'
 import { askStore, wholeMs } from './postgres-ask.ts'
 import { createPostgresReplay } from './postgres-replay.ts'
+import { createWindowCounts } from './postgres-windows.ts'
 
 export interface PostgresEphemeraOptions {
   readonly db: Database
@@ -136,6 +137,8 @@ export function createPostgresEphemera({ db, log }: PostgresEphemeraOptions): Po
     },
   })
 
+  const windows = createWindowCounts(db)
+
   const sweep: Job = {
     name: 'ephemera_sweep',
     intervalMs: sweepIntervalMs,
@@ -211,9 +214,10 @@ export function createPostgresEphemera({ db, log }: PostgresEphemeraOptions): Po
       )
     },
     increment: (key, windowMs, by = 1) => counters.add({ key, windowMs, by }),
+    countInWindow: (key, windowMs) => windows.add({ key, windowMs }),
 
     async [Symbol.asyncDispose]() {
-      await Promise.all([claims.idle(), sets.idle(), gets.idle(), counters.idle()])
+      await Promise.all([claims.idle(), sets.idle(), gets.idle(), counters.idle(), windows.idle()])
     },
   }
 }

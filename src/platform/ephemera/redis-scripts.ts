@@ -22,6 +22,22 @@ if left < 0 then
 end
 return {count, left}`)
 
+/**
+ * Counts one call under the key of a window by the server's clock. It answers the count and the time; no count
+ * when the window is not the present one: then the key, which a script may not make up, is another's.
+ */
+export const countInPresentWindow = script(`
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+if math.floor(now / tonumber(ARGV[1])) ~= tonumber(ARGV[2]) then
+  return {0, now}
+end
+local count = redis.call('INCR', KEYS[1])
+if count == 1 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end
+return {count, now}`)
+
 export const compareAndDelete = script(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   return redis.call('DEL', KEYS[1])

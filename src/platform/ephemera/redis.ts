@@ -6,12 +6,14 @@
 import type { Logger } from 'pino'
 import { openRedis, type RedisClient, type RedisSettings } from '../bus/redis-connection.ts'
 import type { Database } from '../db/port.ts'
-import type { Ephemera } from './port.ts'
+import { type Counter, type Ephemera, EphemeraUnavailable, keptFor } from './port.ts'
 import { askRedis, wholeMs } from './redis-ask.ts'
+import { createRedisClock } from './redis-clock.ts'
 import { createRedisReplay } from './redis-replay.ts'
 import {
   compareAndDelete,
   compareAndExpire,
+  countInPresentWindow,
   evaluate,
   incrementInWindow,
   raiseDecimal,
@@ -30,12 +32,29 @@ export interface RedisEphemera extends Ephemera {
 }
 
 const pingTimeoutMs = 1000
+/** One is enough but where a window ends on the way; each answer tells the time anew. */
+const mostGuesses = 4
 
 /** Connects in the background; `ping` tells when it is there. */
 export function createRedisEphemera({ url, db, log, settings }: RedisEphemeraOptions): RedisEphemera {
   const connection = openRedis({ url, log, settings, name: 'ephemera' })
   const ask = <T>(work: (client: RedisClient) => Promise<T>, timeoutMs?: number): Promise<T> =>
     askRedis(connection, work, timeoutMs)
+  const clock = createRedisClock()
+
+  async function countInWindow(key: string, windowMs: number): Promise<Counter> {
+    for (let guess = 1; guess <= mostGuesses; guess += 1) {
+      const askedAt = performance.now()
+      const window = Math.floor(clock.now() / windowMs)
+      const args = [windowMs, window, wholeMs(keptFor(windowMs))].map(String)
+      const [count, now] = (await ask((client) =>
+        evaluate(client, countInPresentWindow, [`${key}:${window}`], args),
+      )) as [number, number]
+      clock.heard(now, askedAt)
+      if (count > 0) return { count, remainingMs: (window + 1) * windowMs - now }
+    }
+    throw new EphemeraUnavailable('the clock of Redis cannot be followed')
+  }
 
   return {
     driver: 'redis',
@@ -74,6 +93,7 @@ export function createRedisEphemera({ url, db, log, settings }: RedisEphemeraOpt
       )) as [number, number]
       return { count: reply[0], remainingMs: Math.max(0, reply[1]) }
     },
+    countInWindow,
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   }
 }

@@ -1,19 +1,19 @@
 /**
- * Fixed windows on the shared counters. When the counters cannot be reached a limiter
+ * Clock minutes on the shared counters. When the counters cannot be reached a limiter
  * either lets requests through with a warning or refuses them, as its surface demands.
  */
 import type { Context, MiddlewareHandler } from 'hono'
-import { type Ephemera, EphemeraUnavailable } from '../ephemera/port.ts'
+import { type Counter, type Ephemera, EphemeraUnavailable } from '../ephemera/port.ts'
 import { type ErrorCode, errorOf } from './errors/registry.ts'
 import { requestContext } from './request-context.ts'
 
+const MINUTE_MS = 60_000
+
 export interface FixedWindow {
   readonly ephemera: Ephemera
-  /** Most requests per window; 0 or less disables the limiter. */
+  /** Most requests per minute; 0 or less disables the limiter. */
   readonly limit: number
-  /** Milliseconds; one minute unless told otherwise. */
-  readonly windowMs?: number
-  /** What the counter is kept under, window excluded; `null` = this request is not counted. */
+  /** What the counter is kept under, minute excluded; `null` = this request is not counted. */
   readonly key: (c: Context) => string | null
   /** `skip`: let through and warn. `refuse`: 503 `onUnavailableCode`. */
   readonly onUnavailable: 'skip' | 'refuse'
@@ -30,9 +30,9 @@ export async function countRequest(c: Context, window: FixedWindow): Promise<voi
   if (window.limit <= 0) return
   const key = window.key(c)
   if (key === null) return
-  let counter: Awaited<ReturnType<Ephemera['increment']>>
+  let counter: Counter
   try {
-    counter = await window.ephemera.increment(key, window.windowMs ?? 60_000)
+    counter = await window.ephemera.countInWindow(key, MINUTE_MS)
   } catch (error) {
     if (!(error instanceof EphemeraUnavailable)) throw error
     if (window.onUnavailable === 'refuse') {

@@ -77,7 +77,7 @@ export function createAuthenticator(control: Control, proven: ProvenPrincipals):
     failures.inc()
     const limit = control.settings.ADMIN_AUTH_FAIL_LIMIT_PER_MIN
     try {
-      const { count, remainingMs } = await control.ephemera.increment(
+      const { count, remainingMs } = await control.ephemera.countInWindow(
         `api:admin_auth_fail:${clientIp}`,
         MINUTE_MS,
       )

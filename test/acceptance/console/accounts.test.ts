@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
 import { allowlistPath, type Standing, writeAllowlist } from '../../../src/config/operator-allowlist.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
+import { leftOfMinute } from '../../fixtures/minute.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import { type BrowserAnswer, createBrowser } from '../../roles/control/console-client.ts'
@@ -167,6 +168,7 @@ test('registration is bounded, and closed to who is not on the list', async () =
   const browser = createBrowser(stage.control.app)
   const email = address()
   const register = (body: object) => browser.send('POST', '/auth/register', body)
+  await leftOfMinute()
   expect((await register({ email, password: 'short' })).status).toBe(400)
   expect((await register({ email: 'nobody', password })).status).toBe(400)
   listed(['@elsewhere.example', 'active'])

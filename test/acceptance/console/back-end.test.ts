@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { redactFields } from '../../../src/platform/observe/redact.ts'
 import { jobContext } from '../../fixtures/job-context.ts'
+import { leftOfMinute } from '../../fixtures/minute.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { activatePolicy, grantsDocument, seedDelegation, seedZone } from '../../fixtures/zone.ts'
 import {
@@ -45,6 +46,7 @@ describe('signing in (sdk-cli-console §16)', () => {
     expect(refused.headers.get('x-frame-options')).toBe('DENY')
     expect(refused.headers.get('cache-control')).toBe('no-store')
     expect(refused.headers.get('x-request-id')).toBeTruthy()
+    await leftOfMinute()
     for (let attempt = 1; attempt <= 10; attempt += 1)
       expect(outcome(await browser.signIn({ token: `cat_wrong_${attempt}` }))).toEqual([
         401,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { leftOfMinute } from '../../fixtures/minute.ts'
 import { adminToken, createStage, type Stage } from '../../roles/control/stage.ts'
 
 let stage: Stage
@@ -78,6 +79,7 @@ describe('conventions and auth (control-api §16)', () => {
     await stage.forgetCounters()
     // An address of its own: all test files share the counters of a deployment.
     const headers = { 'x-forwarded-for': '198.51.100.6' }
+    await leftOfMinute()
     let last = 0
     for (let attempt = 1; attempt <= 61; attempt += 1) {
       last = (await send('GET', '/v1/zones', undefined, { token: `wrong-${attempt}`, headers })).status
@@ -109,6 +111,7 @@ describe('conventions and auth (control-api §16)', () => {
     const { send } = await stage.replica({ API_V1_RATE_LIMIT_PER_MIN: 2, TRUST_PROXY: true })
     await stage.forgetCounters()
     const options = { token: null, headers: { 'x-forwarded-for': '198.51.100.7' } }
+    await leftOfMinute()
     await send('GET', '/v1/zones', undefined, options)
     await send('GET', '/v1/zones', undefined, options)
     const answer = await send('GET', '/v1/zones', undefined, options)

@@ -6,6 +6,7 @@ import { createRedisEphemera } from '../../../src/platform/ephemera/redis.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { controlScopes } from '../../../src/roles/control/invoke/scopes.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { leftOfMinute } from '../../fixtures/minute.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { seedAuthorityRecord, seedSession } from '../../fixtures/zone.ts'
 import { createCuttableProxy } from '../../platform/bus/cuttable-proxy.ts'
@@ -112,6 +113,7 @@ describe('Control invoke (control-api §16)', () => {
     const slow = await stage.replica({ CONTROL_INVOKE_IP_RATE_LIMIT_PER_MIN: 3, TRUST_PROXY: true })
     const options = { token: null, headers: { 'x-forwarded-for': '198.51.100.46' } }
     const answers = []
+    await leftOfMinute()
     for (let call = 0; call < 5; call += 1) {
       answers.push(await slow.send('POST', '/v1/control/invoke', list, options))
     }

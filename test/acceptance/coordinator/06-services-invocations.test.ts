@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { leftOfMinute } from '../../fixtures/minute.ts'
 import { invocations, openScene, refusal, type Scene } from './scene.ts'
 
 let z: Scene
@@ -321,6 +322,7 @@ describe('invocations (coordinator §18 V)', () => {
     await using limited = await openScene({ INVOCATION_RATE_LIMIT_PER_MIN: 3 })
     const of = await limited.service()
     const first = { idempotency_key: 'first' }
+    await leftOfMinute()
     for (const body of [first, {}, {}]) expect((await limited.enqueue(of, body)).status).toBe(201)
     const over = await limited.enqueue(of)
     expect(over).toMatchObject(refusal(429, 'rate_limited'))

@@ -8,6 +8,7 @@ import { routeInventory } from '../../../src/platform/http/operation.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { leftOfMinute } from '../../fixtures/minute.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { testKeys } from '../../fixtures/settings.ts'
 import { openScene, refusal, type Scene } from './scene.ts'
@@ -452,6 +453,7 @@ describe('limits (coordinator §1.2)', () => {
     // An address of its own: who waits for a deployment asks whether it is ready, too.
     const headers = { 'x-forwarded-for': '198.51.100.8' }
     const ask = (method: string, path: string) => scene.stage.call(method, path, { json: {}, headers })
+    await leftOfMinute()
     expect((await ask('GET', '/ready')).status).toBe(200)
     expect(await ask('GET', '/ready')).toMatchObject(refusal(429, 'rate_limited'))
     expect((await ask('POST', '/v1/verify')).status).toBe(400)

@@ -101,6 +101,41 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
       expect((await two.increment(k, 5_000_000)).count).toBe(2)
     })
 
+    test('a window of the clock counts every call in it once, tells when it ends, and hands nothing on', async () => {
+      const windowMs = 3_000
+      const k = key()
+      const untilNext = () => windowMs - (Date.now() % windowMs)
+      await until('most of a window is left', () => untilNext() > 2_000)
+      const most = untilNext()
+      const counts = await Promise.all(
+        Array.from({ length: 50 }, (_, n) => (n % 2 ? one : two).countInWindow(k, windowMs)),
+      )
+      expect(counts.map((counter) => counter.count).sort((a, b) => a - b)).toEqual(
+        Array.from({ length: 50 }, (_, n) => n + 1),
+      )
+      const left = untilNext()
+      for (const { remainingMs } of counts) {
+        expect(remainingMs).toBeGreaterThan(left - 50)
+        expect(remainingMs).toBeLessThan(most + 50)
+      }
+      // Not a window's length after the first call, but when the clock turns.
+      await until('the clock turns', () => untilNext() > left)
+      await until('counts anew', async () => (await one.countInWindow(k, windowMs)).count === 1)
+      expect(untilNext()).toBeGreaterThan(500)
+      expect((await two.countInWindow(k, windowMs)).count).toBe(2)
+      expect((await two.countInWindow(key(), windowMs)).count).toBe(1)
+    })
+
+    test('a count is under its key and the number of its window', async () => {
+      const k = key()
+      const before = Math.floor(Date.now() / 3_600_000)
+      await one.countInWindow(k, 3_600_000)
+      const named = await Promise.all(
+        [before, before + 1].map(async (window) => (await two.increment(`${k}:${window}`, 1_000)).count),
+      )
+      expect(named.sort()).toEqual([1, 2])
+    })
+
     test('a counter grows by blocks that do not overlap', async () => {
       const k = key()
       const sizes = [3, 1, 5, 2, 4]
@@ -220,6 +255,7 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
       await expect(one.get(k)).rejects.toThrow(EphemeraUnavailable)
       await expect(one.take(k)).rejects.toThrow(EphemeraUnavailable)
       await expect(one.increment(k, 1000)).rejects.toThrow(EphemeraUnavailable)
+      await expect(one.countInWindow(k, 1000)).rejects.toThrow(EphemeraUnavailable)
       await expect(one.raise(k, '1', 1000)).rejects.toThrow(EphemeraUnavailable)
       await expect(one.ping()).rejects.toThrow(EphemeraUnavailable)
       expect(performance.now() - started).toBeLessThan(10_000)

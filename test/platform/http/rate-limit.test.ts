@@ -7,6 +7,7 @@ import { renderError, toCaracalError } from '../../../src/platform/http/render-e
 import { createRequestContext } from '../../../src/platform/http/request-context.ts'
 import { createLogger } from '../../../src/platform/observe/logger.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { leftOfMinute } from '../../fixtures/minute.ts'
 
 const lines: string[] = []
 const { log } = createLogger({
@@ -58,11 +59,13 @@ async function statuses(app: Hono, path: string, count: number): Promise<number[
 describe('fixed window', () => {
   test('counts per key and answers 429 with Retry-After', async () => {
     const app = limited({})
+    await leftOfMinute()
     expect(await statuses(app, '/?who=a', 4)).toEqual([200, 200, 200, 429])
     expect(await statuses(app, '/?who=b', 1)).toEqual([200])
     const refused = await app.request('/?who=a')
-    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
-    expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(60)
+    // The rest of the clock's minute, however long ago its first request was.
+    const left = 60 - ((Date.now() / 1000) % 60)
+    expect(Math.abs(Number(refused.headers.get('retry-after')) - left)).toBeLessThan(3)
     expect(await refused.json()).toMatchObject({ error: 'rate_limited' })
   })
 
@@ -73,6 +76,7 @@ describe('fixed window', () => {
       code: 'provider_rate_limited',
       body: { valid: false },
     })
+    await leftOfMinute()
     await app.request('/?who=c')
     const refused = await app.request('/?who=c')
     expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(30)

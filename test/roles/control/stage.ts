@@ -185,6 +185,7 @@ async function forgetCounters(url: string): Promise<void> {
     // Those of control, at the address of every test that names no other.
     for (const counted of [
       'api:*:127.0.0.1',
+      'api:*:127.0.0.1:*',
       'api:v1_rl:actor:*',
       'api:login_fail:*',
       'api:login_closed:*',

@@ -130,7 +130,7 @@ export function mountInvoke(app: Hono, { control, gate, routes, audit }: InvokeD
     const limit = settings.CONTROL_INVOKE_IP_RATE_LIMIT_PER_MIN
     if (limit === 0) return
     const counter = await control.ephemera
-      .increment(`api:control_invoke_ip:${clientIp}`, MINUTE_MS)
+      .countInWindow(`api:control_invoke_ip:${clientIp}`, MINUTE_MS)
       .catch((cause: unknown) => {
         throw rateLimited('ip rate limited', MINUTE_MS, cause)
       })
