@@ -50,6 +50,7 @@ const tablesOf: Readonly<Record<RoleName, readonly PgTable[]>> = {
     schema.roles,
     schema.roleBindings,
     schema.consoleAccounts,
+    schema.consoleIdentities,
     schema.consoleSessions,
     schema.credentialKeys,
     schema.authorityRecords,

@@ -7,6 +7,7 @@ import {
   index,
   integer,
   pgTable,
+  primaryKey,
   text,
   unique,
   uniqueIndex,
@@ -179,6 +180,27 @@ export const consoleAccounts = pgTable(
   (t) => [
     unique('console_accounts_email_key').on(t.email),
     check('console_accounts_email_check', sql`${t.email} = lower(${t.email})`),
+  ],
+)
+
+export const consoleIdentities = pgTable(
+  'console_identities',
+  {
+    provider: text('provider').notNull(),
+    subject: text('subject').notNull(),
+    accountId: text('account_id').notNull(),
+    email: text('email'),
+    createdAt: createdAt(),
+  },
+  (t) => [
+    primaryKey({ name: 'console_identities_pkey', columns: [t.provider, t.subject] }),
+    unique('console_identities_account_id_provider_key').on(t.accountId, t.provider),
+    foreignKey({
+      name: 'console_identities_account_id_fkey',
+      columns: [t.accountId],
+      foreignColumns: [consoleAccounts.id],
+    }).onDelete('cascade'),
+    check('console_identities_provider_check', sql`${t.provider} in ('google', 'github')`),
   ],
 )
 
