@@ -657,6 +657,16 @@ export const variables = {
     roles: ['control'],
     doc: 'Refuse to start unless people can sign in with an account of their own.',
   }),
+  GOOGLE_CLIENT_ID: text({
+    roles: ['control'],
+    doc: 'Sign-in to the console with Google: the client id. Register `<CARACAL_WEB_URL>/api/auth/callback/google`.',
+  }),
+  GOOGLE_CLIENT_SECRET: text({ secret: true, roles: ['control'], doc: 'Secret of GOOGLE_CLIENT_ID.' }),
+  GITHUB_CLIENT_ID: text({
+    roles: ['control'],
+    doc: 'Sign-in to the console with GitHub: the client id. Register `<CARACAL_WEB_URL>/api/auth/callback/github`.',
+  }),
+  GITHUB_CLIENT_SECRET: text({ secret: true, roles: ['control'], doc: 'Secret of GITHUB_CLIENT_ID.' }),
   CARACAL_SMTP_URL: smtpUrl({
     secret: true,
     roles: ['control'],

@@ -313,22 +313,40 @@ function refuseUnsafe(settings: Settings, roles: readonly RoleName[], problems: 
       problems.push('CARACAL_BOOTSTRAP_USERNAME and CARACAL_BOOTSTRAP_PASSWORD must be set together')
     if (settings.CARACAL_SMTP_URL !== null && settings.CARACAL_SMTP_FROM === null)
       problems.push('CARACAL_SMTP_FROM is required with CARACAL_SMTP_URL')
-    if (settings.CARACAL_REQUIRE_SIGN_IN_METHOD && !canSignInByAccount(settings))
+    refuseUnsafeSocialSignIn(settings, published, problems)
+    if (settings.CARACAL_REQUIRE_SIGN_IN_METHOD && !canSignInByAccount(settings)) {
+      const byPassword = published
+        ? 'CARACAL_PASSWORD_SIGNUP and CARACAL_SMTP_URL'
+        : 'CARACAL_PASSWORD_SIGNUP'
       problems.push(
-        published
-          ? 'CARACAL_REQUIRE_SIGN_IN_METHOD needs CARACAL_PASSWORD_SIGNUP and CARACAL_SMTP_URL'
-          : 'CARACAL_REQUIRE_SIGN_IN_METHOD needs CARACAL_PASSWORD_SIGNUP',
+        `CARACAL_REQUIRE_SIGN_IN_METHOD needs ${byPassword}, or GOOGLE_CLIENT_ID or GITHUB_CLIENT_ID`,
       )
+    }
   }
   if (roles.includes('gateway')) refuseUnsafeGateway(settings, roles, published, problems)
 }
 
-/** Outside of mode dev an address is verified by mail before it signs in. */
+/** Outside of mode dev an address is verified by mail before it signs in, or by who else vouches for it. */
 function canSignInByAccount(settings: Settings): boolean {
+  if (settings.GOOGLE_CLIENT_ID !== null || settings.GITHUB_CLIENT_ID !== null) return true
   return (
     settings.CARACAL_PASSWORD_SIGNUP &&
     (settings.CARACAL_MODE === 'dev' || settings.CARACAL_SMTP_URL !== null)
   )
+}
+
+/** The answer of a provider comes to the console's public URL, in the clear nowhere but on this machine. */
+function refuseUnsafeSocialSignIn(settings: Settings, published: boolean, problems: string[]): void {
+  for (const name of ['GOOGLE', 'GITHUB'] as const) {
+    const id = settings[`${name}_CLIENT_ID`]
+    if ((id === null) !== (settings[`${name}_CLIENT_SECRET`] === null))
+      problems.push(`${name}_CLIENT_ID and ${name}_CLIENT_SECRET must be set together`)
+    const url = settings.CARACAL_WEB_URL
+    if (published && id !== null && url !== null && !isPrivateOnTheWay(url))
+      problems.push(
+        `CARACAL_WEB_URL must use https with ${name}_CLIENT_ID unless its host is loopback or a single label`,
+      )
+  }
 }
 
 function refuseUnsafeGateway(
@@ -347,11 +365,16 @@ function refuseUnsafeGateway(
     problems.push('GATEWAY_STS_HMAC_KEY is required with GATEWAY_STS_TRANSPORT=http')
   if (settings.REVOCATION_STORE_WRITER && settings.REDIS_URL === null)
     problems.push('REVOCATION_STORE_WRITER needs REDIS_URL, where resource servers look')
-  if (published && !roles.includes('sts') && settings.STS_URL !== null && !safeForExchange(settings.STS_URL))
+  if (
+    published &&
+    !roles.includes('sts') &&
+    settings.STS_URL !== null &&
+    !isPrivateOnTheWay(settings.STS_URL)
+  )
     problems.push('STS_URL must use https unless its host is loopback or a single label')
 }
 
-function safeForExchange(url: string): boolean {
+function isPrivateOnTheWay(url: string): boolean {
   const { protocol, hostname } = new URL(url)
   return (
     protocol === 'https:' ||
