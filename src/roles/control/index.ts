@@ -20,6 +20,7 @@ import { consoleFront } from './console/front.ts'
 import { consoleHeaders } from './console/headers.ts'
 import { mountConsole } from './console/mount-console.ts'
 import { isApiPath, refuseDisguised } from './console/paths.ts'
+import type { SocialEndpoints } from './console/social/endpoints.ts'
 import type { Control, ControlPlatform, RoleDoor } from './control.ts'
 import { createCredentials } from './credentials.ts'
 import { createGuesses } from './guesses.ts'
@@ -51,6 +52,8 @@ export interface ControlDeps extends ControlPlatform {
   readonly egress?: EgressGuard
   /** Where the built web console is, when not in its place in the package. */
   readonly consoleDirectory?: string
+  /** Where Google and GitHub answer, when not where they do. */
+  readonly socialEndpoints?: SocialEndpoints
 }
 
 export interface ControlRole extends Role {
@@ -142,6 +145,7 @@ export function createControl(deps: ControlDeps): ControlRole {
     authenticator: credentials.authenticator,
     ready: readiness,
     ...(deps.consoleDirectory === undefined ? {} : { directory: deps.consoleDirectory }),
+    ...(deps.socialEndpoints === undefined ? {} : { socialEndpoints: deps.socialEndpoints }),
   })
   mountDocuments(roleApp.app, managementRoutes, control)
   if (settings.CARACAL_CONTROL_ENABLED)

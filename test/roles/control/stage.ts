@@ -27,6 +27,7 @@ import type { KeyRing } from '../../../src/platform/keys.ts'
 import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
 import type { Role } from '../../../src/platform/role.ts'
 import { createAuditSink } from '../../../src/roles/audit/index.ts'
+import type { SocialEndpoints } from '../../../src/roles/control/console/social/endpoints.ts'
 import { type ControlRole, createControl } from '../../../src/roles/control/index.ts'
 import { createCoordinator } from '../../../src/roles/coordinator/index.ts'
 import { createSts, type StsRole } from '../../../src/roles/sts/index.ts'
@@ -90,6 +91,8 @@ export interface StageOptions {
   readonly secrets?: (real: SecretStore) => SecretStore
   /** A built web console. */
   readonly consoleDirectory?: string
+  /** Where Google and GitHub are. */
+  readonly socialEndpoints?: SocialEndpoints
   /** Hears what the roles log. */
   readonly log?: Logger
   /** Another driver than the Postgres one. The stage ends it. */
@@ -126,7 +129,14 @@ export function createStage(options: StageOptions = {}): Promise<Stage> {
 
 /** The same over a deployment: each request goes to whichever replica is next. */
 async function joinStage(options: StageOptions): Promise<Stage> {
-  if (options.secrets ?? options.ephemera ?? options.consoleDirectory ?? options.log) {
+  const replaced = [
+    options.secrets,
+    options.ephemera,
+    options.consoleDirectory,
+    options.socialEndpoints,
+    options.log,
+  ]
+  if (replaced.some((one) => one !== undefined)) {
     throw new Error('a part of the product is replaced: the test is of a seam')
   }
   const joined = await joinDeployment(variablesOf(options.settings ?? {}))
@@ -258,6 +268,7 @@ async function createHere(options: StageOptions): Promise<Stage> {
       coordinator: (request) => coordinator.app.fetch(request),
       ...(options.egress === undefined ? {} : { egress: options.egress }),
       ...(options.consoleDirectory === undefined ? {} : { consoleDirectory: options.consoleDirectory }),
+      ...(options.socialEndpoints === undefined ? {} : { socialEndpoints: options.socialEndpoints }),
     })
     roles.push(control)
     await control.prepare(new AbortController().signal)

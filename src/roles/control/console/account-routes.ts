@@ -7,7 +7,7 @@ import type { Control } from '../control.ts'
 import { findConsoleAccountById } from '../store/console-accounts.ts'
 import type { Accounts } from './accounts.ts'
 import { bodyOf } from './body.ts'
-import type { SessionCookie } from './cookie.ts'
+import type { SecretCookie } from './cookie.ts'
 import { deleteAccount, zonesOfAccount } from './delete-account.ts'
 import { limitAddress } from './limits.ts'
 import { API } from './paths.ts'
@@ -16,7 +16,7 @@ import type { Operator } from './sessions.ts'
 export interface AccountRouteDeps {
   readonly control: Control
   readonly accounts: Accounts
-  readonly cookie: SessionCookie
+  readonly cookie: SecretCookie
   readonly operatorOf: (c: Context) => Promise<Operator>
   /** Hears that an account ended, and zones perhaps. */
   readonly onDeleted: () => void

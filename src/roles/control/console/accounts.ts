@@ -11,7 +11,6 @@ import type { Control } from '../control.ts'
 import { createGuesses } from '../guesses.ts'
 import {
   type ConsoleAccountSecret,
-  deleteConsoleAccount,
   findConsoleAccount,
   insertConsoleAccount,
   replaceUnverifiedPassword,
@@ -19,8 +18,9 @@ import {
   verifyConsoleAccount,
 } from '../store/console-accounts.ts'
 import { revokeAccountSessions } from '../store/console-sessions.ts'
-import type { Admissions } from './admission.ts'
+import { type Admissions, requireAdmitted } from './admission.ts'
 import { createMailedLinks, type LetterKind } from './mailed-links.ts'
+import type { SocialName } from './social/endpoints.ts'
 
 const LEAST_CHARACTERS = 8
 const isAddress = (text: string) => v.is(v.pipe(v.string(), v.email(), v.maxLength(254)), text)
@@ -34,7 +34,7 @@ interface Credentials {
 interface SignInMethods {
   readonly token: true
   readonly email: boolean
-  readonly social: readonly string[]
+  readonly social: readonly SocialName[]
   readonly passwordReset: boolean
   readonly registration: 'open' | 'closed'
 }
@@ -63,7 +63,11 @@ export interface Accounts {
   ): Promise<void>
 }
 
-export function createAccounts(control: Control, admissions: Admissions): Accounts {
+export function createAccounts(
+  control: Control,
+  admissions: Admissions,
+  social: readonly SocialName[],
+): Accounts {
   const { db, hasher, log, settings } = control
   const isDev = settings.CARACAL_MODE === 'dev'
   const links = createMailedLinks(control)
@@ -74,13 +78,6 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
   function requireStrong(password: string): void {
     if (password.length >= LEAST_CHARACTERS) return
     throw errorOf('invalid_body', { message: `A password has at least ${LEAST_CHARACTERS} characters` })
-  }
-
-  async function requireAdmitted(id: string, email: string): Promise<void> {
-    const admission = admissions.of(email)
-    if (admission === 'admitted') return
-    if (admission === 'removed') await db.transaction((tx) => deleteConsoleAccount(tx, id))
-    throw errorOf('access_denied')
   }
 
   async function requirePassword(email: string, password: string): Promise<void> {
@@ -113,7 +110,7 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
     methods: () => ({
       token: true,
       email: settings.CARACAL_PASSWORD_SIGNUP,
-      social: [],
+      social,
       passwordReset: settings.CARACAL_PASSWORD_SIGNUP && links !== null,
       registration: canRegister && admissions.isOpen() ? 'open' : 'closed',
     }),
@@ -122,14 +119,16 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
       const email = normal(given)
       const account = await guesses.attempt(email, async () => {
         const known = settings.CARACAL_PASSWORD_SIGNUP ? await findConsoleAccount(db, email) : null
+        // An account without a password takes as long as none.
+        const hash = known?.password_hash ?? null
         const proved =
-          known === null
+          hash === null
             ? await hasher.verifyUnknown(password, caller)
-            : await hasher.verify(password, known.password_hash, caller)
+            : await hasher.verify(password, hash, caller)
         return proved ? known : null
       })
       if (account === null) throw errorOf('invalid_credentials')
-      await requireAdmitted(account.id, email)
+      await requireAdmitted(control, admissions, account)
       if (!account.verified && !isDev) {
         mailInBackground(account, 'verify')
         throw errorOf('email_not_verified')
@@ -177,7 +176,7 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
         mailInBackground(account, 'verify')
         throw errorOf('invalid_credentials')
       }
-      await requireAdmitted(account.id, account.email)
+      await requireAdmitted(control, admissions, account)
       await verifyConsoleAccount(db, account.id)
       return account.id
     },
@@ -191,7 +190,7 @@ export function createAccounts(control: Control, admissions: Admissions): Accoun
       requireStrong(next)
       const account = (await links?.take('reset', secret)) ?? null
       if (account === null) throw errorOf('link_not_valid')
-      await requireAdmitted(account.id, account.email)
+      await requireAdmitted(control, admissions, account)
       const passwordHash = await hasher.hashChosen(next)
       await db.transaction(async (tx) => {
         await setConsolePassword(tx, account.id, passwordHash)

@@ -5,7 +5,9 @@
  */
 import { secretsDirectoryOf } from '../../../config/load.ts'
 import { allowlistPath, type OperatorAllowlist, readAllowlist } from '../../../config/operator-allowlist.ts'
+import { errorOf } from '../../../platform/http/errors/registry.ts'
 import type { Control } from '../control.ts'
+import { deleteConsoleAccount } from '../store/console-accounts.ts'
 
 /** `removed`: denied, and what the address signs in with is to be erased. */
 export type Admission = 'admitted' | 'denied' | 'removed'
@@ -47,4 +49,16 @@ export function createAdmissions({ settings, log }: Pick<Control, 'settings' | '
       return [...list.values()].includes('active')
     },
   }
+}
+
+/** Throws 403 `access_denied` for an account whose address may not sign in; a removed one is forgotten. */
+export async function requireAdmitted(
+  { db }: Pick<Control, 'db'>,
+  admissions: Admissions,
+  { id, email }: { readonly id: string; readonly email: string },
+): Promise<void> {
+  const admission = admissions.of(email)
+  if (admission === 'admitted') return
+  if (admission === 'removed') await db.transaction((tx) => deleteConsoleAccount(tx, id))
+  throw errorOf('access_denied')
 }

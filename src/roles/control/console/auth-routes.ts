@@ -7,18 +7,19 @@ import type { Authenticator } from '../authenticate.ts'
 import type { Control } from '../control.ts'
 import { listConsoleSessions, revokeOwnSession } from '../store/console-sessions.ts'
 import type { Accounts } from './accounts.ts'
+import type { BeginSession } from './begin-session.ts'
 import { bodyOf } from './body.ts'
-import type { SessionCookie } from './cookie.ts'
+import type { SecretCookie } from './cookie.ts'
 import { limitAddress } from './limits.ts'
 import { API } from './paths.ts'
-import { type OpenedSession, type Operator, SESSION_SECONDS, type Sessions } from './sessions.ts'
+import type { Operator } from './sessions.ts'
 
 export interface AuthRouteDeps {
   readonly control: Control
   readonly authenticator: Authenticator
-  readonly sessions: Sessions
   readonly accounts: Accounts
-  readonly cookie: SessionCookie
+  readonly cookie: SecretCookie
+  readonly beginSession: BeginSession
   readonly operatorOf: (c: Context) => Promise<Operator>
 }
 
@@ -45,22 +46,11 @@ function shown({ user, expiresAt, principal }: Operator) {
 }
 
 export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
-  const { control, accounts, cookie, operatorOf, sessions } = deps
+  const { control, accounts, beginSession, cookie, operatorOf } = deps
   const path = (rest: string) => `${API}/auth/${rest}`
 
-  /** A browser has one session: the one before ends. */
-  async function begin(c: Context, { secret, operator }: OpenedSession): Promise<void> {
-    const previous = cookie.read(c)
-    if (previous !== null) await sessions.close(previous)
-    cookie.write(c, secret, SESSION_SECONDS)
-    requestContext(c).log.info({ operator_id: operator.principal.id }, 'console_signed_in')
-  }
-
-  async function beginFor(c: Context, accountId: string) {
-    const opened = await sessions.open({ tokenId: null, accountId })
-    await begin(c, opened)
-    return shown(opened.operator)
-  }
+  const beginFor = async (c: Context, accountId: string) =>
+    shown(await beginSession(c, { tokenId: null, accountId }))
 
   app.use(path('*'), async (c, next) => {
     await limitAddress(c, control, 'auth')
@@ -74,13 +64,11 @@ export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
   app.post(path('session'), async (c) => {
     await limitAddress(c, control, 'sign_in')
     const given = await bodyOf(c, signIn)
-    const opened = await sessions.open(
+    const owner =
       'token' in given
         ? { tokenId: (await tokenOf(c, given.token)).id, accountId: null }
-        : { tokenId: null, accountId: await accounts.prove(given, c.req.raw) },
-    )
-    await begin(c, opened)
-    return c.json(shown(opened.operator))
+        : { tokenId: null, accountId: await accounts.prove(given, c.req.raw) }
+    return c.json(shown(await beginSession(c, owner)))
   })
 
   /** A derived token acts for an account that each of its requests names anew: it can have no session. */

@@ -1,10 +1,10 @@
-/** The cookie that carries a session's secret; the browser's scripts never see it. */
+/** Cookies that carry a secret; the browser's scripts never see it. */
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Control } from '../control.ts'
 import { isPublishedOverTls } from './headers.ts'
 
-export interface SessionCookie {
+export interface SecretCookie {
   /** The secret the browser sent; `null` when it sent none that could be one. */
   read(c: Context): string | null
   write(c: Context, secret: string, seconds: number): void
@@ -13,9 +13,13 @@ export interface SessionCookie {
 
 const secretPattern = /^[A-Za-z0-9_-]{43}$/
 
-export function createSessionCookie(control: Pick<Control, 'settings'>): SessionCookie {
+export const SESSION = 'caracal_session'
+/** Of a sign-in that is under way at a provider. */
+export const SOCIAL = 'caracal_sign_in'
+
+export function createSecretCookie(control: Pick<Control, 'settings'>, plainName: string): SecretCookie {
   const secure = isPublishedOverTls(control) || control.settings.CARACAL_MODE !== 'dev'
-  const name = secure ? '__Host-caracal_session' : 'caracal_session'
+  const name = secure ? `__Host-${plainName}` : plainName
   return {
     read(c) {
       const value = getCookie(c, name)

@@ -16,9 +16,10 @@ import { mountAccount } from './account-routes.ts'
 import { createAccounts } from './accounts.ts'
 import { createAdmissions } from './admission.ts'
 import { mountAuth } from './auth-routes.ts'
+import { createBeginSession } from './begin-session.ts'
 import { type BuiltApp, readBuiltApp } from './built-app.ts'
 import { mountControlEndpoint } from './control-endpoint.ts'
-import { createSessionCookie } from './cookie.ts'
+import { createSecretCookie, SESSION } from './cookie.ts'
 import { createDiagnostics } from './diagnostics.ts'
 import { limitOperator } from './limits.ts'
 import { createOriginCheck, isSafe } from './origins.ts'
@@ -27,6 +28,10 @@ import { API } from './paths.ts'
 import { profilesOf } from './profiles.ts'
 import { serverUrls } from './server-urls.ts'
 import { createSessions, type Operator } from './sessions.ts'
+import { type SocialEndpoints, socialEndpoints } from './social/endpoints.ts'
+import { createIdentities } from './social/identities.ts'
+import { createSocialProviders } from './social/providers.ts'
+import { mountSocial } from './social/routes.ts'
 import { createStatus } from './status.ts'
 import { systemZonesFor } from './system-zones.ts'
 import { askControl } from './to-control.ts'
@@ -43,12 +48,14 @@ export interface ConsoleDeps {
   readonly audit: AdminAudit
   /** Where the built app is, when not in its place in the package. */
   readonly directory?: string
+  /** Where Google and GitHub answer, when not where they do. */
+  readonly socialEndpoints?: SocialEndpoints
 }
 
 /** Registers the console on the app of control; the pages are for whoever serves them at other paths too. */
 export function mountConsole(app: Hono, deps: ConsoleDeps): { readonly pages: (c: Context) => Response } {
   const { control, standings } = deps
-  const cookie = createSessionCookie(control)
+  const cookie = createSecretCookie(control, SESSION)
   const admissions = createAdmissions(control)
   const sessions = createSessions(control, admissions)
   const checkOrigin = createOriginCheck(control)
@@ -63,8 +70,19 @@ export function mountConsole(app: Hono, deps: ConsoleDeps): { readonly pages: (c
     await next()
   })
 
-  const accounts = createAccounts(control, admissions)
-  mountAuth(app, { control, sessions, cookie, operatorOf, authenticator: deps.authenticator, accounts })
+  const beginSession = createBeginSession(sessions, cookie)
+  const providers = createSocialProviders(control, deps.socialEndpoints ?? socialEndpoints)
+  const accounts = createAccounts(control, admissions, [...providers.keys()])
+  mountAuth(app, {
+    control,
+    cookie,
+    operatorOf,
+    beginSession,
+    authenticator: deps.authenticator,
+    accounts,
+  })
+  const identities = createIdentities(control, admissions, providers)
+  mountSocial(app, { control, providers, identities, operatorOf, beginSession })
   mountAccount(app, { control, accounts, cookie, operatorOf, onDeleted: () => diagnostics.forget() })
 
   /** One line for each change, under the request id that the administrative ledger has (§13.2). */

@@ -7,8 +7,10 @@ import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { incomingOf, pathOf } from '../../../platform/http/incoming.ts'
 
 export const API = '/api/console'
+/** Where providers send the browser back to, as v1 has it: operators have it registered there. */
+export const CALLBACK = '/api/auth/callback'
 
-const own = /^\/+(?:(?:console|assets|api\/console)(?:\/|$)|favicon\.svg$)/
+const own = /^\/+(?:(?:console|assets|api\/console|api\/auth\/callback)(?:\/|$)|favicon\.svg$)/
 const disguised = /\.\.|%2e|%2f|%5c|\\/i
 
 export function isConsolePath(path: string): boolean {
@@ -16,7 +18,7 @@ export function isConsolePath(path: string): boolean {
 }
 
 export function isApiPath(path: string): boolean {
-  return path === API || path.startsWith(`${API}/`)
+  return [API, CALLBACK].some((own) => path === own || path.startsWith(`${own}/`))
 }
 
 /** Throws 404 where a disguised path starts or ends in the console, whatever else it would lead to. */

@@ -1,4 +1,4 @@
-/** People who sign in to the console with e-mail and password. The address is stored in lower case. */
+/** People who sign in to the console. The address is stored in lower case. */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
 
 export interface ConsoleAccount {
@@ -11,10 +11,12 @@ export interface ConsoleAccountSecret extends ConsoleAccount {
   readonly password_hash: string | null
 }
 
+const secretColumns = ({ sql }: Queryable) =>
+  sql`id, email, verified_at is not null as verified, password_hash`
+
 export async function findConsoleAccount(db: Queryable, email: string): Promise<ConsoleAccountSecret | null> {
   const [row] = await db.sql<ConsoleAccountSecret[]>`
-    select id, email, verified_at is not null as verified, password_hash
-    from console_accounts where email = ${email}`
+    select ${secretColumns(db)} from console_accounts where email = ${email}`
   return row ?? null
 }
 
@@ -23,8 +25,14 @@ export async function findConsoleAccountById(
   id: string,
 ): Promise<ConsoleAccountSecret | null> {
   const [row] = await db.sql<ConsoleAccountSecret[]>`
-    select id, email, verified_at is not null as verified, password_hash
-    from console_accounts where id = ${id}`
+    select ${secretColumns(db)} from console_accounts where id = ${id}`
+  return row ?? null
+}
+
+/** The same, locked: two changes of what it signs in with, or its end, wait for one another. */
+export async function lockConsoleAccount(tx: Tx, id: string): Promise<ConsoleAccountSecret | null> {
+  const [row] = await tx.sql<ConsoleAccountSecret[]>`
+    select ${secretColumns(tx)} from console_accounts where id = ${id} for update`
   return row ?? null
 }
 
@@ -47,6 +55,19 @@ export async function insertConsoleAccount(
   const rows = await db.sql`
     insert into console_accounts (id, email, password_hash)
     values (${account.id}, ${account.email}, ${account.passwordHash})
+    on conflict (email) do nothing
+    returning id`
+  return rows.length > 0
+}
+
+/** One without a password, whose address somebody else has verified. False when the address is taken. */
+export async function insertVouchedAccount(
+  tx: Tx,
+  account: { readonly id: string; readonly email: string },
+): Promise<boolean> {
+  const rows = await tx.sql`
+    insert into console_accounts (id, email, verified_at)
+    values (${account.id}, ${account.email}, now())
     on conflict (email) do nothing
     returning id`
   return rows.length > 0
@@ -78,12 +99,6 @@ export async function setConsolePassword(tx: Tx, id: string, passwordHash: strin
 /** The account cannot go until the transaction ends. False when it is gone. */
 export async function holdConsoleAccount(tx: Tx, id: string): Promise<boolean> {
   const rows = await tx.sql`select 1 from console_accounts where id = ${id} for key share`
-  return rows.length > 0
-}
-
-/** Nobody else holds the account until the transaction ends. False when it is gone. */
-export async function lockConsoleAccount(tx: Tx, id: string): Promise<boolean> {
-  const rows = await tx.sql`select 1 from console_accounts where id = ${id} for update`
   return rows.length > 0
 }
 

@@ -1,4 +1,4 @@
-/** What the diagnostics of the console ask the store itself. */
+/** What the console asks of the store itself. */
 import type { Queryable } from '../../../platform/db/port.ts'
 
 /** Unix milliseconds of the database's clock, which decides every expiry. */

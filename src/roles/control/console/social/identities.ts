@@ -1,0 +1,130 @@
+/**
+ * Which account an identity signs in to. It is found by the provider's subject; an address only ever makes the
+ * first link, and only to an account whose address was verified. Anybody may have registered one that was not,
+ * and knows its password: to link that one would let them wait for its owner, or the owner into what is theirs.
+ * The owner of such an account signs in to it and links there.
+ */
+import { errorOf } from '../../../../platform/http/errors/registry.ts'
+import { uuidv7 } from '../../../../platform/ids.ts'
+import type { Control } from '../../control.ts'
+import {
+  findConsoleAccount,
+  findConsoleAccountById,
+  insertVouchedAccount,
+  lockConsoleAccount,
+} from '../../store/console-accounts.ts'
+import {
+  deleteIdentity,
+  findAccountOfIdentity,
+  identitiesOf,
+  insertIdentity,
+} from '../../store/console-identities.ts'
+import { revokeAccountSessions } from '../../store/console-sessions.ts'
+import { type Admissions, requireAdmitted } from '../admission.ts'
+import type { SocialName } from './endpoints.ts'
+import type { SocialIdentity } from './provider.ts'
+import type { SocialProviders } from './providers.ts'
+
+interface SocialMethod {
+  readonly provider: string
+  /** Whether this server offers the provider. */
+  readonly available: boolean
+  readonly email: string | null
+  /** `null`: not linked. */
+  readonly linked_at: Date | null
+}
+
+export interface Identities {
+  /**
+   * Id of the account; of a new one where there was none. Throws 403 `access_denied`, `registration_not_permitted`,
+   * `email_not_verified`, `social_email_not_verified`; 409 `social_account_exists`.
+   */
+  accountOf(identity: SocialIdentity): Promise<string>
+  /** Throws 409 `social_account_taken`, `social_already_linked`. */
+  link(accountId: string, identity: SocialIdentity): Promise<void>
+  /** Ends the account's other sessions too. Throws 404 `social_not_linked`; 409 `last_sign_in_method`. */
+  unlink(account: { readonly id: string; readonly sessionId: string }, provider: SocialName): Promise<void>
+  /** What the account can sign in with, and could. */
+  methodsOf(accountId: string): Promise<{ readonly password: boolean; readonly social: SocialMethod[] }>
+}
+
+export function createIdentities(
+  control: Control,
+  admissions: Admissions,
+  providers: SocialProviders,
+): Identities {
+  const { db, log, settings } = control
+  const isOffered = (provider: string) => [...providers.keys()].some((name) => name === provider)
+  const canUsePassword = (account: { readonly password_hash: string | null } | null): boolean =>
+    settings.CARACAL_PASSWORD_SIGNUP && account !== null && account.password_hash !== null
+
+  function noteLinked(accountId: string, { provider }: SocialIdentity): void {
+    log.info({ account_id: accountId, provider }, 'console_identity_linked')
+  }
+
+  async function register(email: string, identity: SocialIdentity): Promise<string> {
+    if (admissions.of(email) !== 'admitted') throw errorOf('registration_not_permitted')
+    const id = uuidv7()
+    const isNew = await db.transaction(async (tx) => {
+      if (!(await insertVouchedAccount(tx, { id, email }))) return false
+      if (await insertIdentity(tx, id, identity)) return true
+      throw errorOf('social_account_taken')
+    })
+    if (!isNew) throw errorOf('social_account_exists')
+    noteLinked(id, identity)
+    return id
+  }
+
+  return {
+    async accountOf(identity) {
+      const linked = await findAccountOfIdentity(db, identity)
+      if (linked !== null) {
+        await requireAdmitted(control, admissions, linked)
+        if (!linked.verified && settings.CARACAL_MODE !== 'dev') throw errorOf('email_not_verified')
+        return linked.id
+      }
+      const { email } = identity
+      if (email === null) throw errorOf('social_email_not_verified')
+      const known = await findConsoleAccount(db, email)
+      if (known === null) return register(email, identity)
+      await requireAdmitted(control, admissions, known)
+      if (!known.verified || !(await insertIdentity(db, known.id, identity)))
+        throw errorOf('social_account_exists')
+      noteLinked(known.id, identity)
+      return known.id
+    },
+
+    async link(accountId, identity) {
+      if (await insertIdentity(db, accountId, identity)) return noteLinked(accountId, identity)
+      const owner = await findAccountOfIdentity(db, identity)
+      if (owner === null) throw errorOf('social_already_linked')
+      if (owner.id !== accountId) throw errorOf('social_account_taken')
+    },
+
+    async unlink({ id, sessionId }, provider) {
+      await db.transaction(async (tx) => {
+        const account = await lockConsoleAccount(tx, id)
+        const linked = await identitiesOf(tx, id)
+        if (!linked.some((one) => one.provider === provider)) throw errorOf('social_not_linked')
+        const others = linked.filter((one) => one.provider !== provider && isOffered(one.provider))
+        if (!canUsePassword(account) && others.length === 0) throw errorOf('last_sign_in_method')
+        await deleteIdentity(tx, id, provider)
+        await revokeAccountSessions(tx, id, sessionId)
+      })
+      log.info({ account_id: id, provider }, 'console_identity_unlinked')
+    },
+
+    async methodsOf(accountId) {
+      const account = await findConsoleAccountById(db, accountId)
+      const linked = await identitiesOf(db, accountId)
+      const missing = [...providers.keys()].filter((name) => !linked.some((one) => one.provider === name))
+      return {
+        password: canUsePassword(account),
+        social: [
+          ...linked.map((one) => ({ ...one, available: isOffered(one.provider) })),
+          ...missing.map((provider) => ({ provider, available: true, email: null, linked_at: null })),
+        ],
+      }
+    },
+  }
+}
