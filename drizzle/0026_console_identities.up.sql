@@ -12,6 +12,9 @@ create table console_identities (
   constraint console_identities_provider_check check (provider in ('google', 'github'))
 );
 
+-- Who unlinked once says from then on what is linked: an identity with the same address does not come back by itself.
+alter table console_accounts add column links_by_hand boolean not null default false;
+
 do $$
 begin
   if exists (select 1 from pg_roles where rolname = 'caracalapi') then

@@ -4,8 +4,9 @@ import { ApiError, api, onSessionEnd } from './api.ts'
 import { pages } from './pages/index.tsx'
 import { ResetPassword, VerifyEmail } from './pages/mailed-links.tsx'
 import { Onboarding } from './pages/onboarding.tsx'
+import { takeReturn } from './pages/sign-in/social.tsx'
 import { SignIn } from './pages/sign-in.tsx'
-import { navigate, usePlace } from './router.tsx'
+import { currentPath, navigate, usePlace } from './router.tsx'
 import { Shell } from './shell.tsx'
 import { type Session, SurroundingsContext, useSurroundings, type Zone } from './state/session.tsx'
 import { useData } from './state/use-data.ts'
@@ -22,7 +23,10 @@ export function App() {
   const [standing, setStanding] = useState<Standing>({ kind: 'unknown' })
   const look = async () => {
     try {
-      setStanding({ kind: 'in', session: await api.get<Session>('/auth/session') })
+      const session = await api.get<Session>('/auth/session')
+      const wanted = takeReturn()
+      if (wanted !== null && currentPath() === '/') navigate(wanted, { replace: true })
+      setStanding({ kind: 'in', session })
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) setStanding({ kind: 'out' })
       else if (error instanceof ApiError && error.code === 'access_denied') setStanding({ kind: 'denied' })

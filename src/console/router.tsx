@@ -5,7 +5,7 @@ import { useEffect, useState } from 'preact/hooks'
 const base = '/console'
 
 /** Path of the page, without the base; always begins with a slash. */
-function currentPath(): string {
+export function currentPath(): string {
   const { pathname } = location
   const path = pathname === base || pathname.startsWith(`${base}/`) ? pathname.slice(base.length) : pathname
   return path === '' ? '/' : path

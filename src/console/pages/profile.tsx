@@ -1,8 +1,9 @@
 /** Who is signed in, what they may do, and where else they are signed in. */
 import { type Session, useSurroundings } from '../state/session.tsx'
 import { Button, Facts, Id, Page, Section, Time } from '../ui/basics.tsx'
-import { ChangePassword } from './profile/change-password.tsx'
 import { ConsoleSessions } from './profile/console-sessions.tsx'
+import { SignInMethods } from './profile/sign-in-methods.tsx'
+import { ComingBack } from './sign-in/social.tsx'
 
 const abilities: Readonly<Record<Session['capability'], string>> = {
   read: 'Look at everything, change nothing',
@@ -15,6 +16,7 @@ export function Profile() {
   const { user, bootstrap, capability, zone_id, expires_at } = session
   return (
     <Page title="Profile" actions={<Button onClick={signOut}>Sign out</Button>}>
+      <ComingBack />
       <Section title={user.name}>
         <Facts
           of={{
@@ -29,8 +31,8 @@ export function Profile() {
           }}
         />
       </Section>
+      {user.email !== null && <SignInMethods email={user.email} />}
       <ConsoleSessions />
-      {user.email !== null && <ChangePassword email={user.email} />}
     </Page>
   )
 }

@@ -4,9 +4,11 @@ import { Link } from '../router.tsx'
 import { Button, Notice } from '../ui/basics.tsx'
 import { Form, TextField, type Values } from '../ui/form.tsx'
 import { Alone } from './alone.tsx'
+import { ComingBack, SocialButtons } from './sign-in/social.tsx'
 
 interface Ways {
   readonly email: boolean
+  readonly social: readonly string[]
   readonly passwordReset: boolean
   readonly registration: 'open' | 'closed'
 }
@@ -14,7 +16,12 @@ interface Ways {
 type Way = 'token' | 'email' | 'register'
 
 export function SignIn({ why, onSignedIn }: { readonly why?: string; readonly onSignedIn: () => void }) {
-  const [ways, setWays] = useState<Ways>({ email: false, passwordReset: false, registration: 'closed' })
+  const [ways, setWays] = useState<Ways>({
+    email: false,
+    social: [],
+    passwordReset: false,
+    registration: 'closed',
+  })
   const [way, setWay] = useState<Way>('token')
   const [mailedTo, setMailedTo] = useState<string>()
   useEffect(() => {
@@ -56,6 +63,8 @@ export function SignIn({ why, onSignedIn }: { readonly why?: string; readonly on
     <Alone title="Caracal">
       <p class="lead">Which agent did this, under whose authority?</p>
       {why !== undefined && <Notice>{why}</Notice>}
+      <ComingBack />
+      <SocialButtons providers={ways.social} />
       <Form key={way} action={way === 'register' ? 'Create account' : 'Sign in'} onSubmit={submit}>
         {way === 'token' ? (
           <TextField

@@ -440,6 +440,19 @@ describe('unlinking', () => {
     expect((await signedIn('google')).id).not.toBe(id)
   })
 
+  test('what was unlinked comes back by the hand of its owner only', async () => {
+    const { browser, email, id } = await registered()
+    await verify(id)
+    expect((await signedIn('google', stranger(email))).id).toBe(id)
+    expect((await unlink(browser, 'google')).status).toBe(204)
+    expect(await visitor().signIn('google')).toBe(refused('social_account_exists'))
+    peer.person = stranger(email)
+    expect(await visitor().signIn('github')).toBe(refused('social_account_exists'))
+    expect(await identities(id)).toEqual([])
+    expect(await browser.link('google')).toBe('/console/profile?linked=google')
+    expect((await signedIn('google')).id).toBe(id)
+  })
+
   test('the last way to sign in stays, also when two go at once', async () => {
     const { browser, id } = await signedIn('google')
     expect(outcome(await unlink(browser, 'google'))).toEqual([409, 'last_sign_in_method'])

@@ -176,6 +176,7 @@ export const consoleAccounts = pgTable(
     passwordHash: text('password_hash'),
     verifiedAt: timestamptz('verified_at'),
     ...timestamps(),
+    linksByHand: boolean('links_by_hand').notNull().default(false),
   },
   (t) => [
     unique('console_accounts_email_key').on(t.email),

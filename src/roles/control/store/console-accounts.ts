@@ -9,10 +9,12 @@ export interface ConsoleAccount {
 
 export interface ConsoleAccountSecret extends ConsoleAccount {
   readonly password_hash: string | null
+  /** Nothing is linked to it but by its owner, signed in. */
+  readonly links_by_hand: boolean
 }
 
 const secretColumns = ({ sql }: Queryable) =>
-  sql`id, email, verified_at is not null as verified, password_hash`
+  sql`id, email, verified_at is not null as verified, password_hash, links_by_hand`
 
 export async function findConsoleAccount(db: Queryable, email: string): Promise<ConsoleAccountSecret | null> {
   const [row] = await db.sql<ConsoleAccountSecret[]>`
@@ -71,6 +73,10 @@ export async function insertVouchedAccount(
     on conflict (email) do nothing
     returning id`
   return rows.length > 0
+}
+
+export async function linkByHand(tx: Tx, id: string): Promise<void> {
+  await tx.sql`update console_accounts set links_by_hand = true, updated_at = now() where id = ${id}`
 }
 
 /** Whoever registers an address anew before anybody has verified it, says which password counts. */

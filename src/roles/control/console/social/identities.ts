@@ -2,7 +2,8 @@
  * Which account an identity signs in to. It is found by the provider's subject; an address only ever makes the
  * first link, and only to an account whose address was verified. Anybody may have registered one that was not,
  * and knows its password: to link that one would let them wait for its owner, or the owner into what is theirs.
- * The owner of such an account signs in to it and links there.
+ * The owner of such an account signs in to it and links there, as does one who has unlinked before: they may know
+ * that what they unlinked is in other hands.
  */
 import { errorOf } from '../../../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../../../platform/ids.ts'
@@ -11,6 +12,7 @@ import {
   findConsoleAccount,
   findConsoleAccountById,
   insertVouchedAccount,
+  linkByHand,
   lockConsoleAccount,
 } from '../../store/console-accounts.ts'
 import {
@@ -88,8 +90,8 @@ export function createIdentities(
       const known = await findConsoleAccount(db, email)
       if (known === null) return register(email, identity)
       await requireAdmitted(control, admissions, known)
-      if (!known.verified || !(await insertIdentity(db, known.id, identity)))
-        throw errorOf('social_account_exists')
+      const mayLink = known.verified && !known.links_by_hand
+      if (!mayLink || !(await insertIdentity(db, known.id, identity))) throw errorOf('social_account_exists')
       noteLinked(known.id, identity)
       return known.id
     },
@@ -109,6 +111,7 @@ export function createIdentities(
         const others = linked.filter((one) => one.provider !== provider && isOffered(one.provider))
         if (!canUsePassword(account) && others.length === 0) throw errorOf('last_sign_in_method')
         await deleteIdentity(tx, id, provider)
+        await linkByHand(tx, id)
         await revokeAccountSessions(tx, id, sessionId)
       })
       log.info({ account_id: id, provider }, 'console_identity_unlinked')
