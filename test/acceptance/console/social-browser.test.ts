@@ -98,7 +98,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'Google and GitHub, in a browser', 
     await stage.database
       .admin`insert into console_accounts (id, email) values ('there', ${peer.person.email})`
     await button(page, 'Continue with Google').click()
-    await page.getByRole('alert').getByText('Sign in to it first').waitFor()
+    await page.getByRole('alert').getByText('Sign in to it as before').waitFor()
     expect(complaints).toEqual([])
   })
 })

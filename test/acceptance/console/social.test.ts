@@ -476,8 +476,8 @@ describe('unlinking', () => {
     expect((await there.api('GET', '/auth/methods')).body).toMatchObject({
       password: false,
       social: [
-        { provider: 'github', available: false },
         { provider: 'google', available: true },
+        { provider: 'github', available: false },
       ],
     })
     expect(outcome(await unlink(there, 'google'))).toEqual([409, 'last_sign_in_method'])

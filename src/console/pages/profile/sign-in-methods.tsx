@@ -69,11 +69,17 @@ function SocialMethods({
           {
             title: 'Account',
             cell: ({ email, linked_at }) =>
-              email ?? (
-                <span class="faint">{linked_at === null ? 'not linked' : 'no confirmed address'}</span>
+              linked_at === null ? (
+                <span class="faint">not linked</span>
+              ) : (
+                <span class="address">
+                  {email ?? 'no confirmed address'}{' '}
+                  <span class="hint">
+                    linked <Time at={linked_at} />
+                  </span>
+                </span>
               ),
           },
-          { title: 'Linked', cell: ({ linked_at }) => <Time at={linked_at} /> },
           {
             title: '',
             align: 'right',

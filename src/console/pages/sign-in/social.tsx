@@ -16,7 +16,7 @@ const sentences: Readonly<Record<string, string>> = {
   registration_not_permitted:
     'There is no account for your e-mail address, and it may not have one. Ask whoever runs this server to let you in.',
   social_account_exists:
-    'There is an account with your e-mail address already. Sign in to it first, then link the other one in your profile.',
+    'There is an account with your e-mail address already. Sign in to it as before, then link Google or GitHub in your profile.',
   social_account_taken: 'It is linked to another account of this console already.',
   social_already_linked: 'You have linked another one already. Unlink that one first.',
   social_email_not_verified:

@@ -23,12 +23,12 @@ import {
 } from '../../store/console-identities.ts'
 import { revokeAccountSessions } from '../../store/console-sessions.ts'
 import { type Admissions, requireAdmitted } from '../admission.ts'
-import type { SocialName } from './endpoints.ts'
+import { type SocialName, socialNames } from './endpoints.ts'
 import type { SocialIdentity } from './provider.ts'
 import type { SocialProviders } from './providers.ts'
 
 interface SocialMethod {
-  readonly provider: string
+  readonly provider: SocialName
   /** Whether this server offers the provider. */
   readonly available: boolean
   readonly email: string | null
@@ -120,14 +120,13 @@ export function createIdentities(
     async methodsOf(accountId) {
       const account = await findConsoleAccountById(db, accountId)
       const linked = await identitiesOf(db, accountId)
-      const missing = [...providers.keys()].filter((name) => !linked.some((one) => one.provider === name))
-      return {
-        password: canUsePassword(account),
-        social: [
-          ...linked.map((one) => ({ ...one, available: isOffered(one.provider) })),
-          ...missing.map((provider) => ({ provider, available: true, email: null, linked_at: null })),
-        ],
-      }
+      const social = socialNames.flatMap((provider) => {
+        const known = linked.find((one) => one.provider === provider)
+        const available = providers.has(provider)
+        if (known === undefined && !available) return []
+        return [{ provider, available, email: known?.email ?? null, linked_at: known?.linked_at ?? null }]
+      })
+      return { password: canUsePassword(account), social }
     },
   }
 }
