@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { loadSettings } from '../../../src/config/load.ts'
 import { allowlistPath, type Standing, writeAllowlist } from '../../../src/config/operator-allowlist.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { seam } from '../../fixtures/seam.ts'
 import {
   createSocialPeer,
@@ -237,7 +238,9 @@ describe('the way there and back', () => {
     const back = peer.agree(await browser.begin('/auth/social/google'))
     back.pathname = '/api/auth/callback/github'
     back.searchParams.delete('iss')
+    const before = peer.server.requests()
     expect(await browser.comeBack(back)).toBe(refused('social_sign_in_failed'))
+    expect(peer.server.requests()).toBe(before)
     peer.lies = { returns: { iss: 'https://elsewhere.test.example' } }
     expect(await browser.signIn('google')).toBe(refused('social_sign_in_failed'))
   })
@@ -457,8 +460,20 @@ describe('unlinking', () => {
     const { browser, id } = await signedIn('google')
     expect(outcome(await unlink(browser, 'google'))).toEqual([409, 'last_sign_in_method'])
     await browser.link('github')
-    const both = await Promise.all([unlink(browser, 'google'), unlink(browser, 'github')])
-    expect(both.map(({ status }) => status).sort()).toEqual([204, 409])
+    const { admin } = stage.database
+    const both = await admin.begin(async (tx) => {
+      await tx`select 1 from console_accounts where id = ${id} for update`
+      const asked = Promise.all([unlink(browser, 'google'), unlink(browser, 'github')])
+      await eventually(async () => {
+        // A transaction sees the activity as it first looked.
+        await tx`select pg_stat_clear_snapshot()`
+        const waiting = await tx`
+          select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+        expect(waiting.length).toBe(2)
+      })
+      return { asked }
+    })
+    expect((await both.asked).map(({ status }) => status).sort()).toEqual([204, 409])
     expect((await identities(id)).length).toBe(1)
   })
 

@@ -1,9 +1,9 @@
 /**
  * Which account an identity signs in to. It is found by the provider's subject; an address only ever makes the
- * first link, and only to an account whose address was verified. Anybody may have registered one that was not,
- * and knows its password: to link that one would let them wait for its owner, or the owner into what is theirs.
- * The owner of such an account signs in to it and links there, as does one who has unlinked before: they may know
- * that what they unlinked is in other hands.
+ * first link, when the provider has verified it and the account's own was verified too. An account whose address
+ * was not may have been registered by anybody, who then knows its password: the owner of the address would end up
+ * in an account that a stranger opens as well. Such an account is linked by whoever signs in to it, and so is one
+ * that something was unlinked from: its owner may know that it is in other hands.
  */
 import { errorOf } from '../../../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../../../platform/ids.ts'
