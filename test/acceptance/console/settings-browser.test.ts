@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { launchChromium, noChromium } from '../../fixtures/chromium.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import { adminToken, createStage, type Stage } from '../../roles/control/stage.ts'
 import { allPorts } from '../../server/store.ts'
@@ -247,7 +248,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
           values (${uuidv7()}, ${zone}, 'step_up_issued', 'pending', now(), ${head?.seq ?? 0}, '{}')`
       })
       const job = stage.control.jobs.find(({ name }) => name === 'notification_dispatcher')
-      await job?.run({ signal: new AbortController().signal })
+      await job?.run(jobContext())
     }
 
     it('a sink is made, told, watched, changed and deleted', async () => {
