@@ -186,7 +186,8 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
     await section(page, 'System zones').getByRole('link', { name }).click()
     await told(page, 'This is a system zone')
     expect(await page.getByRole('navigation').getByRole('link', { name: 'Guided setup' }).count()).toBe(0)
-    const changing = /^(New|Create|Edit|Delete|Archive|Rotate|Reveal|Pause|Resume|Rename|Add|Choose|Activate)/
+    const changing =
+      /^(New|Create|Edit|Delete|Archive|Rotate|Reveal|Pause|Resume|Rename|Add|Choose|Activate|Turn)/
     const places = [
       '',
       '/applications',
@@ -198,6 +199,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
       '/policies?tab=sets',
       `/policies/sets/${ids['/policy-sets']}`,
       '/workloads',
+      '/control',
       '/notifications',
       `/notifications/${ids['/notification-sinks']}`,
       '/sessions',

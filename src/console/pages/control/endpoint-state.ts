@@ -1,5 +1,6 @@
 /** What the server says of its Control endpoint (sdk-cli-console §13.2). */
 import { api } from '../../api.ts'
+import { useSurroundings } from '../../state/session.tsx'
 import { type Data, useData } from '../../state/use-data.ts'
 
 export interface EndpointState {
@@ -32,8 +33,14 @@ export interface Catalog {
 /** The console answers the management API too, so the address is that of this page. */
 export const invokeUrl = (): string => `${location.origin}/v1/control/invoke`
 
-export const useEndpoint = (): Data<EndpointState> =>
-  useData('control endpoint', (signal) => api.get<EndpointState>('/control/status', signal))
+/** Nothing is offered in a zone that is only looked at. */
+export function useEndpoint(): Data<EndpointState> {
+  const { readOnly } = useSurroundings()
+  return useData(`control endpoint ${readOnly}`, async (signal) => {
+    const state = await api.get<EndpointState>('/control/status', signal)
+    return { ...state, mayManage: state.mayManage && !readOnly }
+  })
+}
 
 export const readCatalog = (signal?: AbortSignal) => api.get<Catalog>('/control/catalog', signal)
 export const useCatalog = (): Data<Catalog> => useData('control catalog', readCatalog)
