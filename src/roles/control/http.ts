@@ -8,7 +8,6 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { AdminAudit } from '../../platform/admin-audit/gate.ts'
 import { adminAuditGate } from '../../platform/admin-audit/gate.ts'
 import { readJson } from '../../platform/http/body.ts'
-import { controlErrors } from '../../platform/http/error-style.ts'
 import { type ErrorCode, errorOf } from '../../platform/http/errors/registry.ts'
 import { countRequest } from '../../platform/http/rate-limit.ts'
 import { requestContext } from '../../platform/http/request-context.ts'
@@ -18,9 +17,9 @@ import { claimOf } from './attribution.ts'
 import { authorizeAdminToken, isMutation, pathZone } from './authorize.ts'
 import type { Control } from './control.ts'
 import type { Credentials } from './credentials.ts'
-import { ledgerRules, reachOf } from './ledger.ts'
+import { ledgerGate, ledgerRules } from './ledger.ts'
 import { perform } from './perform.ts'
-import { type Principal, scopeOf } from './principal.ts'
+import type { Principal } from './principal.ts'
 import { LONGEST_WAIT_SECONDS } from './retry-after.ts'
 import type { Reply, Route } from './route.ts'
 import { refuseReservedZone, type ZoneStandings } from './zone-standings.ts'
@@ -50,19 +49,8 @@ export function mountRoutes(app: Hono, routes: readonly Route[], deps: HttpDeps)
     '/v1/*',
     adminAuditGate({
       audit: deps.audit,
-      errorStyle: controlErrors,
-      rules: ledgerRules,
-      actorOf: (c) => {
-        const principal = c.get('controlPrincipal')
-        return principal === undefined
-          ? null
-          : { id: principal.id, name: principal.name, scope: scopeOf(principal) }
-      },
+      ...ledgerGate,
       zoneOf: (c) => pathZone(c.req.path),
-      payloadOf: (c) => {
-        const principal = c.get('controlPrincipal')
-        return principal === undefined ? null : reachOf(principal)
-      },
       summarize: true,
       classify: (c) => (CALLBACK.test(c.req.path) ? 'mutation' : null),
     }),

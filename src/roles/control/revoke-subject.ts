@@ -8,9 +8,8 @@ import type { Tx } from '../../platform/db/port.ts'
 import { endSessions } from '../coordinator/index.ts'
 import { type Control, writing } from './control.ts'
 import { singleLine } from './events.ts'
-import { reachOf } from './ledger.ts'
+import { actorOf, reachOf } from './ledger.ts'
 import { notFound } from './not-found.ts'
-import { scopeOf } from './principal.ts'
 import type { Call } from './route.ts'
 import {
   liveSessionsOf,
@@ -72,7 +71,7 @@ export async function recordWithdrawal(
   const { principal } = call
   await appendAdminAction(tx, control.keys.audit, {
     requestId: call.requestId,
-    actor: { id: principal.id, name: principal.name, scope: scopeOf(principal) },
+    actor: actorOf(principal),
     action: row.action,
     method: row.method,
     path: row.path,

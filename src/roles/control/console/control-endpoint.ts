@@ -5,7 +5,6 @@
  */
 import type { Context, Hono } from 'hono'
 import { type AdminAudit, adminAuditGate } from '../../../platform/admin-audit/gate.ts'
-import { controlErrors } from '../../../platform/http/error-style.ts'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { requestContext } from '../../../platform/http/request-context.ts'
 import { idPattern, parseBody } from '../../../platform/http/validate.ts'
@@ -15,9 +14,9 @@ import type { Control } from '../control.ts'
 import { describeCatalog } from '../invoke/describe.ts'
 import type { ControlGate } from '../invoke/gate.ts'
 import { controlScopes } from '../invoke/scopes.ts'
-import { ledgerRules, reachOf } from '../ledger.ts'
+import { ledgerGate, reachOf } from '../ledger.ts'
 import { notFound } from '../not-found.ts'
-import { type Principal, scopeOf } from '../principal.ts'
+import type { Principal } from '../principal.ts'
 import { isReservedZone } from '../reserved.ts'
 import type { ZoneStandings } from '../zone-standings.ts'
 import { issueControlToken } from './issue-control-token.ts'
@@ -61,19 +60,8 @@ export function mountControlEndpoint(app: Hono, deps: ControlEndpointDeps): void
     `${PREFIX}/*`,
     adminAuditGate({
       audit: deps.audit,
-      errorStyle: controlErrors,
-      rules: ledgerRules,
-      actorOf: (c) => {
-        const principal = c.get('controlPrincipal')
-        return principal === undefined
-          ? null
-          : { id: principal.id, name: principal.name, scope: scopeOf(principal) }
-      },
+      ...ledgerGate,
       zoneOf: () => null,
-      payloadOf: (c) => {
-        const principal = c.get('controlPrincipal')
-        return principal === undefined ? null : reachOf(principal)
-      },
     }),
   )
 

@@ -9,8 +9,8 @@ import type { Queryable } from '../../../platform/db/port.ts'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import type { Control } from '../control.ts'
 import { endZone } from '../end-zone.ts'
-import { reachOf } from '../ledger.ts'
-import { attributionOf, type Principal, scopeOf } from '../principal.ts'
+import { actorOf, reachOf } from '../ledger.ts'
+import { attributionOf, type Principal } from '../principal.ts'
 import { bindingsGrant } from '../rbac/rules.ts'
 import { isReservedZone } from '../reserved.ts'
 import { can } from '../route.ts'
@@ -47,7 +47,7 @@ const idsOf = (zones: readonly ZoneName[]): string[] => zones.map(({ id }) => id
 function recordsOf(principal: Principal, requestId: string, zoneIds: readonly string[]): AdminAction[] {
   const common = {
     requestId,
-    actor: { id: principal.id, name: principal.name, scope: scopeOf(principal) },
+    actor: actorOf(principal),
     method: 'DELETE',
     path: PATH,
     statusCode: 204,
