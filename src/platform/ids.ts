@@ -47,6 +47,12 @@ export function uuidv7(now: number = Date.now()): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-${version}-${variant}${hex[pool[at + 1] as number]}-${tail}`
 }
 
+/** Another id for what has the UUID `id`: its last 48 bits inverted, so that no two share one as long as no two share the first. */
+export function siblingId(id: string): string {
+  const tail = 0xffff_ffff_ffff - Number.parseInt(id.slice(24), 16)
+  return id.slice(0, 24) + tail.toString(16).padStart(12, '0')
+}
+
 /** UUIDv4, for request ids and nonces. */
 export function uuidv4(): string {
   return randomUUID()

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { uuidv4, uuidv7 } from '../../src/platform/ids.ts'
+import { siblingId, uuidv4, uuidv7 } from '../../src/platform/ids.ts'
 
 const v7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
@@ -22,6 +22,15 @@ describe('uuidv7', () => {
     const later = uuidv7(Date.now() + 240_000)
     expect(uuidv7(1_000) > later).toBe(true)
   })
+})
+
+test('a sibling is a UUID of the same kind, never the same one, and leads back', () => {
+  const ids = Array.from({ length: 1000 }, () => uuidv7())
+  const siblings = ids.map(siblingId)
+  for (const sibling of siblings) expect(sibling).toMatch(v7)
+  expect(new Set([...ids, ...siblings]).size).toBe(2000)
+  expect(siblings.map(siblingId)).toEqual(ids)
+  expect(siblingId('01a2038c-a721-762c-9e2d-ffffffffffff')).toBe('01a2038c-a721-762c-9e2d-000000000000')
 })
 
 test('uuidv4 has version 4', () => {

@@ -18,6 +18,8 @@ export interface Coalescer<T, R> {
   add(item: T): Promise<R>
   /** Settles when nothing is waiting or in flight. */
   idle(): Promise<void>
+  /** Whether nothing is waiting or in flight. */
+  readonly quiet: boolean
 }
 
 interface Waiting<T, R> {
@@ -32,6 +34,8 @@ export function createCoalescer<T, R>(options: CoalesceOptions<T, R>): Coalescer
   let inFlight = 0
   let scheduled = false
   let idlers: (() => void)[] = []
+
+  const quiet = (): boolean => inFlight === 0 && waiting.length === 0
 
   const schedule = (): void => {
     if (scheduled || waiting.length === 0 || inFlight >= maxInFlight) return
@@ -50,7 +54,7 @@ export function createCoalescer<T, R>(options: CoalesceOptions<T, R>): Coalescer
     void deliver(batch).finally(() => {
       inFlight -= 1
       schedule()
-      if (inFlight === 0 && waiting.length === 0) {
+      if (quiet()) {
         const done = idlers
         idlers = []
         for (const resolve of done) resolve()
@@ -87,9 +91,9 @@ export function createCoalescer<T, R>(options: CoalesceOptions<T, R>): Coalescer
         waiting.push({ item, resolve, reject })
         schedule()
       }),
-    idle: () =>
-      inFlight === 0 && waiting.length === 0
-        ? Promise.resolve()
-        : new Promise<void>((resolve) => idlers.push(resolve)),
+    get quiet() {
+      return quiet()
+    },
+    idle: () => (quiet() ? Promise.resolve() : new Promise<void>((resolve) => idlers.push(resolve))),
   }
 }

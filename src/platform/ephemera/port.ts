@@ -59,6 +59,22 @@ export interface Ephemera extends AsyncDisposable {
 /** How long a count outlives the start of its window: 90 seconds for a minute. */
 export const keptFor = (windowMs: number): number => 1.5 * windowMs
 
+/** One use of a token in the replay memory: the arguments of `claim`. */
+export interface OneUse {
+  readonly key: string
+  readonly value: string
+  readonly ttlMs: number
+  /** Unix seconds. */
+  readonly issuedAt: number
+}
+
+export interface ClaimsInPassing {
+  /** False when this process knows the key as claimed: a statement would only be refused. */
+  mayBeFresh(key: string): boolean
+  /** What became of a claim that such a statement made. */
+  made(use: OneUse, outcome: ClaimOutcome): void
+}
+
 /** The one replay memory of storage-and-operations §7.4 behind `seen:jti:`, `caracal:control:jti:` and `caracal:sts:gw-nonce:`. */
 export interface ReplayMemory {
   /**
@@ -68,6 +84,8 @@ export interface ReplayMemory {
   claim(key: string, value: string, ttlMs: number, issuedAt: number | null): Promise<ClaimOutcome>
   /** True when a token issued at `issuedAt` (Unix seconds) is younger than the memory, without claiming anything. */
   remembers(issuedAt: number): Promise<boolean>
+  /** Where a statement of the same store may make a claim in passing, with a write of its own. */
+  readonly inPassing?: ClaimsInPassing
   /** Establishes or adopts the birth sentinel; a process that created it waits until the database clock left the birth second. */
   establish(signal: AbortSignal): Promise<void>
 }

@@ -112,6 +112,19 @@ export function createPostgresReplay(db: Database, log: Logger): ReplayMemory {
       return issuedAt * 1000 > (await settledBirth(await births.add(null)))
     },
 
+    inPassing: {
+      mayBeFresh: (key) => !seen.has(key),
+      made({ key, ttlMs }, outcome) {
+        seen.set(key, true, { ttl: wholeMs(ttlMs) })
+        // A memory that lost its birth gets another one from whoever asks for it; such a statement never does.
+        if (outcome === 'predates_memory')
+          births
+            .add(null)
+            .then(settledBirth)
+            .catch(() => undefined)
+      },
+    },
+
     async establish(signal) {
       const read = await births.add(null)
       if (read !== null) return

@@ -9,6 +9,7 @@ import type { ApprovalGate, PresentedApproval } from './approvals/hold.ts'
 import type { Constraints } from './constraints.ts'
 import type { ApplicationDefinition, ResourceDefinition } from './definitions.ts'
 import type { UpstreamToken } from './directive.ts'
+import type { PendingUse } from './pending-use.ts'
 import type { LoadedBundle } from './policy-bundles.ts'
 import type { Premise } from './store/issue-records.ts'
 import type { EdgeState, RecordState, SessionState, Snapshot } from './store/snapshot.ts'
@@ -115,6 +116,8 @@ export interface Exchange {
   readonly request: ExchangeRequest
   /** What the exchange was decided on without reading it; `null` on a snapshot, and once the write has proved it. */
   premise: Premise | null
+  /** The one use of the presented mandate, where its claim was left to the exchange. */
+  readonly pendingUse: PendingUse | null
   readonly snapshot: Snapshot
   readonly zoneId: string
   readonly application: ApplicationDefinition

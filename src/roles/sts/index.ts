@@ -8,6 +8,7 @@ import { LRUCache } from 'lru-cache'
 import { requireSetting } from '../../config/load.ts'
 import type { Tail } from '../../platform/bus/port.ts'
 import { createEgressGuard, type EgressGuard } from '../../platform/egress/guarded-fetch.ts'
+import { EphemeraUnavailable } from '../../platform/ephemera/port.ts'
 import { CaracalError } from '../../platform/errors.ts'
 import { oauthErrors } from '../../platform/http/error-style.ts'
 import { createRoleApp } from '../../platform/http/role-app.ts'
@@ -28,10 +29,17 @@ import { gatewayExchangeRequest, granted, refused } from './gateway-call.ts'
 import { stsJobs } from './jobs.ts'
 import { createStsCounters, registerStsMetrics } from './metrics.ts'
 import { createMintLimit } from './mint-limit.ts'
-import { beginReading, type State } from './open-exchange.ts'
-import { exchange } from './pipeline.ts'
+import { beginReading } from './open-exchange.ts'
+import { pendingUse } from './pending-use.ts'
+import { exchange, type Prepared } from './pipeline.ts'
 import { createPolicyBundles } from './policy-bundles.ts'
-import { type GatewayExchangeRequest, type GatewayExchangeResult, type Sts, StsUnreachable } from './port.ts'
+import {
+  type GatewayExchangeRequest,
+  type GatewayExchangeResult,
+  MandateUsed,
+  type Sts,
+  StsUnreachable,
+} from './port.ts'
 import { createCircuit } from './providers/circuit.ts'
 import { createProviderCredentials } from './providers/credentials.ts'
 import { createSecretDocuments } from './providers/secret-documents.ts'
@@ -169,13 +177,15 @@ export function createSts(deps: StsDeps): StsRole {
   async function exchangeFor(
     call: GatewayExchangeRequest,
     signal: AbortSignal,
-    begun?: Promise<State>,
+    prepared?: Prepared,
   ): Promise<GatewayExchangeResult> {
     if (signal.aborted) throw new StsUnreachable('cancelled', 'caller left')
     try {
       const request = gatewayExchangeRequest(call, exchangeDeps.tracer)
-      return granted(await exchange(request, exchangeDeps, { signal }, begun))
+      return granted(await exchange(request, exchangeDeps, { signal }, prepared))
     } catch (error) {
+      if (prepared?.pendingUse && (error instanceof MandateUsed || error instanceof EphemeraUnavailable))
+        throw error
       const known = error instanceof CaracalError ? error : storeFailure(error, 'exchange failed')
       if (known.status >= 500) log.error({ err: known, request_id: call.requestId }, 'exchange_failed')
       return refused(known)
@@ -288,7 +298,15 @@ export function createSts(deps: StsDeps): StsRole {
       const request = gatewayExchangeRequest(call, exchangeDeps.tracer)
       if (exchangeDeps.recent?.recall(request)) return exchangeFor
       const begun = beginReading(request, exchangeDeps)
-      return (same, signal) => exchangeFor(same, signal, begun)
+      return (same, signal) => exchangeFor(same, signal, { begun })
+    },
+    exchangeOnce(call, use) {
+      // What waits for claims goes on beside the writes of others, and shares the next one with them.
+      if (issueTogether?.idle !== true) return null
+      const pending = pendingUse(ephemera.replay, use)
+      if (pending === null || !exchangeDeps.recent?.recall(gatewayExchangeRequest(call, exchangeDeps.tracer)))
+        return null
+      return (same, signal) => exchangeFor(same, signal, { pendingUse: pending })
     },
     signedHere: (digest) => signed.has(digest),
 

@@ -4,7 +4,7 @@
  * Hot path, second half: what must rest in the stores is written in one Postgres
  * round trip (`write-issue.ts`); the mandate leaves only when that has settled well.
  */
-import { uuidv7 } from '../../platform/ids.ts'
+import { siblingId, uuidv7 } from '../../platform/ids.ts'
 import { holdMetadata, type PresentedApproval } from './approvals/hold.ts'
 import { DirectiveProblem } from './directive.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
@@ -34,7 +34,8 @@ export async function issueMandate(x: Exchange, deps: ExchangeDeps): Promise<Iss
   const issuedAt = Math.floor(x.snapshot.now / 1000)
   const use = mandateUse(x)
   const record = newRecord(x, issuedAt + ttl)
-  const jti = uuidv7()
+  // Its record, inserted once, keeps the id from being taken twice; a re-issue has its record already.
+  const jti = x.approval === null ? siblingId(record.id) : uuidv7()
 
   const issue = { record, basis: liveBasis(x), jti, ttl }
   if (x.approval === null) await writeIssue(x, issue, deps)

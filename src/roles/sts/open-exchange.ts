@@ -11,6 +11,7 @@ import { type DeclaredOperation, declareOperation } from './declared-operations.
 import type { ApplicationDefinition, ResourceDefinition, Versioned, VersionedCache } from './definitions.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
 import { accessTokenType, type Exchange, type ExchangeRequest } from './exchange-state.ts'
+import type { PendingUse } from './pending-use.ts'
 import type { ActiveVersion } from './policy-bundles.ts'
 import type { Recalled } from './recent-exchanges.ts'
 import { internalError, invalidClient } from './refusal.ts'
@@ -62,10 +63,12 @@ export function newExchange(
   request: ExchangeRequest,
   known: Recalled,
   counted: Exchange['counted'],
+  pendingUse: PendingUse | null = null,
 ): Exchange {
   return {
     request,
     ...known,
+    pendingUse,
     counted,
     presented: null,
     recordId: null,

@@ -20,6 +20,8 @@ import { type Exchange, type ExchangeRequest, idTokenType, Unproven } from './ex
 import { federate } from './federation/federate.ts'
 import { type IssuedMandate, issueMandate } from './issue.ts'
 import { newExchange, openExchange, type State } from './open-exchange.ts'
+import type { PendingUse } from './pending-use.ts'
+import { MandateUsed } from './port.ts'
 
 const checks: readonly Check[] = [
   requireResource, //     C   at least one resource
@@ -45,24 +47,33 @@ function isRefusal(error: unknown): error is CaracalError {
   return error instanceof CaracalError && error.status < 500
 }
 
-/** Runs one exchange, on what was read for it already if anything was. Rejects with `CaracalError`; anything else is a defect. */
+/** What was begun for an exchange before it was asked for. */
+export interface Prepared {
+  readonly begun?: Promise<State>
+  readonly pendingUse?: PendingUse
+}
+
+/**
+ * Runs one exchange, on what was read for it already if anything was. Rejects with `CaracalError`, and where a claim was
+ * left to it with `MandateUsed` or `EphemeraUnavailable`; anything else is a defect.
+ */
 export function exchange(
   request: ExchangeRequest,
   deps: ExchangeDeps,
   caller?: Caller,
-  begun?: Promise<State>,
+  prepared: Prepared = {},
 ): Promise<IssuedMandate> {
   return deps.tracer === null
-    ? runExchange(request, deps, caller, begun)
-    : tracedExchange(deps.tracer, request, deps, caller, begun)
+    ? runExchange(request, deps, caller, prepared)
+    : tracedExchange(deps.tracer, request, deps, caller, prepared)
 }
 
 async function tracedExchange(
   tracer: Tracer,
   request: ExchangeRequest,
   deps: ExchangeDeps,
-  caller?: Caller,
-  begun?: Promise<State>,
+  caller: Caller | undefined,
+  prepared: Prepared,
 ): Promise<IssuedMandate> {
   const span = tracer.start('caracal.sts.exchange', {
     kind: 'internal',
@@ -75,7 +86,7 @@ async function tracedExchange(
     },
   })
   try {
-    const issued = await runExchange({ ...request, trace: span.trace }, deps, caller, begun)
+    const issued = await runExchange({ ...request, trace: span.trace }, deps, caller, prepared)
     span.end()
     return issued
   } catch (error) {
@@ -90,15 +101,16 @@ async function tracedExchange(
 async function runExchange(
   request: ExchangeRequest,
   deps: ExchangeDeps,
-  caller?: Caller,
-  begun?: Promise<State>,
+  caller: Caller | undefined,
+  { begun, pendingUse }: Prepared,
 ): Promise<IssuedMandate> {
   const counted: Exchange['counted'] = new Map()
   const recalled = begun === undefined ? (deps.recent?.recall(request) ?? null) : null
   if (recalled !== null) {
-    const issued = await exchangeFromMemory(newExchange(request, recalled, counted), deps)
+    const issued = await exchangeFromMemory(newExchange(request, recalled, counted, pendingUse), deps)
     if (issued !== null) return issued
   }
+  await pendingUse?.claim()
   const x = await openExchange(request, deps, caller, begun, counted) // A, D
   try {
     if (request.subjectTokenType === idTokenType) return await federate(x, deps) // B
@@ -122,7 +134,7 @@ async function exchangeFromMemory(x: Exchange, deps: ExchangeDeps): Promise<Issu
     deps.onRemembered(true)
     return issued
   } catch (error) {
-    if (x.premise === null) throw error
+    if (x.premise === null || error instanceof MandateUsed) throw error
     if (error instanceof Unproven && error.disproved) {
       deps.recent?.unsettle(request)
       deps.onRemembered(false)

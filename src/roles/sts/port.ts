@@ -4,6 +4,7 @@
  * signed exchange of gateway §9 and the JWKS route. Only `server/` knows which.
  */
 import type { JWK } from 'jose'
+import type { ClaimOutcome, OneUse } from '../../platform/ephemera/port.ts'
 
 export { type HoldMetadata, holdMetadata } from './approvals/hold.ts'
 export { operationShape } from './declared-operations.ts'
@@ -120,6 +121,16 @@ export type PolicySimulationResult =
       readonly description: string
     }
 
+/** Thrown to a gateway that left the claim of a mandate's one use to its exchange, when that claim was not the first. */
+export class MandateUsed extends Error {
+  override readonly name = 'MandateUsed'
+  readonly outcome: Exclude<ClaimOutcome, 'fresh'>
+  constructor(outcome: Exclude<ClaimOutcome, 'fresh'>) {
+    super(`the mandate cannot be used: ${outcome}`)
+    this.outcome = outcome
+  }
+}
+
 export interface Sts {
   /** Trades one verified gateway mandate for a resource mandate and the upstream directive. Rejects only with `StsUnreachable`. */
   exchangeForGateway(request: GatewayExchangeRequest, signal: AbortSignal): Promise<GatewayExchangeResult>
@@ -128,6 +139,12 @@ export interface Sts {
    * that same call. Nothing is decided or written before; one that is never asked for costs a read.
    */
   readAhead?(request: GatewayExchangeRequest): Sts['exchangeForGateway']
+  /**
+   * In one process and one store: `exchangeForGateway` of a mandate whose one use is still to be claimed, which its
+   * write does in passing. Rejects with `MandateUsed` where the claim was not the first, with `EphemeraUnavailable`
+   * where it could not be made. `null` where that would save nothing: then the claim comes first.
+   */
+  exchangeOnce?(request: GatewayExchangeRequest, use: OneUse): Sts['exchangeForGateway'] | null
   /** In one process: whether this STS signed the token with this SHA-256 (hex) a moment ago. */
   signedHere?(digest: string): boolean
   /** Public signing keys of a zone (current, upcoming and within overlap); `null` for an unknown zone. Rejects when it cannot be known. */

@@ -1,15 +1,16 @@
 /**
  * What must rest in the stores before a mandate leaves (sts §5.2 M, design §3): its authority record, the
- * registration of its id, and the evidence of its decision. In one round trip where they share a database;
- * otherwise side by side, and the mandate waits for all three.
+ * registration of its id, and the evidence of its decision. In one round trip where they share a database,
+ * and where the record is what registers the id; otherwise side by side, and the mandate waits for all three.
  */
 import { EphemeraUnavailable } from '../../platform/ephemera/port.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
 import { type Exchange, Unproven } from './exchange-state.ts'
+import { MandateUsed } from './port.ts'
 import { accessDenied, internalError, unavailable } from './refusal.ts'
 import type { Issued, LiveBasis, NewRecord } from './store/issue-records.ts'
 import type { Together } from './store/issue-together.ts'
-import { storeFailure } from './store-failure.ts'
+import { storeAway, storeFailure } from './store-failure.ts'
 
 /** The mandate that is about to be signed. */
 export interface Issue {
@@ -37,28 +38,37 @@ async function writeTogether(x: Exchange, issue: Issue, deps: ExchangeDeps): Pro
   if (deps.issueTogether === null) return false
   const boarded = deps.evidence.board(x)
   if (boarded === null) return false
+  const use = x.pendingUse?.use ?? null
   let written: Together
   try {
-    written = await deps.issueTogether({
+    written = await deps.issueTogether.write({
       record: issue.record,
       basis: issue.basis,
       premise: x.premise,
-      jti: { key: jtiKey(issue), holder: jtiHolder(x), ttlMs: issue.ttl * 1000 },
+      use,
       evidence: boarded.map(({ entry }) => entry),
     })
   } catch (error) {
     // The decision was made; its evidence outlives the store that was to hold its outcome.
     x.premise = null
     for (const event of boarded) void event.leftBehind()
+    if (use !== null && storeAway(error) !== null)
+      throw new EphemeraUnavailable('replay claim', { cause: error })
     throw storeFailure(error, 'authority record cannot be inserted')
   }
-  if (written.outcome === 'inserted') x.premise = null
-  if (x.premise !== null || written.outcome === 'busy' || written.outcome === 'outdated') return false
+  const { outcome } = written
+  if (outcome === 'replayed' || outcome === 'predates_memory') {
+    x.pendingUse?.claimed(outcome)
+    throw new MandateUsed(outcome)
+  }
+  if (use !== null) x.pendingUse?.claimed('fresh')
+  if (outcome === 'inserted') x.premise = null
+  if (x.premise !== null || outcome === 'busy' || outcome === 'outdated') return false
   for (const event of boarded) {
-    if (written.outcome === 'inserted') event.arrived()
+    if (outcome === 'inserted') event.arrived()
     else void event.leftBehind()
   }
-  assertInserted(x, written.outcome, deps)
+  assertInserted(x, outcome, deps)
   assertFresh(x, issue, written.fresh, deps)
   return true
 }

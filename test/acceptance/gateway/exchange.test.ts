@@ -1,6 +1,6 @@
 /** gateway, acceptance checks that need a real STS, the exchange in process and over HTTP. */
 import type { IncomingMessage } from 'node:http'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { parseCompact } from '../../../src/platform/jose/compact.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
@@ -234,4 +234,76 @@ test('48a: the mint is limited, the exchange is not', async () => {
   await expect(scene.mint()).rejects.toThrow('mint refused')
   const answers = await Promise.all(mandates.map((mandate) => scene.call({ mandate })))
   expect(answers.map((answer) => answer.status)).toEqual(mandates.map(() => 200))
+})
+
+describe.skipIf(!inOneProcess)('the one use of a mandate, claimed by the write of its exchange', () => {
+  let scene: Scene
+  const claims = vi.fn()
+  beforeAll(async () => {
+    scene = await openScene()
+    const { replay } = scene.world.ephemera
+    const { claim } = replay
+    vi.spyOn(replay, 'claim').mockImplementation((...given) => {
+      claims(given[0])
+      return claim.apply(replay, given)
+    })
+    // What an exchange read is remembered for the next ones, once the first key of the zone is no news any more.
+    await eventually(async () => {
+      claims.mockClear()
+      for (let calls = 0; calls < 2; calls++) expect((await scene.call()).status).toBe(200)
+      return claims.mock.calls.length === 0
+    })
+  })
+  afterAll(async () => {
+    vi.restoreAllMocks()
+    await scene[Symbol.asyncDispose]()
+  })
+
+  const markOf = (mandate: string): string => `seen:jti:${parseCompact(mandate)?.claims.jti}`
+  const recordsUnder = async (mandate: string): Promise<number> => {
+    const [row] = await scene.world.db.sql<{ n: number }[]>`
+      select count(*)::int as n from authority_records
+      where parent_id = ${String(parseCompact(mandate)?.claims.sid)}`
+    return row?.n ?? -1
+  }
+
+  test('costs no trip of its own, and is one use all the same', async () => {
+    const mandate = await scene.mint()
+    const mark = markOf(mandate)
+    const first = await scene.call({ mandate, headers: { 'x-request-id': 'in-passing' } })
+    expect(first.status).toBe(200)
+    expect(claims).not.toHaveBeenCalledWith(mark)
+    expect(await scene.world.ephemera.get(mark)).toBe('in-passing')
+    const again = await scene.call({ mandate })
+    expect([again.status, again.json().error_description]).toEqual([401, 'token replay detected'])
+    expect(await recordsUnder(mandate)).toBe(1)
+  })
+
+  test('is refused where another gateway had it: nothing is written, dialled or told but the replay', async () => {
+    const mandate = await scene.mint()
+    const mark = markOf(mandate)
+    await scene.world.ephemera.setIfAbsent(mark, 'another gateway', 60_000)
+    const dialled = scene.upstream.seen.length
+    const answer = await scene.call({ mandate, headers: { 'x-request-id': 'had-elsewhere' } })
+    expect([answer.status, answer.json().error_description]).toEqual([401, 'token replay detected'])
+    expect(claims).not.toHaveBeenCalledWith(mark)
+    expect(scene.upstream.seen.length).toBe(dialled)
+    expect(await recordsUnder(mandate)).toBe(0)
+    const told = await scene.stage.evidence('had-elsewhere')
+    expect(told.map((event) => event.event_type)).toEqual(['replay_detected'])
+  })
+
+  test('is spent by a refusal, however the exchange came to it', async () => {
+    const delegation = await scene.delegate()
+    expect((await scene.call({ mandate: await scene.mint({ delegation }) })).status).toBe(200)
+    const mandate = await scene.mint({ delegation })
+    const { sql } = scene.world.db
+    await sql`update agent_sessions set status = 'suspended', suspended_at = now() where id = ${delegation.childSessionId}`
+    const refused = await scene.call({ mandate, headers: { 'x-request-id': 'suspended' } })
+    expect([refused.status, refused.json().error]).toEqual([403, 'access_denied'])
+    expect(await scene.world.ephemera.get(markOf(mandate))).toBe('suspended')
+    await sql`update agent_sessions set status = 'active', suspended_at = null where id = ${delegation.childSessionId}`
+    const again = await scene.call({ mandate })
+    expect([again.status, again.json().error_description]).toEqual([401, 'token replay detected'])
+  })
 })

@@ -1,13 +1,14 @@
 /** Record, token registration and evidence of an exchange commit together or not at all (sts §5.2 M). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { StoreBus } from '../../../src/platform/bus/port.ts'
+import type { OneUse } from '../../../src/platform/ephemera/port.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import type { Premise } from '../../../src/roles/sts/store/issue-records.ts'
 import { createTogetherIssuer, type IssueTogether } from '../../../src/roles/sts/store/issue-together.ts'
 import { createWorld, type World } from './world.ts'
 
 let world: World
-let issue: IssueTogether
+let issue: IssueTogether['write']
 let store: StoreBus
 const stream = 'test.together'
 
@@ -15,14 +16,17 @@ beforeAll(async () => {
   world = await createWorld()
   if (world.bus.store === undefined) throw new Error('the bus is not in the store')
   store = world.bus.store
-  issue = createTogetherIssuer(world.db, store)
+  const together = createTogetherIssuer(world.db, store)
+  issue = (one) => together.write(one)
 })
 afterAll(async () => {
   await world[Symbol.asyncDispose]()
 })
 
-function item(overrides: { zoneId?: string; rests?: string; jti?: string; premise?: Premise } = {}) {
-  const id = uuidv7()
+function item(
+  overrides: { id?: string; zoneId?: string; rests?: string; premise?: Premise; use?: OneUse } = {},
+) {
+  const id = overrides.id ?? uuidv7()
   return {
     record: {
       id,
@@ -36,7 +40,7 @@ function item(overrides: { zoneId?: string; rests?: string; jti?: string; premis
     },
     premise: overrides.premise ?? null,
     basis: overrides.rests === undefined ? null : { records: [overrides.rests], edges: [], sessions: [] },
-    jti: { key: `audit:jti:${overrides.jti ?? id}`, holder: 'someone|1', ttlMs: 60_000 },
+    use: overrides.use ?? null,
     evidence: [{ stream, fields: { id, data: `{"of":"${id}"}` } }],
   }
 }
@@ -46,13 +50,13 @@ async function traces(of: ReturnType<typeof item>) {
     select (select count(*)::int from authority_records where id = ${of.record.id}) as records,
            (select count(*)::int from bus_event
             where stream = ${stream} and payload->>'id' = ${of.record.id}) as told`
-  return { ...row, holder: await world.ephemera.get(of.jti.key) }
+  return { ...row, holder: of.use === null ? null : await world.ephemera.get(of.use.key) }
 }
 
 test('all of it is there once the call answers', async () => {
   const one = item()
   expect(await issue(one)).toMatchObject({ outcome: 'inserted', fresh: true })
-  expect(await traces(one)).toEqual({ records: 1, told: 1, holder: 'someone|1' })
+  expect(await traces(one)).toEqual({ records: 1, told: 1, holder: null })
 })
 
 test('nothing of it is there when what it rests on is dead', async () => {
@@ -63,7 +67,7 @@ test('nothing of it is there when what it rests on is dead', async () => {
 
 test('a taken id is told, and is not taken over', async () => {
   const first = item()
-  const second = item({ jti: first.record.id })
+  const second = item({ id: first.record.id })
   await issue(first)
   expect(await issue(second)).toMatchObject({ outcome: 'inserted', fresh: false })
 })
@@ -90,7 +94,7 @@ test('one that breaks the schema takes no other with it', async () => {
   const outcomes = await Promise.all([issue(good), issue(bad), issue(alsoGood)])
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(['inserted', 'refused', 'inserted'])
   expect(await traces(bad)).toEqual({ records: 0, told: 0, holder: null })
-  expect(await traces(alsoGood)).toEqual({ records: 1, told: 1, holder: 'someone|1' })
+  expect(await traces(alsoGood)).toEqual({ records: 1, told: 1, holder: null })
 })
 
 test('a premise holds until a definition of the zone changes, its graph shrinks or the clocks part', async () => {
@@ -132,6 +136,75 @@ test('a remembered record must be the one of its subject', async () => {
   const anothers = item({ rests, premise })
   anothers.record.subjectId = 'somebody-else'
   expect(await issue(anothers)).toMatchObject({ outcome: 'basis_dead' })
+})
+
+describe('the one use of a presented mandate', () => {
+  const use = (overrides: Partial<OneUse> = {}): OneUse => ({
+    key: `seen:jti:${uuidv7()}`,
+    value: 'the first',
+    ttlMs: 60_000,
+    issuedAt: Math.floor(Date.now() / 1000) + 1,
+    ...overrides,
+  })
+
+  test('is claimed with the write, once', async () => {
+    const first = item({ use: use() })
+    expect(await issue(first)).toMatchObject({ outcome: 'inserted', fresh: true })
+    expect(await traces(first)).toEqual({ records: 1, told: 1, holder: 'the first' })
+
+    const again = item({ use: use({ key: first.use?.key ?? '', value: 'the second' }) })
+    expect(await issue(again)).toMatchObject({ outcome: 'replayed', fresh: false })
+    expect(await traces(again)).toEqual({ records: 0, told: 0, holder: 'the first' })
+  })
+
+  test('is known to the memory, and what the memory knows is lost to the write', async () => {
+    const first = item({ use: use() })
+    await issue(first)
+    const { key, value, ttlMs, issuedAt } = first.use as OneUse
+    expect(await world.ephemera.replay.claim(key, value, ttlMs, issuedAt)).toBe('replayed')
+
+    const other = use()
+    expect(await world.ephemera.replay.claim(other.key, other.value, other.ttlMs, other.issuedAt)).toBe(
+      'fresh',
+    )
+    expect(await issue(item({ use: other }))).toMatchObject({ outcome: 'replayed' })
+  })
+
+  test('one of two at once has it', async () => {
+    const { key } = use()
+    const rivals = Array.from({ length: 8 }, (_, n) => item({ use: use({ key, value: `rival ${n}` }) }))
+    const outcomes = await Promise.all(
+      rivals.map(async (rival, n) => {
+        await new Promise((resolve) => setTimeout(resolve, n))
+        return (await issue(rival)).outcome
+      }),
+    )
+    expect(outcomes.filter((outcome) => outcome === 'inserted')).toHaveLength(1)
+    expect(outcomes.filter((outcome) => outcome === 'replayed')).toHaveLength(7)
+  })
+
+  test('is not for a mandate as old as the memory', async () => {
+    const old = item({ use: use({ issuedAt: 1 }) })
+    expect(await issue(old)).toMatchObject({ outcome: 'predates_memory' })
+    expect(await traces(old)).toMatchObject({ records: 0, told: 0 })
+  })
+
+  test('is spent by an exchange that comes to nothing', async () => {
+    const dead = item({ rests: 'no-such-record', use: use() })
+    expect(await issue(dead)).toMatchObject({ outcome: 'basis_dead' })
+    expect(await traces(dead)).toEqual({ records: 0, told: 0, holder: 'the first' })
+
+    const outdated = item({ premise: { definitions: 'another', epoch: 0 }, use: use() })
+    expect(await issue(outdated)).toMatchObject({ outcome: 'outdated' })
+    expect(await traces(outdated)).toEqual({ records: 0, told: 0, holder: 'the first' })
+  })
+
+  test('is free again when its mark has expired', async () => {
+    const short = use({ ttlMs: 1 })
+    expect(await issue(item({ use: short }))).toMatchObject({ outcome: 'inserted' })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(await issue(item({ use: { ...short, ttlMs: 60_000 } }))).toMatchObject({ outcome: 'inserted' })
+  })
 })
 
 describe('entries that ride along', () => {

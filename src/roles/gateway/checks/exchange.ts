@@ -1,9 +1,12 @@
+import { EphemeraUnavailable } from '../../../platform/ephemera/port.ts'
 import { traceparentOf } from '../../../platform/observe/tracer.ts'
-import { type GatewayExchangeRequest, type GatewayExchangeResult, StsUnreachable } from '../../sts/port.ts'
-import { type Call, mandateOf } from '../call.ts'
+import { type GatewayExchangeResult, MandateUsed, StsUnreachable } from '../../sts/port.ts'
+import type { Call } from '../call.ts'
 import { type Denial, denials } from '../denial.ts'
 import { beginExchange } from '../spans.ts'
 import type { Check, Ground, Verdict } from './check.ts'
+import { exchangeRequest } from './exchange-request.ts'
+import { judgeClaim, memoryAway } from './replay.ts'
 
 /** Step 14: a broken STS is not asked again for ten seconds (gateway §11). */
 export const circuitClosed: Check = (_call, { breaker, counters }) => {
@@ -15,11 +18,19 @@ export const circuitClosed: Check = (_call, { breaker, counters }) => {
 
 /**
  * Step 15: trades the mandate for the resource side (gateway §9, §10). Exactly one
- * exchange per call, never retried, abandoned after `STS_TIMEOUT`.
+ * exchange per call, never retried, abandoned after `STS_TIMEOUT`. A claim that step 12
+ * left to it is judged as there.
  */
 export const exchange: Check = async (call, ground) => {
   const startedAt = performance.now()
-  const answer = await ask(call, ground)
+  let answer: Answer
+  try {
+    answer = await ask(call, ground)
+  } catch (error) {
+    if (error instanceof MandateUsed) return judgeClaim(call, ground, error.outcome)
+    if (error instanceof EphemeraUnavailable) return memoryAway(call, ground.log, error)
+    throw error
+  }
   call.stsLatencyMs = performance.now() - startedAt
   ground.counters.sts_exchange_latency_ms = Math.round(call.stsLatencyMs)
   const denial = judge(call, answer)
@@ -38,24 +49,6 @@ function account(denial: Verdict, { breaker, counters }: Ground): void {
 }
 
 type Answer = GatewayExchangeResult | Denial
-
-/** What the STS is asked, all of it verified by step 11. */
-export function exchangeRequest(
-  call: Call,
-  traceparent: string | string[] | undefined,
-): GatewayExchangeRequest {
-  return {
-    requestId: call.requestId,
-    zoneId: call.zoneId,
-    applicationId: call.applicationId,
-    mandate: call.bearer,
-    verifiedClaims: mandateOf(call).claims,
-    resource: call.resource,
-    method: call.request.method ?? 'GET',
-    path: call.path,
-    ...(typeof traceparent === 'string' ? { traceparent } : {}),
-  }
-}
 
 async function ask(call: Call, ground: Ground): Promise<Answer> {
   const { tracer } = ground
@@ -88,6 +81,7 @@ async function askSts(
     return await Promise.race([asking, ending])
   } catch (error) {
     if (call.revoked) return denials.revoked
+    if (error instanceof MandateUsed || error instanceof EphemeraUnavailable) throw error
     if (error instanceof StsUnreachable) return unreachable[error.kind]
     log.error({ err: error, request_id: call.requestId, zone_id: call.zoneId }, 'exchange_failed')
     return denials.stsTransport

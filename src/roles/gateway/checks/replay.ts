@@ -1,9 +1,11 @@
-import { mandateOf } from '../call.ts'
-import { denials } from '../denial.ts'
+import type { ClaimOutcome, OneUse } from '../../../platform/ephemera/port.ts'
+import { type Call, mandateOf } from '../call.ts'
+import { type Denial, denials } from '../denial.ts'
 import { replayDetected } from '../events.ts'
 import { textClaim } from '../mandate.ts'
-import type { Check } from './check.ts'
-import { exchangeRequest } from './exchange.ts'
+import { bodySize } from './body-size.ts'
+import type { Check, Ground, Verdict } from './check.ts'
+import { exchangeRequest } from './exchange-request.ts'
 
 /**
  * Step 12: one use per mandate, claimed before anything that costs (gateway §7,
@@ -11,8 +13,10 @@ import { exchangeRequest } from './exchange.ts'
  * cannot be asked, or that is younger than the mandate, denies. A mandate replayed
  * over and over is refused here without a trip and without further evidence. Beside the claim of
  * a mandate that was never seen here the exchange begins to read what it will need if the claim holds.
+ * Where the write of the exchange is all that costs, it makes the claim: both or none, in one trip.
  */
-export const replay: Check = async (call, { ephemera, limits, settings, audit, log, sts }) => {
+export const replay: Check = async (call, ground) => {
+  const { ephemera, limits, settings, log, sts } = ground
   const { claims, digest } = mandateOf(call)
   if (limits.isWornOut(digest)) return denials.replayed
   const jti = textClaim(claims, 'jti')
@@ -20,17 +24,43 @@ export const replay: Check = async (call, { ephemera, limits, settings, audit, l
   const issuedAt = typeof claims.iat === 'number' && Number.isSafeInteger(claims.iat) ? claims.iat : null
   if (issuedAt === null && !settings.JTI_FAIL_OPEN) return denials.predatesMemory
   const ttlMs = Math.max(1, Math.ceil(claims.exp * 1000 - Date.now()))
+  const key = `seen:jti:${jti}`
+  const value = call.requestId
+  if (issuedAt !== null && isLeftToExchange(call, ground, { key, value, ttlMs, issuedAt })) return null
   try {
-    const key = `seen:jti:${jti}`
     if (call.firstSeen) call.exchanging = sts.readAhead?.(exchangeRequest(call, undefined)) ?? null
-    const outcome = await ephemera.replay.claim(key, call.requestId, ttlMs, issuedAt)
-    if (outcome === 'fresh') return null
-    if (outcome === 'predates_memory') return settings.JTI_FAIL_OPEN ? null : denials.predatesMemory
-    limits.countReplay(digest)
-    audit.tell(replayDetected(call, jti))
-    return denials.replayed
+    return judgeClaim(call, ground, await ephemera.replay.claim(key, value, ttlMs, issuedAt))
   } catch (error) {
-    log.warn({ err: error, request_id: call.requestId, zone_id: call.zoneId }, 'replay_memory_unavailable')
-    return settings.JTI_FAIL_OPEN ? null : denials.replayUnavailable
+    const denial = memoryAway(call, log, error)
+    return settings.JTI_FAIL_OPEN ? null : denial
   }
+}
+
+/** Only where nothing between here and the exchange could refuse what ought to have been claimed. */
+function isLeftToExchange(call: Call, ground: Ground, use: OneUse): boolean {
+  const { settings, breaker, sts } = ground
+  if (!call.firstSeen || settings.JTI_FAIL_OPEN || breaker.open || bodySize(call, ground) !== null)
+    return false
+  call.exchanging = sts.exchangeOnce?.(exchangeRequest(call, undefined), use) ?? null
+  return call.exchanging !== null
+}
+
+/** What a claim means to the call; a replay is counted and told. */
+export function judgeClaim(
+  call: Call,
+  { limits, settings, audit }: Pick<Ground, 'limits' | 'settings' | 'audit'>,
+  outcome: ClaimOutcome,
+): Verdict {
+  if (outcome === 'fresh') return null
+  if (outcome === 'predates_memory') return settings.JTI_FAIL_OPEN ? null : denials.predatesMemory
+  const { claims, digest } = mandateOf(call)
+  limits.countReplay(digest)
+  audit.tell(replayDetected(call, textClaim(claims, 'jti')))
+  return denials.replayed
+}
+
+/** The replay memory could not be asked. */
+export function memoryAway(call: Call, log: Ground['log'], error: unknown): Denial {
+  log.warn({ err: error, request_id: call.requestId, zone_id: call.zoneId }, 'replay_memory_unavailable')
+  return denials.replayUnavailable
 }

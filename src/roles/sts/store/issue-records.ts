@@ -185,7 +185,7 @@ interface Judged {
 function insertStatement(sql: Queryable['sql'], items: readonly IssueItem[]) {
   return sql<Judged[]>`
     select n, outcome
-    from sts_issue(${issueRows(items)}::text::json, ${guardedZones(items)}::text[], '{}', '{}', '{}', '[]', '{}')`
+    from sts_issue(${issueRows(items)}::text::json, ${guardedZones(items)}::text[], null, '[]', '{}')`
 }
 
 /** The first two arguments of the function: the items, and the zones whose locks some of them need. */

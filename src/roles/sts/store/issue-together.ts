@@ -1,13 +1,15 @@
 /**
  * The write of an exchange in one round trip, where store, bus and ephemera are one Postgres: the
- * authority record, the id of its mandate and the evidence of the decision commit together, for all
- * exchanges of one turn at once (SQL function `sts_issue`). It never waits for a lock: an exchange of
- * a zone whose graph is being changed is answered `busy` and must be written the long way.
+ * authority record and the evidence of the decision commit together, for all exchanges of one turn at
+ * once, and the one use of a presented mandate may be claimed in passing (SQL function `sts_issue`). It
+ * never waits for a lock: an exchange of a zone whose graph is being changed is answered `busy` and must
+ * be written the long way.
  */
 
 import { createCoalescer } from '../../../platform/bus/coalesce.ts'
 import type { Fields, OutgoingEntry, StoreBus } from '../../../platform/bus/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
+import type { ClaimOutcome, OneUse } from '../../../platform/ephemera/port.ts'
 import {
   type Attempted,
   guardedZones,
@@ -19,20 +21,24 @@ import {
 
 export interface TogetherItem extends IssueItem {
   readonly premise: Premise | null
-  /** Registered for `ttlMs` with `holder` as its value. */
-  readonly jti: { readonly key: string; readonly holder: string; readonly ttlMs: number }
+  /** Claimed with the write, whatever becomes of it; `null` where nothing is left to claim. */
+  readonly use: OneUse | null
   readonly evidence: readonly OutgoingEntry[]
 }
 
 export interface Together {
-  /** `outdated`: the premise does not hold and nothing was written. */
-  readonly outcome: Attempted | 'outdated'
-  /** False when the id was taken already. */
+  /** `outdated`: the premise does not hold; neither then nor after a lost claim is anything else written. */
+  readonly outcome: Attempted | 'outdated' | Exclude<ClaimOutcome, 'fresh'>
+  /** False when the id of the record was taken already. */
   readonly fresh: boolean
 }
 
-/** Rejects with the driver's error; then nothing of the item was written. */
-export type IssueTogether = (item: TogetherItem) => Promise<Together>
+export interface IssueTogether {
+  /** Rejects with the driver's error; then nothing of the item was written. */
+  write(item: TogetherItem): Promise<Together>
+  /** Whether nothing is on its way or waiting. */
+  readonly idle: boolean
+}
 
 const maxItems = 128
 /** A small statement has room for entries that ride along; a large one is waited for by many. */
@@ -71,9 +77,7 @@ export function createTogetherIssuer(db: Pick<Database, 'hotWrites'>, bus: Store
       select n, outcome, fresh from sts_issue(
         ${issueRows(items)}::text::json,
         ${guardedZones(items)}::text[],
-        ${items.map((item) => item.jti.key)}::text[],
-        ${items.map((item) => item.jti.holder)}::text[],
-        ${items.map((item) => Math.max(1, Math.ceil(item.jti.ttlMs)))}::float8[],
+        ${usesOf(items)}::text::json,
         ${JSON.stringify(entries)}::text::jsonb,
         ${notified as string[]}::text[])`
     bus.committed(streams)
@@ -84,5 +88,26 @@ export function createTogetherIssuer(db: Pick<Database, 'hotWrites'>, bus: Store
     maxItems,
     flush: (items) => oneBadItemAside(items, write, refused),
   })
-  return (item) => batches.add(item)
+  return {
+    write: (item) => batches.add(item),
+    get idle() {
+      return batches.quiet
+    },
+  }
+}
+
+/** JSON of what is to be claimed, `null` where that is nothing. */
+function usesOf(items: readonly TogetherItem[]): string | null {
+  const uses = items.flatMap(({ use }, n) =>
+    use === null
+      ? []
+      : {
+          n,
+          key: use.key,
+          holder: use.value,
+          life: Math.max(1, Math.ceil(use.ttlMs)),
+          minted: use.issuedAt,
+        },
+  )
+  return uses.length === 0 ? null : JSON.stringify(uses)
 }
