@@ -3,13 +3,16 @@
  * periodic job deletes what is beyond the length, in bounded statements, and
  * leaves a mark so that a reader that was overtaken learns of it.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from '../db/port.ts'
 import { formatId, type Position, parseId } from './position.ts'
 
 /** Row of `bus_cursor` that holds the highest trimmed position of a stream; no group can have this name. */
 export const trimMark = '\u0001trimmed'
 
-const batchSize = 5000
+/** Who publishes meanwhile shares the store with a statement this long for some milliseconds, and not with the next at once. */
+const batchSize = 1000
+const betweenBatchesMs = 10
 
 /** Deletes everything of `stream` up to and including `bound`. */
 async function trimThrough(sql: Sql, stream: string, bound: Position): Promise<void> {
@@ -35,6 +38,7 @@ async function trimThrough(sql: Sql, stream: string, bound: Position): Promise<v
         order by xid, seq
         limit ${batchSize})`
     if (deleted.count < batchSize) return
+    await sleep(betweenBatchesMs)
   }
 }
 

@@ -25,7 +25,7 @@ import { mountMetricsJson } from './routes/metrics-json.ts'
 import { operatorAccess } from './routes/operator-access.ts'
 import { mountSearch } from './routes/search.ts'
 import { mountTail } from './routes/tail.ts'
-import { trimStream } from './trim-stream.ts'
+import { createTrimmer, trimStream } from './trim-stream.ts'
 import { noSweepYet, sweepChains } from './verify/sweep.ts'
 
 const hourMs = 3_600_000
@@ -127,8 +127,11 @@ export function createAudit(deps: AuditDeps): Role {
       { name: 'audit_lag_poll', intervalMs: 30_000, immediate: true, run: () => watch.poll() },
       {
         name: 'audit_stream_trim',
-        intervalMs: 60_000,
-        run: () => trimStream(bus, group, settings.AUDIT_STREAM_MAXLEN),
+        intervalMs: 2_000,
+        run: createTrimmer(
+          () => trimStream(bus, group, settings.AUDIT_STREAM_MAXLEN),
+          () => counts.inserts,
+        ),
       },
       ...leaders.jobs,
       ledBy(leaders.retention, {

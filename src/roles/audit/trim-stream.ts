@@ -13,7 +13,31 @@ import { auditStream } from './frame.ts'
  */
 const keptOnPostgres = 10_000
 
-/** Trims once when the stream is longer than it should be; run every minute. */
+/** A stream that grows fast is trimmed in several small steps within a minute, not in one that everybody waits for. */
+const storedPerTrim = 5_000
+const trimEveryMs = 60_000
+
+/**
+ * A job to run every few seconds: it looks at the stream once a minute, and before that when `stored` has grown by
+ * enough. Between, it asks nothing.
+ */
+export function createTrimmer(
+  trim: () => Promise<void>,
+  stored: () => number,
+  now: () => number = () => performance.now(),
+): () => Promise<void> {
+  let last: { readonly at: number; readonly stored: number } | null = null
+  return async () => {
+    const current = { at: now(), stored: stored() }
+    const due =
+      last === null || current.at - last.at >= trimEveryMs || current.stored - last.stored >= storedPerTrim
+    if (!due) return
+    last = current
+    await trim()
+  }
+}
+
+/** Trims once when the stream is longer than it should be. */
 export async function trimStream(bus: Bus, group: WorkGroup, maxLength: number): Promise<void> {
   const length = bus.driver === 'postgres' ? Math.min(maxLength, keptOnPostgres) : maxLength
   if ((await bus.length(auditStream)) <= length) return

@@ -4,8 +4,9 @@
  * `exchanging` and `dialling` has passed.
  *
  * Round trips of one call in one process: one claim in the replay memory, beside it the
- * read of the exchange, its write (design §3), one upstream request. The outcome event
- * follows the answer and is batched.
+ * read of the exchange, its write (design §3), one upstream request. A quiet store that was
+ * read for the last such call is asked once: the write claims. The outcome event follows the
+ * answer and is batched.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { clientIpOf } from '../../platform/http/client-ip.ts'
