@@ -296,17 +296,18 @@ export function createSts(deps: StsDeps): StsRole {
     exchangeForGateway: (call, signal) => exchangeFor(call, signal),
     readAhead(call) {
       const request = gatewayExchangeRequest(call, exchangeDeps.tracer)
-      if (exchangeDeps.recent?.recall(request)) return exchangeFor
+      const recalled = exchangeDeps.recent?.recall(request)
+      if (recalled) return (same, signal) => exchangeFor(same, signal, { recalled })
       const begun = beginReading(request, exchangeDeps)
       return (same, signal) => exchangeFor(same, signal, { begun })
     },
     exchangeOnce(call, use) {
       // What waits for claims goes on beside the writes of others, and shares the next one with them.
       if (issueTogether?.idle !== true) return null
-      const pending = pendingUse(ephemera.replay, use)
-      if (pending === null || !exchangeDeps.recent?.recall(gatewayExchangeRequest(call, exchangeDeps.tracer)))
-        return null
-      return (same, signal) => exchangeFor(same, signal, { pendingUse: pending })
+      const recalled = exchangeDeps.recent?.recall(gatewayExchangeRequest(call, exchangeDeps.tracer))
+      const pending = recalled ? pendingUse(ephemera.replay, use) : null
+      if (!recalled || pending === null) return null
+      return (same, signal) => exchangeFor(same, signal, { recalled, pendingUse: pending })
     },
     signedHere: (digest) => signed.has(digest),
 

@@ -22,6 +22,7 @@ import { type IssuedMandate, issueMandate } from './issue.ts'
 import { newExchange, openExchange, type State } from './open-exchange.ts'
 import type { PendingUse } from './pending-use.ts'
 import { MandateUsed } from './port.ts'
+import type { Recalled } from './recent-exchanges.ts'
 
 const checks: readonly Check[] = [
   requireResource, //     C   at least one resource
@@ -50,6 +51,8 @@ function isRefusal(error: unknown): error is CaracalError {
 /** What was begun for an exchange before it was asked for. */
 export interface Prepared {
   readonly begun?: Promise<State>
+  /** What was remembered for it a moment ago. */
+  readonly recalled?: Recalled
   readonly pendingUse?: PendingUse
 }
 
@@ -102,10 +105,10 @@ async function runExchange(
   request: ExchangeRequest,
   deps: ExchangeDeps,
   caller: Caller | undefined,
-  { begun, pendingUse }: Prepared,
+  { begun, pendingUse, ...prepared }: Prepared,
 ): Promise<IssuedMandate> {
   const counted: Exchange['counted'] = new Map()
-  const recalled = begun === undefined ? (deps.recent?.recall(request) ?? null) : null
+  const recalled = prepared.recalled ?? (begun === undefined ? (deps.recent?.recall(request) ?? null) : null)
   if (recalled !== null) {
     const issued = await exchangeFromMemory(newExchange(request, recalled, counted, pendingUse), deps)
     if (issued !== null) return issued
