@@ -50,6 +50,7 @@ it('volumes: our tables and keys go, what belongs to others stays, and the schem
     expect(refused.code).toBe(1)
     expect(refused.stderr).toContain('the tables cannot be dropped while processes use them: caracal-server')
   }
+  await withRedis((client) => client.set('api:console_fail:somebody@example.com', '1'))
   expect(await withRedis((client) => client.keys('caracal.*'))).toContain('caracal.policy.invalidate')
 
   const purged = await purge('volumes', '--yes')

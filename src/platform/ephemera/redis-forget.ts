@@ -14,6 +14,7 @@ const owned = [
   'api:admin_auth_fail:*',
   'api:admin_token_touched:*',
   'api:api_key_touched:*',
+  'api:console_*',
   'api:control_invoke_ip:*',
   'api:login*',
   'api:provider_oauth_state:*',
