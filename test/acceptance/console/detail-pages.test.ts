@@ -98,6 +98,59 @@ describe.skipIf(noChromium !== null)(noChromium ?? 'pages of single things, in a
     expect((await stage.send('GET', `/v1/zones/${zone}/applications?status=active`)).body.items).toEqual([])
   })
 
+  it('each page offers what can be done, asks with its own words, and goes back to its list', async () => {
+    const zone = await stage.zone()
+    const provider = await made(zone, '/providers', { name: 'Open', kind: 'none' })
+    const resource = await made(zone, '/resources', {
+      name: 'Stock',
+      identifier: 'resource://stock',
+      upstream_url: 'https://stock.example.com',
+      credential_provider_id: provider,
+      scopes: ['stock:read'],
+    })
+    const pages = [
+      {
+        place: `/resources/${resource}`,
+        asks: { Edit: /^Edit/, Delete: 'Delete the resource' },
+        list: 'Resources',
+      },
+      {
+        place: `/providers/${provider}`,
+        asks: { Edit: /^Edit/, Delete: 'Delete the provider' },
+        list: 'Providers',
+      },
+      {
+        place: `/workloads/${await made(zone, '/workloads', { name: 'nightly' })}`,
+        asks: {
+          Rename: 'Rename the workload',
+          'Rotate secret': 'Rotate the secret',
+          Delete: 'Delete the workload',
+        },
+        list: 'Launcher',
+      },
+      {
+        place: `/policies/sets/${await made(zone, '/policy-sets', { name: 'default' })}`,
+        asks: { Archive: 'Archive “default”?' },
+        list: 'Policies',
+      },
+    ]
+    const page = await open(zone, '/resources')
+    for (const { place, asks, list } of pages) {
+      await page.goto(`${url}/console/zones/${zone}${place}`)
+      for (const [name, title] of Object.entries(asks)) {
+        await button(page, name).click()
+        await page.getByRole('dialog', { name: title }).waitFor()
+        await page.keyboard.press('Escape')
+        await page.getByRole('dialog').waitFor({ state: 'detached' })
+        await hasFocus(page, name)
+      }
+      const [remove = ''] = Object.keys(asks).slice(-1)
+      await button(page, remove).click()
+      await answerOf(page, remove).click()
+      await heading(page, list).waitFor()
+    }
+  })
+
   it('a switch stays with what it asked, though somebody else turns it meanwhile', async () => {
     const zone = await stage.zone()
     const sink = { name: 'On-call', url: 'https://hooks.example.com/', event_types: ['step_up_issued'] }
