@@ -1,6 +1,6 @@
 /** What asks for an answer before the page goes on. */
 import type { ComponentChildren } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Button, Failure } from './basics.tsx'
 
 interface DialogProps {
@@ -13,7 +13,8 @@ interface DialogProps {
 
 export function Dialog({ title, onClose, side = false, children }: DialogProps) {
   const box = useRef<HTMLDialogElement>(null)
-  useEffect(() => {
+  // Closed while it is still in the page: only then the focus goes back to where it was.
+  useLayoutEffect(() => {
     const dialog = box.current
     if (dialog !== null && !dialog.open) {
       dialog.showModal()
@@ -79,5 +80,62 @@ export function Confirm({ title, children, action, danger = true, onConfirm, onC
         </Button>
       </div>
     </Dialog>
+  )
+}
+
+interface DialogButtonProps {
+  readonly label: string
+  readonly kind?: 'primary' | 'plain' | 'danger'
+  readonly children: (close: () => void) => ComponentChildren
+}
+
+/** A button with the dialog that it opens. Where the button goes away, what it asks does too. */
+export function DialogButton({ label, kind = 'plain', children }: DialogButtonProps) {
+  const [open, setOpen] = useState(false)
+  return (
+    <>
+      <Button kind={kind} onClick={() => setOpen(true)}>
+        {label}
+      </Button>
+      {open && children(() => setOpen(false))}
+    </>
+  )
+}
+
+type Question = Omit<ConfirmProps, 'onClose'>
+
+interface ConfirmButtonProps extends Omit<Question, 'danger'> {
+  /** What the button says that asks; the verb unless given. */
+  readonly label?: string
+  readonly kind?: 'plain' | 'danger'
+}
+
+/** A button that asks before it does something that cannot be taken back. */
+export function ConfirmButton({ label, kind = 'danger', ...question }: ConfirmButtonProps) {
+  return (
+    <DialogButton label={label ?? question.action} kind={kind}>
+      {(close) => <Confirm {...question} onClose={close} />}
+    </DialogButton>
+  )
+}
+
+interface SwitchButtonProps {
+  readonly isOn: boolean
+  readonly on: Question
+  readonly off: Question
+  readonly kind?: 'primary' | 'plain'
+}
+
+/** A button that asks for the other state. Its question stays as asked, though somebody else may turn it meanwhile. */
+export function SwitchButton({ isOn, on, off, kind = 'plain' }: SwitchButtonProps) {
+  const [asked, setAsked] = useState<'on' | 'off'>()
+  const question = asked === 'on' ? on : off
+  return (
+    <>
+      <Button kind={kind} onClick={() => setAsked(isOn ? 'off' : 'on')}>
+        {isOn ? off.action : on.action}
+      </Button>
+      {asked !== undefined && <Confirm {...question} onClose={() => setAsked(undefined)} />}
+    </>
   )
 }

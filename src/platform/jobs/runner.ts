@@ -5,8 +5,8 @@
  */
 import type { Logger } from 'pino'
 import { Counter, type Registry } from 'prom-client'
-import { underOwnTrace } from '../observe/trace.ts'
-import type { Job, JobContext } from './job.ts'
+import { iterationOf } from './iteration.ts'
+import type { Job } from './job.ts'
 
 export interface JobRunnerOptions {
   readonly log: Logger
@@ -94,17 +94,6 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
     stop,
     async [Symbol.asyncDispose]() {
       await stop()
-    },
-  }
-}
-
-/** The logger of an iteration that says nothing is never made. */
-function iterationOf(log: Logger, signal: AbortSignal): JobContext {
-  const ownLog = underOwnTrace(log)
-  return {
-    signal,
-    get log() {
-      return ownLog()
     },
   }
 }

@@ -1,6 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import type { Logger } from 'pino'
-
 /** W3C Trace Context: what a caller's header names (storage-and-operations §14.2). */
 export interface TraceContext {
   /** 32 lower-case hex characters. */
@@ -29,16 +26,4 @@ export function parseTraceparent(header: string | null | undefined): TraceContex
   if (version === 'ff' || (version === '00' && rest !== undefined)) return null
   if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return null
   return { traceId, spanId, flags }
-}
-
-/**
- * The logger of one background iteration: its lines share a trace id of their own (storage-and-operations
- * §14.1), which an iteration that says nothing never makes.
- */
-export function underOwnTrace(log: Logger): () => Logger {
-  let bound: Logger | undefined
-  return () => {
-    bound ??= log.child({ trace_id: randomBytes(16).toString('hex') })
-    return bound
-  }
 }

@@ -6,10 +6,9 @@
  * A store that cannot be asked never costs a row an attempt.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from 'pino'
 import type { Bus } from '../bus/port.ts'
 import type { Database } from '../db/port.ts'
-import { underOwnTrace } from '../observe/trace.ts'
+import type { JobContext } from '../jobs/job.ts'
 import type { EntryMaker } from './entry.ts'
 import { anyDue, claimRows, markFailed, markPublished, type OutboxRow, releaseRows } from './rows.ts'
 
@@ -17,7 +16,6 @@ export interface DispatcherOptions {
   readonly db: Database
   readonly bus: Bus
   readonly toEntry: EntryMaker
-  readonly log: Logger
   readonly worker: string
   readonly batchSize: number
   readonly maxAttempts: number
@@ -26,7 +24,7 @@ export interface DispatcherOptions {
 
 export interface Dispatcher {
   /** Publishes what is due until a claim comes back short. Never two at once; a call during a run asks for another round. */
-  tick(signal: AbortSignal, runLog?: () => Logger): Promise<void>
+  tick(run: JobContext): Promise<void>
   /** Settles when no tick is running. */
   idle(): Promise<void>
 }
@@ -38,7 +36,7 @@ const roundGapMs = 10
 const chunkSize = 100
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { db, bus, log, worker, toEntry } = options
+  const { db, bus, worker, toEntry } = options
   let running: Promise<void> | null = null
   let again = false
   let startedAt = Number.NEGATIVE_INFINITY
@@ -48,7 +46,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const firstReserveMs = Math.min(publishTimeoutMs, options.leaseSeconds * 500)
 
   /** Publishes one chunk and records the outcome; false when the bus went away. */
-  const publishChunk = async (rows: readonly OutboxRow[], runLog: () => Logger): Promise<boolean> => {
+  const publishChunk = async (rows: readonly OutboxRow[], run: JobContext): Promise<boolean> => {
     const outcomes = await bus.publish(rows.map(toEntry))
     busUp = outcomes.every((outcome) => outcome.ok || outcome.reason === 'rejected')
     const published: string[] = []
@@ -63,15 +61,15 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (published.length > 0) await markPublished(db, worker, published)
     if (failed.length > 0) {
       const dead = await markFailed(db, worker, failed, options.maxAttempts)
-      runLog().warn({ rows: failed.length, error: failed[0]?.error }, 'outbox_publish_rejected')
-      if (dead.length > 0) runLog().error({ ids: dead }, 'outbox_rows_dead')
+      run.log.warn({ rows: failed.length, error: failed[0]?.error }, 'outbox_publish_rejected')
+      if (dead.length > 0) run.log.error({ ids: dead }, 'outbox_rows_dead')
     }
     if (released.length > 0) await releaseRows(db, worker, released)
     return released.length === 0
   }
 
   /** One claim and its publishes. True when there may be more to do right away. */
-  const round = async (signal: AbortSignal, runLog: () => Logger): Promise<boolean> => {
+  const round = async (run: JobContext): Promise<boolean> => {
     if (!(await anyDue(db))) return false
     try {
       if (!busUp) await bus.ping()
@@ -83,7 +81,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     for (let at = 0; at < rows.length; at += chunkSize) {
       const left = options.leaseSeconds * 1000 - (performance.now() - leasedAt)
       const rest = rows.slice(at)
-      if (signal.aborted || left < (at === 0 ? firstReserveMs : publishTimeoutMs)) {
+      if (run.signal.aborted || left < (at === 0 ? firstReserveMs : publishTimeoutMs)) {
         await releaseRows(
           db,
           worker,
@@ -91,7 +89,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         )
         return false
       }
-      if (!(await publishChunk(rest.slice(0, chunkSize), runLog))) {
+      if (!(await publishChunk(rest.slice(0, chunkSize), run))) {
         const behind = rest.slice(chunkSize).map((row) => row.id)
         if (behind.length > 0) await releaseRows(db, worker, behind)
         return false
@@ -100,7 +98,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return rows.length === options.batchSize
   }
 
-  const run = async (signal: AbortSignal, runLog: () => Logger): Promise<void> => {
+  const rounds = async (run: JobContext): Promise<void> => {
+    const { signal } = run
     let more = false
     do {
       const early = roundGapMs - (performance.now() - startedAt)
@@ -108,18 +107,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (signal.aborted) return
       again = false
       startedAt = performance.now()
-      more = await round(signal, runLog)
+      more = await round(run)
     } while (more || again)
   }
 
   return {
-    tick(signal, runLog = underOwnTrace(log)) {
+    tick(run) {
       if (running !== null) {
         again = true
         return running
       }
       again = false
-      running = run(signal, runLog).finally(() => {
+      running = rounds(run).finally(() => {
         running = null
       })
       return running

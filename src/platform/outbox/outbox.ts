@@ -7,9 +7,9 @@
 import type { Logger } from 'pino'
 import type { Bus } from '../bus/port.ts'
 import type { Database, Tx } from '../db/port.ts'
-import type { Job } from '../jobs/job.ts'
+import { iterationOf } from '../jobs/iteration.ts'
+import type { Job, JobContext } from '../jobs/job.ts'
 import type { KeyRing } from '../keys.ts'
-import { underOwnTrace } from '../observe/trace.ts'
 import { createDispatcher, type Dispatcher } from './dispatcher.ts'
 import { createEntryMaker } from './entry.ts'
 import type { Outbox } from './port.ts'
@@ -47,7 +47,6 @@ export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): R
   const dispatcher = createDispatcher({
     db,
     bus,
-    log,
     toEntry,
     worker: settings.WORKER_ID,
     batchSize: settings.OUTBOX_BATCH_SIZE,
@@ -63,13 +62,13 @@ export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): R
 
   const wake = (): void => {
     if (dispatching === null || dispatching.aborted) return
-    const runLog = underOwnTrace(log)
-    dispatcher.tick(dispatching, runLog).catch((error: unknown) => {
-      runLog().error({ err: error }, 'outbox_publisher_failed')
+    const run = iterationOf(log, dispatching)
+    dispatcher.tick(run).catch((error: unknown) => {
+      run.log.error({ err: error }, 'outbox_publisher_failed')
     })
   }
 
-  const listen = async (runLog: () => Logger): Promise<void> => {
+  const listen = async (run: JobContext): Promise<void> => {
     if (listening !== null) return
     listening = db.listen(channel, wake, wake)
     try {
@@ -77,7 +76,7 @@ export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): R
     } catch (error) {
       // The interval carries on; the next iteration tries to listen again.
       listening = null
-      runLog().warn({ err: error }, 'outbox_listen_failed')
+      run.log.warn({ err: error }, 'outbox_listen_failed')
     }
   }
 
@@ -89,10 +88,9 @@ export function createOutbox({ db, bus, keys, settings, log }: OutboxOptions): R
       immediate: true,
       log,
       async run(context) {
-        const runLog = () => context.log
         dispatching = context.signal
-        await listen(runLog)
-        await dispatcher.tick(context.signal, runLog)
+        await listen(context)
+        await dispatcher.tick(context)
       },
     },
 

@@ -8,6 +8,7 @@ import { routeInventory } from '../../../src/platform/http/operation.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { createOutbox } from '../../../src/platform/outbox/outbox.ts'
 import { eventually } from '../../fixtures/eventually.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { leftOfMinute } from '../../fixtures/minute.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { testKeys } from '../../fixtures/settings.ts'
@@ -54,12 +55,12 @@ describe('outbox (coordinator §18 W)', () => {
       const id = await scene.start()
       for (const bus of [away, gone]) {
         await using outbox = outboxOver(scene, bus)
-        for (let tick = 0; tick < 12; tick += 1) await outbox.dispatcher.tick(never)
+        for (let tick = 0; tick < 12; tick += 1) await outbox.dispatcher.tick(jobContext())
       }
       const waiting = await rowsOf(scene)
       expect(waiting.length).toBeGreaterThan(0)
       for (const row of waiting) expect(row).toMatchObject({ status: 'pending', attempts: 0 })
-      await scene.stage.outbox.dispatcher.tick(never)
+      await scene.stage.outbox.dispatcher.tick(jobContext())
       const [entry] = await scene.stage.bus.range('caracal.agents.lifecycle', '-', 10)
       expect(entry?.fields).toMatchObject({ event: 'spawn', agent_session_id: id })
       expect(waiting.map((row) => row.id)).toContain(entry?.fields.outbox_id)
@@ -78,7 +79,7 @@ describe('outbox (coordinator §18 W)', () => {
       await using outbox = outboxOver(scene, refusing)
       const delays: number[] = []
       for (let attempt = 1; attempt <= 10; attempt += 1) {
-        await outbox.dispatcher.tick(never)
+        await outbox.dispatcher.tick(jobContext())
         const [row] = await db.sql<{ delay: number }[]>`
         select max(extract(epoch from available_at - now()))::float8 as delay from caracal_outbox`
         delays.push(row?.delay ?? 0)
@@ -104,7 +105,7 @@ describe('outbox (coordinator §18 W)', () => {
         expect(await requeue(id)).toMatchObject({ status: 200, body: { id, status: 'pending' } })
       }
       expect(await requeue(first.id)).toMatchObject(refusal(404, 'dead_outbox_not_found'))
-      await scene.stage.outbox.dispatcher.tick(never)
+      await scene.stage.outbox.dispatcher.tick(jobContext())
       for (const row of await rowsOf(scene)) expect(row.status).toBe('published')
       expect((await scene.stage.call('GET', '/ready')).status).toBe(200)
     },
@@ -117,7 +118,7 @@ describe('outbox (coordinator §18 W)', () => {
     )
     await using scene = await openScene({}, { dispatched: true })
     await scene.start()
-    await scene.stage.outbox.dispatcher.tick(never)
+    await scene.stage.outbox.dispatcher.tick(jobContext())
     const keys = keyRing(scene.stage.settings)
     const [entry] = await scene.stage.bus.range('caracal.agents.lifecycle', '-', 1)
     expect(verifyEntry(keys.streams, 'caracal.agents.lifecycle', entry?.fields ?? {})).toBe(true)
@@ -129,7 +130,10 @@ describe('outbox (coordinator §18 W)', () => {
     for (let each = 0; each < 20; each += 1) await scene.start()
     const { settings } = scene.stage
     const peer = await scene.stage.peer({ settings: { ...settings, WORKER_ID: 'another' } })
-    await Promise.all([scene.stage.outbox.dispatcher.tick(never), peer.outbox.dispatcher.tick(never)])
+    await Promise.all([
+      scene.stage.outbox.dispatcher.tick(jobContext()),
+      peer.outbox.dispatcher.tick(jobContext()),
+    ])
     const entries = await scene.stage.bus.range('caracal.agents.lifecycle', '-', 100)
     expect(entries).toHaveLength(20)
     expect(new Set(entries.map((entry) => entry.fields.outbox_id)).size).toBe(20)
@@ -148,11 +152,11 @@ describe('outbox (coordinator §18 W)', () => {
       })
       {
         await using outbox = outboxOver(scene, dying)
-        await expect(outbox.dispatcher.tick(never)).rejects.toThrow('killed')
+        await expect(outbox.dispatcher.tick(jobContext())).rejects.toThrow('killed')
       }
       for (const row of await rowsOf(scene)) expect(row.status).toBe('pending')
       await scene.stage.store.db.sql`update caracal_outbox set locked_until = now() - interval '1 second'`
-      await scene.stage.outbox.dispatcher.tick(never)
+      await scene.stage.outbox.dispatcher.tick(jobContext())
       const entries = await scene.stage.bus.range('caracal.agents.lifecycle', '-', 100)
       expect(entries).toHaveLength(6)
       const seen = new Map(entries.map((entry) => [entry.fields.outbox_id, entry.fields]))
@@ -414,7 +418,7 @@ describe('workers and operations (coordinator §18 W)', () => {
         ]),
       )
       const asked = scene.stage.keyReads()
-      await scene.stage.outbox.dispatcher.tick(never)
+      await scene.stage.outbox.dispatcher.tick(jobContext())
       await eventually(async () => {
         await scene.call('GET', '/agents')
         return scene.stage.keyReads() > asked

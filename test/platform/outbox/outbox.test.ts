@@ -52,7 +52,7 @@ describe('outbox (audit-and-events §10)', () => {
 
   const enqueue = (events: Parameters<RunningOutbox['enqueue']>[2], on = outbox) =>
     db.transaction((tx) => on.enqueue(tx, 'coordinator', events))
-  const signal = new AbortController().signal
+  const iteration = jobContext()
 
   /** A bus that answers as told, in front of the real one. */
   const answering = (answer: (entry: OutgoingEntry) => Published | null, ping = async () => {}): Bus => ({
@@ -77,8 +77,8 @@ describe('outbox (audit-and-events §10)', () => {
         throw new Error('rolled back')
       }),
     ).rejects.toThrow('rolled back')
-    await outbox.dispatcher.tick(signal)
-    await outbox.dispatcher.tick(signal)
+    await outbox.dispatcher.tick(iteration)
+    await outbox.dispatcher.tick(iteration)
     const entries = await bus.range(topic, '-', 10)
     expect(entries.map(({ fields: { outbox_id: _id, _sig, ...fields } }) => fields)).toEqual([
       { zone_id: 'z', n: '1', list: '["a"]', dedupe_key: 'spawn:1' },
@@ -95,7 +95,7 @@ describe('outbox (audit-and-events §10)', () => {
     await db.transaction((tx) =>
       outbox.enqueue(tx, 'control', [{ topic, dedupeKey: 'k', payload: { a: '4' } }]),
     )
-    await outbox.dispatcher.tick(signal)
+    await outbox.dispatcher.tick(iteration)
     const entries = await bus.range(topic, '-', 10)
     expect(entries.map((entry) => entry.fields.a)).toEqual(['1', '2', '4'])
     expect(entries[0]?.fields).toMatchObject({ outbox_id: id, dedupe_key: id })
@@ -131,13 +131,13 @@ describe('outbox (audit-and-events §10)', () => {
       },
     )
     await using first = createOutbox({ db, bus: down, keys, settings, log })
-    await first.dispatcher.tick(signal)
+    await first.dispatcher.tick(iteration)
     const lost = answering(() => ({ ok: false, reason: 'unavailable', message: 'gone' }))
     await using second = createOutbox({ db, bus: lost, keys, settings, log })
-    for (let n = 0; n < 5; n += 1) await second.dispatcher.tick(signal)
+    for (let n = 0; n < 5; n += 1) await second.dispatcher.tick(iteration)
     const [row] = await db.sql`select status, attempts, locked_by, locked_until from caracal_outbox`
     expect(row).toEqual({ status: 'pending', attempts: 0, locked_by: null, locked_until: null })
-    await outbox.dispatcher.tick(signal)
+    await outbox.dispatcher.tick(iteration)
     expect(await countRows(db)).toEqual({ pending: 0, published: 1, dead: 0 })
   })
 
@@ -150,7 +150,7 @@ describe('outbox (audit-and-events §10)', () => {
       { topic, payload: { bad: 1, zone_id: 'z' } },
       { topic, payload: { n: 2, zone_id: 'z' } },
     ])) as [string]
-    await strict.dispatcher.tick(signal)
+    await strict.dispatcher.tick(iteration)
     expect(await countRows(db)).toEqual({ pending: 1, published: 1, dead: 0 })
     const [row] = await db.sql`
       select attempts, last_error, extract(epoch from available_at - updated_at)::float8 as wait from caracal_outbox where id = ${id}`
@@ -159,13 +159,13 @@ describe('outbox (audit-and-events §10)', () => {
     expect(row?.wait).toBeLessThanOrEqual(2.6)
     for (let n = 0; n < 2; n += 1) {
       await db.sql`update caracal_outbox set available_at = now()`
-      await strict.dispatcher.tick(signal)
+      await strict.dispatcher.tick(iteration)
     }
     expect(await countDead(db)).toBe(1)
     expect(await countDead(db, 'coordinator')).toBe(1)
     expect(await countDead(db, 'control')).toBe(0)
     await db.sql`update caracal_outbox set status = 'pending', attempts = 0, available_at = now(), locked_until = null where id = ${id}`
-    await outbox.dispatcher.tick(signal)
+    await outbox.dispatcher.tick(iteration)
     expect(await readRow(db, id)).toMatchObject({ status: 'published', attempts: 1 })
   })
 
@@ -183,8 +183,8 @@ describe('outbox (audit-and-events §10)', () => {
     const run = heard()
     await strict.job.run(jobContext({ log: run.log }))
     expect(run.lines.map(({ msg }) => msg)).toEqual(['outbox_publish_rejected', 'outbox_rows_dead'])
-    await enqueue([{ topic, payload: { n: 2, zone_id: 'z' } }])
-    await strict.dispatcher.tick(signal)
+    await enqueue([{ topic, payload: { n: 2, zone_id: 'z' } }], strict)
+    await until('the second is dead', () => own.lines.length >= 2)
     // Woken by a commit it is no job's iteration, and a run all the same.
     expect(own.lines.map(({ msg }) => msg)).toEqual(['outbox_publish_rejected', 'outbox_rows_dead'])
     expect(own.lines[0]?.trace_id).toMatch(/^[0-9a-f]{32}$/)
@@ -203,17 +203,17 @@ describe('outbox (audit-and-events §10)', () => {
       { topic: 'caracal.audit.events.dlq', payload: { data: '{}' } },
       { topic, payload: {} },
     ])
-    await watched.dispatcher.tick(signal)
+    await watched.dispatcher.tick(iteration)
     expect(seen.map((entry) => entry.maxLength)).toEqual([undefined, undefined, 100_000])
   })
 
   test('a row leased by a worker that died is published after its lease, a live lease is respected', async () => {
     const [id] = (await enqueue([{ topic, payload: { n: 1 } }])) as [string]
     expect(await claimRows(db, 'dead-worker', 10, 30)).toHaveLength(1)
-    await outbox.dispatcher.tick(signal)
+    await outbox.dispatcher.tick(iteration)
     expect((await countRows(db)).pending).toBe(1)
     await db.sql`update caracal_outbox set locked_until = now() - interval '1 second'`
-    await outbox.dispatcher.tick(signal)
+    await outbox.dispatcher.tick(iteration)
     // The first worker wakes up late: the row is no longer its own.
     await markPublished(db, 'dead-worker', [id])
     expect(await readRow(db, id)).toMatchObject({ status: 'published', attempts: 1 })
@@ -237,7 +237,7 @@ describe('outbox (audit-and-events §10)', () => {
       settings: { ...settings, OUTBOX_BATCH_SIZE: 250, OUTBOX_LOCK_SEC: 5.5 },
       log,
     })
-    await short.dispatcher.tick(signal)
+    await short.dispatcher.tick(iteration)
     expect(trips).toBe(1)
     expect(await countRows(db)).toEqual({ pending: 150, published: 100, dead: 0 })
     const [row] = await db.sql<{ n: number }[]>`
@@ -248,7 +248,7 @@ describe('outbox (audit-and-events §10)', () => {
   test('the shortest lease that may be set is long enough', async () => {
     await enqueue(Array.from({ length: 3 }, (_, n) => ({ topic, payload: { n } })))
     await using short = createOutbox({ db, bus, keys, settings: { ...settings, OUTBOX_LOCK_SEC: 5 }, log })
-    await short.dispatcher.tick(signal)
+    await short.dispatcher.tick(iteration)
     expect(await countRows(db)).toEqual({ pending: 0, published: 3, dead: 0 })
   })
 
@@ -263,7 +263,7 @@ describe('outbox (audit-and-events §10)', () => {
     for (let n = 0; n < 10; n += 1) {
       await enqueue(Array.from({ length: 60 }, (_, m) => ({ topic, payload: { n: n * 60 + m } })))
     }
-    await Promise.all([outbox.dispatcher.tick(signal), second.dispatcher.tick(signal)])
+    await Promise.all([outbox.dispatcher.tick(iteration), second.dispatcher.tick(iteration)])
     expect(await countRows(db)).toEqual({ pending: 0, published: 600, dead: 0 })
     const entries = await bus.range(topic, '-', 1000)
     expect(new Set(entries.map((entry) => entry.fields.n)).size).toBe(600)
@@ -272,7 +272,7 @@ describe('outbox (audit-and-events §10)', () => {
 
   test('retention deletes old published rows only, in bounds', async () => {
     await enqueue(Array.from({ length: 5 }, (_, n) => ({ topic, payload: { n } })))
-    await outbox.dispatcher.tick(signal)
+    await outbox.dispatcher.tick(iteration)
     await enqueue([{ topic, payload: {} }])
     expect(await deletePublished(db, 7, 500)).toBe(0)
     await db.sql`update caracal_outbox set updated_at = now() - interval '8 days'`

@@ -6,6 +6,7 @@ import type { Tx } from '../../../src/platform/db/port.ts'
 import { createOutbox, type RunningOutbox } from '../../../src/platform/outbox/outbox.ts'
 import { readRow } from '../../../src/platform/outbox/rows.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { jobContext } from '../../fixtures/job-context.ts'
 import { until } from '../bus/until.ts'
 
 const key = Buffer.alloc(32, 7)
@@ -72,7 +73,7 @@ describe('events of a transaction where the bus is its store (audit-and-events Â
       attempts: 1,
       payload: { n: 1, list: ['a'] },
     })
-    await outbox.dispatcher.tick(new AbortController().signal)
+    await outbox.dispatcher.tick(jobContext())
     expect(await bus.range(topic, '-', 10)).toHaveLength(3)
   })
 

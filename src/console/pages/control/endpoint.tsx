@@ -1,27 +1,37 @@
 /** Whether the server takes Control calls, and the switch. */
-import { useState } from 'preact/hooks'
 import { api } from '../../api.ts'
 import type { Data } from '../../state/use-data.ts'
-import { Async, Badge, Button, Facts, Notice, Section, Snippet } from '../../ui/basics.tsx'
-import { Confirm } from '../../ui/dialog.tsx'
+import { Async, Badge, Facts, Notice, Section, Snippet } from '../../ui/basics.tsx'
+import { SwitchButton } from '../../ui/dialog.tsx'
 import { exportLines } from '../definitions/shell.ts'
 import { type EndpointState, invokeUrl } from './endpoint-state.ts'
 
 export function Endpoint({ of }: { readonly of: Data<EndpointState> }) {
-  const [asked, setAsked] = useState<'enable' | 'disable'>()
-  const close = () => setAsked(undefined)
   const turn = async (to: 'enable' | 'disable') => {
     await api.post(`/control/${to}`)
     of.reload()
   }
   const state = of.value
   const toggle = state?.switchable && state.mayManage && (
-    <Button
+    <SwitchButton
+      isOn={state.open}
       kind={state.open ? 'plain' : 'primary'}
-      onClick={() => setAsked(state.open ? 'disable' : 'enable')}
-    >
-      {state.open ? 'Turn off' : 'Turn on'}
-    </Button>
+      on={{
+        title: 'Turn on the Control endpoint',
+        action: 'Turn on',
+        danger: false,
+        onConfirm: () => turn('enable'),
+        children:
+          'Programs that hold a Control key can then do what their key allows, in every zone of this server.',
+      }}
+      off={{
+        title: 'Turn off the Control endpoint',
+        action: 'Turn off',
+        onConfirm: () => turn('disable'),
+        children:
+          'Every call is refused from now on, in every zone of this server. Keys and their secrets stay as they are.',
+      }}
+    />
   )
   return (
     <Section title="Endpoint" actions={toggle}>
@@ -39,28 +49,6 @@ export function Endpoint({ of }: { readonly of: Data<EndpointState> }) {
           </>
         )}
       </Async>
-      {asked === 'enable' && (
-        <Confirm
-          title="Turn on the Control endpoint"
-          action="Turn on"
-          danger={false}
-          onClose={close}
-          onConfirm={() => turn('enable')}
-        >
-          Programs that hold a Control key can then do what their key allows, in every zone of this server.
-        </Confirm>
-      )}
-      {asked === 'disable' && (
-        <Confirm
-          title="Turn off the Control endpoint"
-          action="Turn off"
-          onClose={close}
-          onConfirm={() => turn('disable')}
-        >
-          Every call is refused from now on, in every zone of this server. Keys and their secrets stay as they
-          are.
-        </Confirm>
-      )}
     </Section>
   )
 }

@@ -1,7 +1,7 @@
 /** A part of a page with a secret that whoever may can look at. */
 import type { ComponentChildren } from 'preact'
 import { Button, Failure, Secret, Section } from '../../ui/basics.tsx'
-import { Confirm } from '../../ui/dialog.tsx'
+import { ConfirmButton } from '../../ui/dialog.tsx'
 import type { HeldSecret } from './use-secret.ts'
 
 interface SecretSectionProps {
@@ -33,27 +33,25 @@ export function RevealButton({ secret }: { readonly secret: HeldSecret }) {
 }
 
 interface RotateSecretProps {
-  /** Makes a new one and answers it. */
-  readonly rotate: () => Promise<string>
   readonly secret: HeldSecret
   readonly onRotated: () => void
-  readonly onClose: () => void
   /** What stops working. */
   readonly children: ComponentChildren
 }
 
-export function RotateSecret({ rotate, secret, onRotated, onClose, children }: RotateSecretProps) {
+export function RotateSecret({ secret, onRotated, children }: RotateSecretProps) {
   return (
-    <Confirm
+    <ConfirmButton
+      kind="plain"
+      label="Rotate secret"
       title="Rotate the secret"
       action="Rotate"
-      onClose={onClose}
       onConfirm={async () => {
-        secret.put(await rotate())
+        await secret.rotate()
         onRotated()
       }}
     >
       {children}
-    </Confirm>
+    </ConfirmButton>
   )
 }

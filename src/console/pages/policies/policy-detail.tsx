@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks'
 import { api, inZone } from '../../api.ts'
-import { Link, navigate } from '../../router.tsx'
+import { Link } from '../../router.tsx'
 import { useMay, type Zone } from '../../state/session.tsx'
 import { useData } from '../../state/use-data.ts'
-import { Async, Badge, Button, Facts, Id, Notice, Page, Section, Time } from '../../ui/basics.tsx'
-import { Confirm } from '../../ui/dialog.tsx'
+import { Badge, Button, Facts, Id, Notice, Section, Time } from '../../ui/basics.tsx'
+import { DetailPage, RemoveButton } from '../../ui/detail-page.tsx'
 import { Named } from '../../ui/names.tsx'
 import { useOperatorNames } from '../../ui/operators.tsx'
 import { Table } from '../../ui/table.tsx'
@@ -18,40 +18,33 @@ interface PolicyDetailProps {
 }
 
 export function PolicyDetail({ zone, id }: PolicyDetailProps) {
+  const list = { to: `/zones/${zone.id}/policies`, title: 'Policies' }
   const policy = useData(id, (signal) => loadPolicy(zone.id, id, signal))
   const mayWrite = useMay('write')
-  const [removing, setRemoving] = useState(false)
   return (
-    <Page
+    <DetailPage
       title={policy.value?.name ?? 'Policy'}
-      lead={<Link to={`/zones/${zone.id}/policies`}>All policies</Link>}
+      list={list}
+      of={policy}
       actions={
         mayWrite &&
-        policy.value !== undefined && (
-          <Button kind="danger" onClick={() => setRemoving(true)}>
-            Archive
-          </Button>
-        )
+        (({ name }) => (
+          <RemoveButton
+            action="Archive"
+            title={`Archive “${name}”?`}
+            path={inZone(zone.id, `/policies/${id}`)}
+            list={list}
+          >
+            <p>
+              It can get no new versions and leaves the list. Versions of policy sets that hold it stay as
+              they are: what is enforced now is enforced until another version is activated.
+            </p>
+          </RemoveButton>
+        ))
       }
     >
-      <Async of={policy}>{(known) => <Versions zone={zone} policy={known} reload={policy.reload} />}</Async>
-      {removing && (
-        <Confirm
-          title={`Archive “${policy.value?.name}”?`}
-          action="Archive"
-          onConfirm={async () => {
-            await api.remove(inZone(zone.id, `/policies/${id}`))
-            navigate(`/zones/${zone.id}/policies`)
-          }}
-          onClose={() => setRemoving(false)}
-        >
-          <p>
-            It can get no new versions and leaves the list. Versions of policy sets that hold it stay as they
-            are: what is enforced now is enforced until another version is activated.
-          </p>
-        </Confirm>
-      )}
-    </Page>
+      {(known) => <Versions zone={zone} policy={known} reload={policy.reload} />}
+    </DetailPage>
   )
 }
 

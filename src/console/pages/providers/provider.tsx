@@ -1,15 +1,15 @@
 /** One provider: its settings, whether it works, what depends on it. */
-import { useState } from 'preact/hooks'
 import { api, inZone } from '../../api.ts'
 import { Link, navigate } from '../../router.tsx'
 import { useMay, type Zone } from '../../state/session.tsx'
 import { useData } from '../../state/use-data.ts'
-import { Async, Button, Facts, Page, Section, Time } from '../../ui/basics.tsx'
-import { Confirm } from '../../ui/dialog.tsx'
+import { Async, Facts, Section, Time } from '../../ui/basics.tsx'
+import { DetailPage, RemoveButton } from '../../ui/detail-page.tsx'
+import { DialogButton } from '../../ui/dialog.tsx'
 import { counted } from '../../ui/format.ts'
 import { Table } from '../../ui/table.tsx'
 import { useResources } from '../definitions/lists.ts'
-import { Back, Badges, Named } from '../definitions/names.tsx'
+import { Badges, Named } from '../definitions/names.tsx'
 import type { Provider, Resource } from '../definitions/shapes.ts'
 import { settingsOf } from './config.ts'
 import { ConnectionTest } from './connection-test.tsx'
@@ -19,73 +19,54 @@ import { isOAuth, kinds } from './kinds.ts'
 
 export function ProviderPage({ zone, id }: { readonly zone: Zone; readonly id: string }) {
   const path = inZone(zone.id, `/providers/${encodeURIComponent(id)}`)
-  const list = `/zones/${zone.id}/providers`
+  const list = { to: `/zones/${zone.id}/providers`, title: 'Providers' }
   const provider = useData(path, (signal) => api.get<Provider>(path, signal))
   const resources = useResources(zone.id)
-  const bound = resources.value?.filter((resource) => resource.credential_provider_id === id)
+  const bound = resources.value?.filter((resource) => resource.credential_provider_id === id) ?? []
   const mayWrite = useMay('write')
-  const [asked, setAsked] = useState<'edit' | 'delete'>()
-  const close = () => setAsked(undefined)
-  const row = provider.value
   return (
-    <Page
-      title={row?.name ?? 'Provider'}
-      lead={
-        <Back to={list} title="Providers">
-          {row !== undefined && kinds[row.kind].about}
-        </Back>
-      }
+    <DetailPage
+      title={provider.value?.name ?? 'Provider'}
+      list={list}
+      about={provider.value && kinds[provider.value.kind].about}
+      of={provider}
       actions={
         mayWrite &&
-        row !== undefined && (
+        ((one) => (
           <>
-            <Button onClick={() => setAsked('edit')}>Edit</Button>
-            <Button kind="danger" onClick={() => setAsked('delete')}>
-              Delete
-            </Button>
+            <DialogButton label="Edit">
+              {(close) => (
+                <ProviderForm zone={zone} provider={one} onSaved={provider.reload} onClose={close} />
+              )}
+            </DialogButton>
+            <RemoveButton action="Delete" title="Delete the provider" path={path} list={list}>
+              <p>
+                <strong>{one.name}</strong> and its secrets are deleted. This cannot be taken back.
+              </p>
+              {bound.length > 0 && (
+                <p>
+                  {counted(bound.length, 'resource uses it', 'resources use it')} and will refuse every call
+                  until bound to another provider: {bound.map(({ name }) => name).join(', ')}.
+                </p>
+              )}
+            </RemoveButton>
           </>
-        )
+        ))
       }
     >
-      <Async of={provider}>
-        {(one) => (
-          <>
-            <Section>
-              <ProviderFacts of={one} />
-            </Section>
-            {isOAuth(one.kind) && <ConnectionTest path={path} provider={one} onTested={provider.reload} />}
-            {one.kind === 'oauth2_authorization_code' && <Connections zone={zone} providerId={one.id} />}
-            {asked === 'edit' && (
-              <ProviderForm zone={zone} provider={one} onSaved={provider.reload} onClose={close} />
-            )}
-          </>
-        )}
-      </Async>
-      <Section title="Resources that use it">
-        <Async of={resources}>{() => <Bound zone={zone} resources={bound ?? []} />}</Async>
-      </Section>
-      {asked === 'delete' && (
-        <Confirm
-          title="Delete the provider"
-          action="Delete"
-          onClose={close}
-          onConfirm={async () => {
-            await api.remove(path)
-            navigate(list)
-          }}
-        >
-          <p>
-            <strong>{row?.name}</strong> and its secrets are deleted. This cannot be taken back.
-          </p>
-          {bound !== undefined && bound.length > 0 && (
-            <p>
-              {counted(bound.length, 'resource uses it', 'resources use it')} and will refuse every call until
-              bound to another provider: {bound.map(({ name }) => name).join(', ')}.
-            </p>
-          )}
-        </Confirm>
+      {(one) => (
+        <>
+          <Section>
+            <ProviderFacts of={one} />
+          </Section>
+          {isOAuth(one.kind) && <ConnectionTest path={path} provider={one} onTested={provider.reload} />}
+          {one.kind === 'oauth2_authorization_code' && <Connections zone={zone} providerId={one.id} />}
+          <Section title="Resources that use it">
+            <Async of={resources}>{() => <Bound zone={zone} resources={bound} />}</Async>
+          </Section>
+        </>
       )}
-    </Page>
+    </DetailPage>
   )
 }
 

@@ -1,14 +1,14 @@
 /** One resource: where its calls go, what they may do, whether that works. */
-import { useState } from 'preact/hooks'
 import { api, inZone } from '../../api.ts'
-import { Link, navigate } from '../../router.tsx'
+import { Link } from '../../router.tsx'
 import { useMay, type Zone } from '../../state/session.tsx'
 import { useData } from '../../state/use-data.ts'
-import { Async, Badge, Button, Facts, Page, Section, Time } from '../../ui/basics.tsx'
-import { Confirm } from '../../ui/dialog.tsx'
+import { Async, Badge, Facts, Section, Time } from '../../ui/basics.tsx'
+import { DetailPage, RemoveButton } from '../../ui/detail-page.tsx'
+import { DialogButton } from '../../ui/dialog.tsx'
 import { Table } from '../../ui/table.tsx'
 import { useProviders } from '../definitions/lists.ts'
-import { Back, Badges } from '../definitions/names.tsx'
+import { Badges } from '../definitions/names.tsx'
 import type { Provider, Resource } from '../definitions/shapes.ts'
 import { kinds } from '../providers/kinds.ts'
 import { ResourceForm } from './form.tsx'
@@ -16,71 +16,49 @@ import { Verify } from './verify.tsx'
 
 export function ResourcePage({ zone, id }: { readonly zone: Zone; readonly id: string }) {
   const path = inZone(zone.id, `/resources/${encodeURIComponent(id)}`)
-  const list = `/zones/${zone.id}/resources`
+  const list = { to: `/zones/${zone.id}/resources`, title: 'Resources' }
   const resource = useData(path, (signal) => api.get<Resource>(path, signal))
   const providers = useProviders(zone.id)
   const mayWrite = useMay('write')
-  const [asked, setAsked] = useState<'edit' | 'delete'>()
-  const close = () => setAsked(undefined)
-  const row = resource.value
-  const provider = providers.value?.find((one) => one.id === row?.credential_provider_id)
+  const provider = providers.value?.find((one) => one.id === resource.value?.credential_provider_id)
+  const reload = () => {
+    resource.reload()
+    providers.reload()
+  }
   return (
-    <Page
-      title={row?.name ?? 'Resource'}
-      lead={<Back to={list} title="Resources" />}
+    <DetailPage
+      title={resource.value?.name ?? 'Resource'}
+      list={list}
+      of={resource}
       actions={
         mayWrite &&
-        row !== undefined && (
+        ((one) => (
           <>
-            <Button onClick={() => setAsked('edit')}>Edit</Button>
-            <Button kind="danger" onClick={() => setAsked('delete')}>
-              Delete
-            </Button>
+            <DialogButton label="Edit">
+              {(close) => <ResourceForm zone={zone} resource={one} onSaved={reload} onClose={close} />}
+            </DialogButton>
+            <RemoveButton action="Delete" title="Delete the resource" path={path} list={list}>
+              The gateway refuses every call to <strong>{one.name}</strong> at once, and no mandate is issued
+              for it any more. This cannot be taken back.
+            </RemoveButton>
           </>
-        )
+        ))
       }
     >
-      <Async of={resource}>
-        {(one) => (
-          <>
-            <Section>
-              <ResourceFacts zone={zone} of={one} provider={provider} />
+      {(one) => (
+        <>
+          <Section>
+            <ResourceFacts zone={zone} of={one} provider={provider} />
+          </Section>
+          {one.operation_enforcement === 'enforced' && (
+            <Section title="Operations">
+              <OperationTable of={one} />
             </Section>
-            {one.operation_enforcement === 'enforced' && (
-              <Section title="Operations">
-                <OperationTable of={one} />
-              </Section>
-            )}
-            <Async of={providers}>{() => <Verify path={path} resource={one} provider={provider} />}</Async>
-            {asked === 'edit' && (
-              <ResourceForm
-                zone={zone}
-                resource={one}
-                onSaved={() => {
-                  resource.reload()
-                  providers.reload()
-                }}
-                onClose={close}
-              />
-            )}
-          </>
-        )}
-      </Async>
-      {asked === 'delete' && (
-        <Confirm
-          title="Delete the resource"
-          action="Delete"
-          onClose={close}
-          onConfirm={async () => {
-            await api.remove(path)
-            navigate(list)
-          }}
-        >
-          The gateway refuses every call to <strong>{row?.name}</strong> at once, and no mandate is issued for
-          it any more. This cannot be taken back.
-        </Confirm>
+          )}
+          <Async of={providers}>{() => <Verify path={path} resource={one} provider={provider} />}</Async>
+        </>
       )}
-    </Page>
+    </DetailPage>
   )
 }
 

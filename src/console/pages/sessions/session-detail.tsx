@@ -2,7 +2,8 @@
 import { api, inCoordinator } from '../../api.ts'
 import { Link, navigate } from '../../router.tsx'
 import { useData } from '../../state/use-data.ts'
-import { Async, Badge, Facts, Id, Json, Page, Section, Time } from '../../ui/basics.tsx'
+import { Async, Badge, Facts, Id, Json, Section, Time } from '../../ui/basics.tsx'
+import { DetailPage } from '../../ui/detail-page.tsx'
 import { liveMs } from '../../ui/feed.tsx'
 import { Named, type Names } from '../../ui/names.tsx'
 import { EffectiveAuthority } from './effective-authority.tsx'
@@ -34,46 +35,38 @@ export function SessionDetail({ zoneId, id, names }: SessionDetailProps) {
   }
   const liveChildren = children.value?.filter(isLive).length ?? null
   return (
-    <Page
+    <DetailPage
       title={(session.value && taskOf(session.value)) ?? 'Session'}
-      lead={<Link to={list}>All sessions</Link>}
-      actions={
-        session.value && (
-          <SessionActions
-            zoneId={zoneId}
-            session={session.value}
-            liveChildren={liveChildren}
-            onChanged={reload}
-          />
-        )
-      }
+      list={{ to: list, title: 'Sessions' }}
+      of={session}
+      actions={(one) => (
+        <SessionActions zoneId={zoneId} session={one} liveChildren={liveChildren} onChanged={reload} />
+      )}
     >
-      <Async of={session}>
-        {(found) => (
-          <>
-            <Section>
-              <SessionFacts session={found} list={list} names={names} />
-              <RecordFacts zoneId={zoneId} id={found.subject_authority_record_id} names={names} />
-            </Section>
-            <EffectiveAuthority zoneId={zoneId} session={found} />
-            <SessionDelegations zoneId={zoneId} id={id} names={names} />
-            <Section title="Children">
-              <Async of={children}>
-                {(rows) => (
-                  <SessionTable
-                    rows={treeOf(rows)}
-                    names={names}
-                    onOpen={(child) => navigate(`${list}/${child.id}`)}
-                    empty="This session has started no others."
-                  />
-                )}
-              </Async>
-            </Section>
-            <SessionAudit zoneId={zoneId} id={id} names={names} />
-          </>
-        )}
-      </Async>
-    </Page>
+      {(found) => (
+        <>
+          <Section>
+            <SessionFacts session={found} list={list} names={names} />
+            <RecordFacts zoneId={zoneId} id={found.subject_authority_record_id} names={names} />
+          </Section>
+          <EffectiveAuthority zoneId={zoneId} session={found} />
+          <SessionDelegations zoneId={zoneId} id={id} names={names} />
+          <Section title="Children">
+            <Async of={children}>
+              {(rows) => (
+                <SessionTable
+                  rows={treeOf(rows)}
+                  names={names}
+                  onOpen={(child) => navigate(`${list}/${child.id}`)}
+                  empty="This session has started no others."
+                />
+              )}
+            </Async>
+          </Section>
+          <SessionAudit zoneId={zoneId} id={id} names={names} />
+        </>
+      )}
+    </DetailPage>
   )
 }
 

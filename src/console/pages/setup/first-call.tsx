@@ -1,13 +1,13 @@
 /** The end of guided setup: the environment and the program of the first governed call. */
 import { useState } from 'preact/hooks'
-import { api, inZone } from '../../api.ts'
+import { inZone } from '../../api.ts'
 import { useMay, type Zone } from '../../state/session.tsx'
 import { Failure, Notice, Section, Snippet } from '../../ui/basics.tsx'
 import { Select } from '../../ui/form.tsx'
 import { Environment } from '../definitions/environment.tsx'
 import { RevealButton } from '../definitions/secret-section.tsx'
 import type { Application, Resource } from '../definitions/shapes.ts'
-import { useSecret } from '../definitions/use-secret.ts'
+import { useClientSecret } from '../definitions/use-secret.ts'
 import { policyFor, programFor } from './program.ts'
 
 interface FirstCallProps {
@@ -77,10 +77,7 @@ interface EnvironmentWithSecretProps {
 }
 
 function EnvironmentWithSecret({ zone, application }: EnvironmentWithSecretProps) {
-  const secret = useSecret(async () => {
-    const path = inZone(zone.id, `/applications/${application.id}/client-secret`)
-    return (await api.get<{ client_secret: string }>(path)).client_secret
-  })
+  const secret = useClientSecret(inZone(zone.id, `/applications/${application.id}`))
   const mayReveal = useMay('write') && application.registration_method === 'managed'
   return (
     <>

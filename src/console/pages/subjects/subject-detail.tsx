@@ -3,7 +3,9 @@ import { api, inZone, withQuery } from '../../api.ts'
 import { Link } from '../../router.tsx'
 import { useMay, type Zone } from '../../state/session.tsx'
 import { useData } from '../../state/use-data.ts'
-import { Async, Button, Facts, Page, Section, Time } from '../../ui/basics.tsx'
+import { Facts, Section, Time } from '../../ui/basics.tsx'
+import { DetailPage } from '../../ui/detail-page.tsx'
+import { DialogButton } from '../../ui/dialog.tsx'
 import { counted } from '../../ui/format.ts'
 import { Table } from '../../ui/table.tsx'
 import { Records } from './records.tsx'
@@ -21,36 +23,32 @@ export function SubjectDetail({ zone, id }: SubjectDetailProps) {
     api.get<SubjectOverview>(withQuery(inZone(zone.id, '/subjects/overview'), { subject_id: id }), signal),
   )
   const mayWrite = useMay('write')
-  const [revoking, setRevoking] = useState(false)
   const [changes, setChanges] = useState(0)
-  const subject = overview.value?.subject
+  const revoked = () => {
+    overview.reload()
+    setChanges(changes + 1)
+  }
   return (
-    <Page
-      title={subject === undefined ? id : subjectName(subject)}
-      lead={<Link to={`/zones/${zone.id}/subjects`}>All subjects</Link>}
+    <DetailPage
+      title={overview.value === undefined ? id : subjectName(overview.value.subject)}
+      list={{ to: `/zones/${zone.id}/subjects`, title: 'Subjects' }}
+      of={overview}
       actions={
         mayWrite &&
-        subject !== undefined && (
-          <Button kind="danger" onClick={() => setRevoking(true)}>
-            Revoke everything
-          </Button>
-        )
+        (({ subject }) => (
+          <DialogButton kind="danger" label="Revoke everything">
+            {(close) => <RevokeSubject zone={zone} subject={subject} onRevoked={revoked} onClose={close} />}
+          </DialogButton>
+        ))
       }
     >
-      <Async of={overview}>{(known) => <Overview zone={zone} of={known} />}</Async>
-      {subject !== undefined && <Records key={changes} zone={zone} subjectId={id} />}
-      {revoking && subject !== undefined && (
-        <RevokeSubject
-          zone={zone}
-          subject={subject}
-          onRevoked={() => {
-            overview.reload()
-            setChanges(changes + 1)
-          }}
-          onClose={() => setRevoking(false)}
-        />
+      {(known) => (
+        <>
+          <Overview zone={zone} of={known} />
+          <Records key={changes} zone={zone} subjectId={id} />
+        </>
       )}
-    </Page>
+    </DetailPage>
   )
 }
 

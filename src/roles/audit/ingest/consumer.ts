@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { type ClaimedEntry, GroupLost, type WorkGroup } from '../../../platform/bus/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
+import { iterationOf } from '../../../platform/jobs/iteration.ts'
 import type { JobContext } from '../../../platform/jobs/job.ts'
-import { underOwnTrace } from '../../../platform/observe/trace.ts'
 import { isGone } from './consumer-name.ts'
 import { type ProcessDeps, processBatch, type ReadyBatch, readyBatch } from './process.ts'
 
@@ -56,11 +56,11 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
   }
 
   /** Its lines are of the job's run; a batch of the loop is a run of its own. */
-  async function handle(batch: ReadyBatch, runLog = underOwnTrace(log)): Promise<void> {
+  async function handle(batch: ReadyBatch, run = iterationOf(log, stop.signal)): Promise<void> {
     const own = {
       ...deps,
       get log() {
-        return runLog()
+        return run.log
       },
     }
     if ((await processBatch(own, batch)) === 'interrupted') positionedOnce = false
@@ -69,14 +69,14 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
   const readNext = async () =>
     readyBatch(deps, await group.read({ consumer: name, count: batchSize, blockMs, signal: stop.signal }))
 
-  async function drain(next: () => Promise<ClaimedEntry[]>, runLog?: () => Logger): Promise<void> {
+  async function drain(next: () => Promise<ClaimedEntry[]>, run?: JobContext): Promise<void> {
     let last = ''
     while (!stop.signal.aborted) {
       const entries = await next()
       // What stays pending comes back: stop when a page brings nothing new.
       if (entries.length === 0 || entries.at(-1)?.id === last) return
       last = entries.at(-1)?.id ?? ''
-      await handle(await readyBatch(deps, entries), runLog)
+      await handle(await readyBatch(deps, entries), run)
     }
   }
 
@@ -119,7 +119,7 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
           // The bus is not to blame: readiness names Postgres by itself.
           () => ready,
         )
-        underOwnTrace(log)().warn({ err: error }, 'audit_consumer_waiting')
+        iterationOf(log, stop.signal).log.warn({ err: error }, 'audit_consumer_waiting')
         await sleep(backOffMs, undefined, { signal: stop.signal }).catch(() => undefined)
       }
     }
@@ -133,7 +133,7 @@ export function startConsumer(deps: ConsumerDeps): Consumer {
       await deps.db.ping()
       await drain(
         () => group.reclaim({ consumer: name, minIdleMs: deps.claimIdleMs, count: batchSize }),
-        () => context.log,
+        context,
       )
       if (performance.now() - tidiedAt < tidyMs) return
       tidiedAt = performance.now()
