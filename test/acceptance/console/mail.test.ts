@@ -7,6 +7,7 @@ import { type MailServer, startMailServer } from '../../fixtures/mail-server.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import { type Browser, type BrowserAnswer, createBrowser } from '../../roles/control/console-client.ts'
+import { meanwhile } from '../../roles/control/meanwhile.ts'
 import { createStage, type Stage } from '../../roles/control/stage.ts'
 
 const test = seam('the mail server is in this process')
@@ -94,6 +95,23 @@ test('a stranger who registers an address gains nothing from its owner opening t
   expect(outcome(await published.signIn({ email, password: 'the password of a stranger' }))).toEqual([
     401,
     'invalid_credentials',
+  ])
+})
+
+test('a password that somebody registers while the owner confirms another is not confirmed with it', async () => {
+  const email = address()
+  await register(email)
+  const token = secretOf(await mail.linkTo(email))
+  const hash = await stage.hasher.hashChosen('the password of a stranger')
+  const answer = await meanwhile(
+    stage.database,
+    (sql) => sql`update console_accounts set password_hash = ${hash} where email = ${email}`,
+    () => verify(token),
+  )
+  expect(outcome(answer)).toEqual([400, 'link_not_valid'])
+  expect(outcome(await published.signIn({ email, password: 'the password of a stranger' }))).toEqual([
+    403,
+    'email_not_verified',
   ])
 })
 

@@ -17,6 +17,7 @@ import {
 } from '../../fixtures/social-peer.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import { origin } from '../../roles/control/console-client.ts'
+import { meanwhile } from '../../roles/control/meanwhile.ts'
 import { adminToken, createStage, type Stage } from '../../roles/control/stage.ts'
 
 const test = seam('the providers are in this process')
@@ -454,6 +455,34 @@ describe('unlinking', () => {
     expect(await identities(id)).toEqual([])
     expect(await browser.link('google')).toBe('/console/profile?linked=google')
     expect((await signedIn('google')).id).toBe(id)
+  })
+
+  test('an identity that is unlinked while it signs in opens nothing', async () => {
+    const { id } = await signedIn('google')
+    const late = visitor()
+    const to = await meanwhile(
+      stage.database,
+      async (sql) => {
+        await sql`delete from console_identities where account_id = ${id}`
+        await sql`update console_accounts set links_by_hand = true where id = ${id}`
+      },
+      () => late.signIn('google'),
+    )
+    expect(to).toBe(refused('unauthenticated'))
+    expect((await late.session()).status).toBe(401)
+  })
+
+  test('an address makes no first link while its owner comes to link by hand', async () => {
+    const { email, id } = await registered()
+    await verify(id)
+    peer.person = stranger(email)
+    const to = await meanwhile(
+      stage.database,
+      (sql) => sql`update console_accounts set links_by_hand = true where id = ${id}`,
+      () => visitor().signIn('google'),
+    )
+    expect(to).toBe(refused('social_account_exists'))
+    expect(await identities(id)).toEqual([])
   })
 
   test('the last way to sign in stays, also when two go at once', async () => {

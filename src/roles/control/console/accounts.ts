@@ -13,6 +13,7 @@ import {
   type ConsoleAccountSecret,
   findConsoleAccount,
   insertConsoleAccount,
+  type ProvenAccount,
   replaceUnverifiedPassword,
   setConsolePassword,
   verifyConsoleAccount,
@@ -42,23 +43,23 @@ interface SignInMethods {
 export interface Accounts {
   methods(): SignInMethods
   /**
-   * Id of the account behind correct credentials. Throws 401 `invalid_credentials`; 403 `access_denied`, and
+   * The account behind correct credentials. Throws 401 `invalid_credentials`; 403 `access_denied`, and
    * `email_not_verified` while it mails another link; 429.
    */
-  prove(credentials: Credentials, caller: { readonly signal: AbortSignal }): Promise<string>
-  /** Id of the new account; `null` when a link was mailed that makes it one. Throws 403 `registration_not_permitted`; 400. */
-  register(credentials: Credentials): Promise<string | null>
-  /** Id of the account whose link this is, if `password` is its own. Throws 400 `link_not_valid`; 401; 403; 429. */
-  verify(given: { readonly secret: string; readonly password: string }): Promise<string>
+  prove(credentials: Credentials, caller: { readonly signal: AbortSignal }): Promise<ProvenAccount>
+  /** The new account; `null` when a link was mailed that makes it one. Throws 403 `registration_not_permitted`; 400. */
+  register(credentials: Credentials): Promise<ProvenAccount | null>
+  /** The account whose link this is, if `password` is its own. Throws 400 `link_not_valid`; 401; 403; 429. */
+  verify(given: { readonly secret: string; readonly password: string }): Promise<ProvenAccount>
   /** Mails a link to whoever has an account, and tells nobody whether it did. */
   requestReset(email: string): Promise<void>
   /** Sets the password by a mailed link, and ends all sessions. Throws 400 `link_not_valid`; 403 `access_denied`; 400. */
   reset(given: { readonly secret: string; readonly next: string }): Promise<void>
-  /** Throws 403 `current_password_invalid` unless `password` is that of the account; 429. */
-  requirePassword(email: string, password: string): Promise<void>
+  /** The account, if `password` is its own. Throws 403 `current_password_invalid`; 429. */
+  requirePassword(email: string, password: string): Promise<ProvenAccount>
   /** Ends the account's other sessions too. Throws 403 `current_password_invalid`; 400; 429. */
   changePassword(
-    account: { readonly id: string; readonly email: string; readonly sessionId: string },
+    account: { readonly email: string; readonly sessionId: string },
     passwords: { readonly current: string; readonly next: string },
   ): Promise<void>
 }
@@ -80,12 +81,13 @@ export function createAccounts(
     throw errorOf('invalid_body', { message: `A password has at least ${LEAST_CHARACTERS} characters` })
   }
 
-  async function requirePassword(email: string, password: string): Promise<void> {
+  async function requirePassword(email: string, password: string): Promise<ProvenAccount> {
     const account = await guesses.attempt(email, async () => {
       const known = await findConsoleAccount(db, email)
       return known !== null && (await hasher.verify(password, known.password_hash)) ? known : null
     })
     if (account === null) throw errorOf('current_password_invalid')
+    return account
   }
 
   /** Nobody waits for mail: how long it takes would tell whether there is an account. */
@@ -133,7 +135,7 @@ export function createAccounts(
         mailInBackground(account, 'verify')
         throw errorOf('email_not_verified')
       }
-      return account.id
+      return account
     },
 
     async register({ email: given, password }) {
@@ -146,23 +148,21 @@ export function createAccounts(
         await registerByMail(email, passwordHash)
         return null
       }
-      const id = uuidv7()
+      const account = await insertConsoleAccount(db, { id: uuidv7(), email, passwordHash })
       // A taken address is refused like any other: the answer tells nobody who has an account.
-      if (!(await insertConsoleAccount(db, { id, email, passwordHash }))) {
-        throw errorOf('registration_not_permitted')
-      }
-      return id
+      if (account === null) throw errorOf('registration_not_permitted')
+      return account
     },
 
     requirePassword,
 
-    async changePassword({ id, email, sessionId }, { current, next }) {
+    async changePassword({ email, sessionId }, { current, next }) {
       requireStrong(next)
-      await requirePassword(email, current)
+      const account = await requirePassword(email, current)
       const passwordHash = await hasher.hashChosen(next)
       await db.transaction(async (tx) => {
-        await setConsolePassword(tx, id, passwordHash)
-        await revokeAccountSessions(tx, id, sessionId)
+        if (!(await setConsolePassword(tx, account, passwordHash))) throw errorOf('current_password_invalid')
+        await revokeAccountSessions(tx, account.id, sessionId)
       })
     },
 
@@ -177,8 +177,10 @@ export function createAccounts(
         throw errorOf('invalid_credentials')
       }
       await requireAdmitted(control, admissions, account)
-      await verifyConsoleAccount(db, account.id)
-      return account.id
+      const verified = await db.transaction((tx) => verifyConsoleAccount(tx, account))
+      // Somebody registered the address anew meanwhile: the password is theirs, and there is another letter.
+      if (verified === null) throw errorOf('link_not_valid')
+      return verified
     },
 
     async requestReset(given) {
@@ -193,8 +195,9 @@ export function createAccounts(
       await requireAdmitted(control, admissions, account)
       const passwordHash = await hasher.hashChosen(next)
       await db.transaction(async (tx) => {
-        await setConsolePassword(tx, account.id, passwordHash)
-        await verifyConsoleAccount(tx, account.id)
+        const changed = await setConsolePassword(tx, account, passwordHash)
+        if (changed === null) throw errorOf('link_not_valid')
+        await verifyConsoleAccount(tx, changed)
         await revokeAccountSessions(tx, account.id, null)
       })
       await guesses.forgive(account.email)
