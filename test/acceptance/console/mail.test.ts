@@ -115,6 +115,32 @@ test('a password that somebody registers while the owner confirms another is not
   ])
 })
 
+test.each([
+  ['confirms', 'verify'],
+  ['sets a password for', 'reset'],
+] as const)('who %s the address shares the account with no stranger from before', async (_what, way) => {
+  const email = address()
+  const stranger = createBrowser(stage.control.app)
+  const { body } = await stranger.send('POST', '/auth/register', { email, password })
+  await stranger.signIn({ email, password })
+  await stage.database.admin`
+    insert into console_identities (provider, subject, account_id) values ('github', ${email}, ${body.user.id})`
+  if (way === 'verify') {
+    await register(email, next)
+    expect((await verify(secretOf(await mail.linkTo(email)), next)).status).toBe(200)
+  } else {
+    await published.send('POST', '/auth/password-reset', { email })
+    const token = secretOf(await mail.linkTo(email))
+    const set = await published.send('POST', '/auth/password-reset/confirm', { token, new_password: next })
+    expect(set.status).toBe(204)
+  }
+  expect((await stranger.send('GET', '/auth/session')).status).toBe(401)
+  const left = await stage.database.admin`
+    select provider from console_identities where account_id = ${body.user.id}`
+  expect(left).toEqual([])
+  expect((await published.signIn({ email, password: next })).status).toBe(200)
+})
+
 test('a taken address looks free, and its owner is told', async () => {
   const email = await verified()
   const again = await register(email, next)

@@ -355,8 +355,12 @@ describe('who may sign in', () => {
     expect(await browser.link('google')).toBe('/console/profile?linked=google')
     const { control } = await stage.replica({ CARACAL_MODE: 'stable' })
     expect(await visitor(control.app).signIn('google')).toBe(refused('email_not_verified'))
+    const kept = visitor(control.app)
+    kept.jar.set('__Host-caracal_session', browser.jar.get('caracal_session') ?? '')
+    expect(outcome(await kept.session())).toEqual([401, 'unauthenticated'])
     await verify(id)
     expect(await visitor(control.app).signIn('google')).toBe('/console/')
+    expect((await kept.session()).status).toBe(200)
   })
 })
 

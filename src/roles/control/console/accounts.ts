@@ -4,6 +4,8 @@
  * could claim must not meet a role that was meant for its owner. Whether an address has an account is told to
  * nobody but its owner.
  */
+
+import type { Tx } from '../../../platform/db/port.ts'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../../platform/ids.ts'
 import * as v from '../../../platform/schema.ts'
@@ -18,6 +20,7 @@ import {
   setConsolePassword,
   verifyConsoleAccount,
 } from '../store/console-accounts.ts'
+import { deleteIdentities } from '../store/console-identities.ts'
 import { revokeAccountSessions } from '../store/console-sessions.ts'
 import { type Admissions, requireAdmitted } from './admission.ts'
 import { createMailedLinks, type LetterKind } from './mailed-links.ts'
@@ -108,6 +111,22 @@ export function createAccounts(
     else mailInBackground(account, 'known')
   }
 
+  /**
+   * `null` when the account is another by now. Whoever used it before its address was verified may not be who the
+   * address belongs to: the ways back in that they left go.
+   */
+  async function verifyAddress(
+    tx: Tx,
+    account: ConsoleAccountSecret,
+    proven: ProvenAccount,
+  ): Promise<ProvenAccount | null> {
+    const verified = await verifyConsoleAccount(tx, proven)
+    if (verified === null || account.verified) return verified
+    await deleteIdentities(tx, account.id)
+    await revokeAccountSessions(tx, account.id, null)
+    return verified
+  }
+
   return {
     methods: () => ({
       token: true,
@@ -177,7 +196,7 @@ export function createAccounts(
         throw errorOf('invalid_credentials')
       }
       await requireAdmitted(control, admissions, account)
-      const verified = await db.transaction((tx) => verifyConsoleAccount(tx, account))
+      const verified = await db.transaction((tx) => verifyAddress(tx, account, account))
       // Somebody registered the address anew meanwhile: the password is theirs, and there is another letter.
       if (verified === null) throw errorOf('link_not_valid')
       return verified
@@ -197,7 +216,7 @@ export function createAccounts(
       await db.transaction(async (tx) => {
         const changed = await setConsolePassword(tx, account, passwordHash)
         if (changed === null) throw errorOf('link_not_valid')
-        await verifyConsoleAccount(tx, changed)
+        await verifyAddress(tx, account, changed)
         await revokeAccountSessions(tx, account.id, null)
       })
       await guesses.forgive(account.email)

@@ -49,7 +49,7 @@ export interface Sessions {
 }
 
 export function createSessions(control: Control, admissions: Admissions): Sessions {
-  const { db, hasher } = control
+  const { db, hasher, settings } = control
 
   async function refuseDenied(sessionId: string, { id, email }: ConsoleAccount): Promise<void> {
     const admission = admissions.of(email)
@@ -74,6 +74,8 @@ export function createSessions(control: Control, admissions: Admissions): Sessio
     }
     if (account === null) throw errorOf('unauthenticated')
     await refuseDenied(id, account)
+    // Opened in mode dev, where an address need not be verified.
+    if (!account.verified && settings.CARACAL_MODE !== 'dev') throw errorOf('unauthenticated')
     return {
       sessionId: id,
       expiresAt,

@@ -50,6 +50,10 @@ export async function identitiesOf(db: Queryable, accountId: string): Promise<Li
     order by provider`
 }
 
+export async function deleteIdentities(tx: Tx, accountId: string): Promise<void> {
+  await tx.sql`delete from console_identities where account_id = ${accountId}`
+}
+
 export async function deleteIdentity(tx: Tx, accountId: string, provider: string): Promise<void> {
   await tx.sql`delete from console_identities where account_id = ${accountId} and provider = ${provider}`
 }
