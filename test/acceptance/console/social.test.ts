@@ -304,6 +304,8 @@ describe('an id_token that is not right opens nothing', () => {
     ['with an empty subject', { claims: { sub: '' } }],
     ['signed by a stranger', { foreignKey: true }],
     ['signed with the secret', { symmetric: true }],
+    ['beside a key set that is none', { keys: ['a key'] }],
+    ['beside a key set without its key', { keys: [] }],
   ]
   test.each(cases)('%s', async (_what, lies) => {
     const browser = visitor()
