@@ -203,6 +203,17 @@ test('signing in correctly from eight places at once works in all of them', asyn
   expect((await Promise.all(signIns)).map(({ status }) => status)).toEqual(Array(8).fill(200))
 })
 
+test.each(['a\0b@example.com', 'a\ud800b@example.com'])(
+  'an address that nobody could write down is refused: %j',
+  async (email) => {
+    const browser = createBrowser(stage.control.app)
+    const refused = [400, 'invalid_body']
+    expect(outcome(await browser.signIn({ email, password }))).toEqual(refused)
+    expect(outcome(await browser.send('POST', '/auth/register', { email, password }))).toEqual(refused)
+    expect(outcome(await browser.send('POST', '/auth/password-reset', { email }))).toEqual(refused)
+  },
+)
+
 test('registration is bounded, and closed to who is not on the list', async () => {
   const browser = createBrowser(stage.control.app)
   const email = address()

@@ -2,9 +2,11 @@
 import type { Context, Hono } from 'hono'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { requestContext } from '../../../platform/http/request-context.ts'
+import { idPattern } from '../../../platform/http/validate.ts'
 import * as v from '../../../platform/schema.ts'
 import type { Authenticator } from '../authenticate.ts'
 import type { Control } from '../control.ts'
+import { text } from '../routes/inputs.ts'
 import type { ProvenAccount } from '../store/console-accounts.ts'
 import { listConsoleSessions, revokeOwnSession } from '../store/console-sessions.ts'
 import type { Accounts } from './accounts.ts'
@@ -25,14 +27,15 @@ export interface AuthRouteDeps {
 }
 
 const password = v.pipe(v.string(), v.minLength(1), v.maxLength(256))
-const credentials = v.strictObject({ email: v.pipe(v.string(), v.maxLength(320)), password })
+const email = text(1, 320)
+const credentials = v.strictObject({ email, password })
 const signIn = v.union([
   v.strictObject({ token: v.pipe(v.string(), v.minLength(1), v.maxLength(8192)) }),
   credentials,
 ])
 const secret = v.pipe(v.string(), v.minLength(1), v.maxLength(128))
 const verification = v.strictObject({ token: secret, password })
-const resetRequest = v.strictObject({ email: v.pipe(v.string(), v.maxLength(320)) })
+const resetRequest = v.strictObject({ email })
 const reset = v.strictObject({ token: secret, new_password: password })
 const passwordChange = v.strictObject({ current_password: password, new_password: password })
 
@@ -99,7 +102,8 @@ export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
 
   app.delete(path('sessions/:id'), async (c) => {
     const { owner } = await operatorOf(c)
-    if (!(await revokeOwnSession(control.db, owner, c.req.param('id') ?? ''))) {
+    const id = c.req.param('id') ?? ''
+    if (!idPattern.test(id) || !(await revokeOwnSession(control.db, owner, id))) {
       throw errorOf('console_session_not_found')
     }
     return c.body(null, 204)
