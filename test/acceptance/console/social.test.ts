@@ -400,6 +400,17 @@ describe('accounts that were there before', () => {
     expect((await signedIn('google', person)).id).toBe(owner.id)
   })
 
+  test('nothing is linked to an account that is deleted meanwhile', async () => {
+    const { browser, id } = await registered()
+    const to = await meanwhile(
+      stage.database,
+      (sql) => sql`delete from console_accounts where id = ${id}`,
+      () => browser.link('google'),
+    )
+    expect(to).toBe(refused('unauthenticated'))
+    expect(await identities(id)).toEqual([])
+  })
+
   test('a link is made for the session that asked for it', async () => {
     const first = await registered()
     const second = await registered()

@@ -11,6 +11,7 @@ import type { Control } from '../../control.ts'
 import {
   findConsoleAccount,
   findConsoleAccountById,
+  holdConsoleAccount,
   holdProvenAccount,
   insertVouchedAccount,
   linkByHand,
@@ -44,7 +45,7 @@ export interface Identities {
    * `email_not_verified`, `social_email_not_verified`; 409 `social_account_exists`.
    */
   accountOf(identity: SocialIdentity): Promise<ProvenAccount>
-  /** Throws 409 `social_account_taken`, `social_already_linked`. */
+  /** Throws 401 `unauthenticated` when the account is gone; 409 `social_account_taken`, `social_already_linked`. */
   link(accountId: string, identity: SocialIdentity): Promise<void>
   /** Ends the account's other sessions too. Throws 404 `social_not_linked`; 409 `last_sign_in_method`. */
   unlink(account: { readonly id: string; readonly sessionId: string }, provider: SocialName): Promise<void>
@@ -105,7 +106,11 @@ export function createIdentities(
     },
 
     async link(accountId, identity) {
-      if (await insertIdentity(db, accountId, identity)) return noteLinked(accountId, identity)
+      const isNew = await db.transaction(async (tx) => {
+        if (await holdConsoleAccount(tx, accountId)) return insertIdentity(tx, accountId, identity)
+        throw errorOf('unauthenticated')
+      })
+      if (isNew) return noteLinked(accountId, identity)
       const owner = await findAccountOfIdentity(db, identity)
       if (owner === null) throw errorOf('social_already_linked')
       if (owner.id !== accountId) throw errorOf('social_account_taken')
