@@ -160,6 +160,17 @@ describe('deleting one’s own account', () => {
     expect(owned).toEqual([{ id: late }])
   })
 
+  test('who knows the old password does not delete it beside the new one', async () => {
+    const { browser, email, id } = await registered()
+    const refused = await meanwhile(
+      stage.database,
+      (sql) => sql`update console_accounts set password_hash = 'another' where id = ${id}`,
+      () => remove(browser, { email, password, zones: [] }),
+    )
+    expect(outcome(refused)).toEqual([401, 'unauthenticated'])
+    expect(await knows(id)).toBe(true)
+  })
+
   test('of two at once one deletes it', async () => {
     const { browser, email } = await registered()
     const zone = await zoneOf(browser)
