@@ -2,13 +2,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { allowlistPath, type Standing, writeAllowlist } from '../../../src/config/operator-allowlist.ts'
+import type { Tx } from '../../../src/platform/db/port.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { leftOfMinute } from '../../fixtures/minute.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import { type BrowserAnswer, createBrowser } from '../../roles/control/console-client.ts'
+import { meanwhile } from '../../roles/control/meanwhile.ts'
 import { createStage, type Stage } from '../../roles/control/stage.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'caracal-allowlist-'))
@@ -156,6 +158,43 @@ test('a new password ends the other sessions', async () => {
   expect((await other.signIn({ email, password: 'another battery' })).status).toBe(200)
 })
 
+describe('a proof that ends before what it is for begins', () => {
+  const change = (id: string, passwordHash: string) => (sql: Tx['sql']) =>
+    sql`update console_accounts set password_hash = ${passwordHash} where id = ${id}`
+
+  test('who knows the old password has no session beside the new one', async () => {
+    const { email, id } = await registered()
+    const other = createBrowser(stage.control.app)
+    const hash = await stage.hasher.hashChosen('another horse battery')
+    const refused = await meanwhile(stage.database, change(id, hash), () => other.signIn({ email, password }))
+    expect([outcome(refused), refused.headers.getSetCookie()]).toEqual([[401, 'unauthenticated'], []])
+    expect((await other.signIn({ email, password: 'another horse battery' })).status).toBe(200)
+  })
+
+  test('the new password is not replaced by who knew the old one', async () => {
+    const { browser, email, id } = await registered()
+    const hash = await stage.hasher.hashChosen('another horse battery')
+    const refused = await meanwhile(stage.database, change(id, hash), () =>
+      browser.send('POST', '/auth/password', {
+        current_password: password,
+        new_password: 'the password of a stranger',
+      }),
+    )
+    expect(outcome(refused)).toEqual([403, 'current_password_invalid'])
+    expect((await browser.signIn({ email, password: 'another horse battery' })).status).toBe(200)
+  })
+
+  test('nobody signs in to an account that is deleted', async () => {
+    const { email, id } = await registered()
+    const refused = await meanwhile(
+      stage.database,
+      (sql) => sql`delete from console_accounts where id = ${id}`,
+      () => createBrowser(stage.control.app).signIn({ email, password }),
+    )
+    expect(outcome(refused)).toEqual([401, 'unauthenticated'])
+  })
+})
+
 test('signing in correctly from eight places at once works in all of them', async () => {
   const { email } = await registered()
   const signIns = Array.from({ length: 8 }, () =>
@@ -163,6 +202,17 @@ test('signing in correctly from eight places at once works in all of them', asyn
   )
   expect((await Promise.all(signIns)).map(({ status }) => status)).toEqual(Array(8).fill(200))
 })
+
+test.each(['a\0b@example.com', 'a\ud800b@example.com'])(
+  'an address that nobody could write down is refused: %j',
+  async (email) => {
+    const browser = createBrowser(stage.control.app)
+    const refused = [400, 'invalid_body']
+    expect(outcome(await browser.signIn({ email, password }))).toEqual(refused)
+    expect(outcome(await browser.send('POST', '/auth/register', { email, password }))).toEqual(refused)
+    expect(outcome(await browser.send('POST', '/auth/password-reset', { email }))).toEqual(refused)
+  },
+)
 
 test('registration is bounded, and closed to who is not on the list', async () => {
   const browser = createBrowser(stage.control.app)

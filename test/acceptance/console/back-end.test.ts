@@ -204,6 +204,10 @@ describe('signing in (sdk-cli-console §16)', () => {
     expect(list.map((row: { current: boolean }) => row.current).sort()).toEqual([false, true])
     const [theirs] = list.filter((row: { current: boolean }) => !row.current)
     expect((await stranger.send('DELETE', `/auth/sessions/${theirs.id}`)).status).toBe(404)
+    expect(outcome(await one.send('DELETE', '/auth/sessions/a%00b'))).toEqual([
+      404,
+      'console_session_not_found',
+    ])
     expect((await one.send('DELETE', `/auth/sessions/${theirs.id}`)).status).toBe(204)
     expect((await other.send('GET', '/auth/session')).status).toBe(401)
     expect((await one.send('GET', '/auth/session')).status).toBe(200)
@@ -296,6 +300,18 @@ describe('the management API as the operator', () => {
       'subject_approval_required',
     ])
   })
+})
+
+seam('asks in a method that no client here can')('a method that cannot be sent on is not there', async () => {
+  const browser = await signedIn()
+  const request = new Request(`${origin}/api/console/v1/zones`, {
+    method: 'POST',
+    headers: { cookie: browser.cookie(), origin },
+  })
+  const traced = new Proxy(request, {
+    get: (target, name) => (name === 'method' ? 'TRACE' : Reflect.get(target, name, target)),
+  })
+  expect((await stage.control.app.fetch(traced)).status).toBe(404)
 })
 
 describe('the coordinator for the operator', () => {
@@ -451,6 +467,7 @@ describe('what the console asks besides', () => {
     expect(profiles.body).toEqual({ profiles: [{ id: `admin:${user.id}`, name: user.name }] })
     const many = Array.from({ length: 101 }, () => uuidv7()).join()
     expect((await browser.send('GET', `/profiles?ids=${many}`)).status).toBe(400)
+    expect(outcome(await browser.send('GET', '/profiles?ids=a%00b'))).toEqual([400, 'invalid_query'])
 
     const zone = await stage.zone('Examined')
     const report = (await browser.send('GET', '/diagnostics')).body

@@ -1,10 +1,9 @@
 /** The end of a console account by its own hand (sdk-cli-console §13.4, "Settings: danger"). */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Tx } from '../../../src/platform/db/port.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
-import { eventually } from '../../fixtures/eventually.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { type Browser, type BrowserAnswer, createBrowser } from '../../roles/control/console-client.ts'
+import { meanwhile } from '../../roles/control/meanwhile.ts'
 import { adminToken, createStage, type Stage } from '../../roles/control/stage.ts'
 
 const password = 'correct horse battery'
@@ -138,29 +137,11 @@ describe('deleting one’s own account', () => {
     expect([await isLive(zone), await knows(id)]).toEqual([true, false])
   })
 
-  /** Runs `change` in a transaction that holds the account, asks meanwhile, and commits once that waits for it. */
-  async function meanwhile(
-    change: (sql: Tx['sql']) => Promise<unknown>,
-    ask: () => Promise<BrowserAnswer>,
-  ): Promise<BrowserAnswer> {
-    const { answer } = await stage.database.db.transaction(async (tx) => {
-      await change(tx.sql)
-      const pending = ask()
-      await eventually(async () => {
-        const waiting = await stage.database.admin`
-          select 1 from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock' and query like '%console_accounts%'`
-        return waiting.length > 0
-      })
-      return { answer: pending }
-    })
-    return answer
-  }
-
   test('a zone that is made at the same moment is not ended unseen, and none is left to nobody', async () => {
     const { browser, email, id } = await registered()
     const late = uuidv7()
     const refused = await meanwhile(
+      stage.database,
       async (sql) => {
         await sql`select 1 from console_accounts where id = ${id} for key share`
         await sql`insert into zones (id, name, slug, owner_account_id) values (${late}, 'Late', ${late}, ${id})`
@@ -170,12 +151,24 @@ describe('deleting one’s own account', () => {
     expect(outcome(refused)).toEqual([409, 'owned_zones_changed'])
     expect(await isLive(late)).toBe(true)
     const unmade = await meanwhile(
+      stage.database,
       (sql) => sql`delete from console_accounts where id = ${id}`,
       () => browser.send('POST', '/v1/zones', { name: 'Too late' }),
     )
     expect(outcome(unmade)).toEqual([401, 'unauthenticated'])
     const owned = await stage.database.admin`select id from zones where owner_account_id = ${id}`
     expect(owned).toEqual([{ id: late }])
+  })
+
+  test('who knows the old password does not delete it beside the new one', async () => {
+    const { browser, email, id } = await registered()
+    const refused = await meanwhile(
+      stage.database,
+      (sql) => sql`update console_accounts set password_hash = 'another' where id = ${id}`,
+      () => remove(browser, { email, password, zones: [] }),
+    )
+    expect(outcome(refused)).toEqual([401, 'unauthenticated'])
+    expect(await knows(id)).toBe(true)
   })
 
   test('of two at once one deletes it', async () => {

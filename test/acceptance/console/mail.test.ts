@@ -7,6 +7,7 @@ import { type MailServer, startMailServer } from '../../fixtures/mail-server.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import { type Browser, type BrowserAnswer, createBrowser } from '../../roles/control/console-client.ts'
+import { meanwhile } from '../../roles/control/meanwhile.ts'
 import { createStage, type Stage } from '../../roles/control/stage.ts'
 
 const test = seam('the mail server is in this process')
@@ -95,6 +96,49 @@ test('a stranger who registers an address gains nothing from its owner opening t
     401,
     'invalid_credentials',
   ])
+})
+
+test('a password that somebody registers while the owner confirms another is not confirmed with it', async () => {
+  const email = address()
+  await register(email)
+  const token = secretOf(await mail.linkTo(email))
+  const hash = await stage.hasher.hashChosen('the password of a stranger')
+  const answer = await meanwhile(
+    stage.database,
+    (sql) => sql`update console_accounts set password_hash = ${hash} where email = ${email}`,
+    () => verify(token),
+  )
+  expect(outcome(answer)).toEqual([400, 'link_not_valid'])
+  expect(outcome(await published.signIn({ email, password: 'the password of a stranger' }))).toEqual([
+    403,
+    'email_not_verified',
+  ])
+})
+
+test.each([
+  ['confirms', 'verify'],
+  ['sets a password for', 'reset'],
+] as const)('who %s the address shares the account with no stranger from before', async (_what, way) => {
+  const email = address()
+  const stranger = createBrowser(stage.control.app)
+  const { body } = await stranger.send('POST', '/auth/register', { email, password })
+  await stranger.signIn({ email, password })
+  await stage.database.admin`
+    insert into console_identities (provider, subject, account_id) values ('github', ${email}, ${body.user.id})`
+  if (way === 'verify') {
+    await register(email, next)
+    expect((await verify(secretOf(await mail.linkTo(email)), next)).status).toBe(200)
+  } else {
+    await published.send('POST', '/auth/password-reset', { email })
+    const token = secretOf(await mail.linkTo(email))
+    const set = await published.send('POST', '/auth/password-reset/confirm', { token, new_password: next })
+    expect(set.status).toBe(204)
+  }
+  expect((await stranger.send('GET', '/auth/session')).status).toBe(401)
+  const left = await stage.database.admin`
+    select provider from console_identities where account_id = ${body.user.id}`
+  expect(left).toEqual([])
+  expect((await published.signIn({ email, password: next })).status).toBe(200)
 })
 
 test('a taken address looks free, and its owner is told', async () => {

@@ -17,6 +17,7 @@ import {
 } from '../../fixtures/social-peer.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import { origin } from '../../roles/control/console-client.ts'
+import { meanwhile } from '../../roles/control/meanwhile.ts'
 import { adminToken, createStage, type Stage } from '../../roles/control/stage.ts'
 
 const test = seam('the providers are in this process')
@@ -303,6 +304,8 @@ describe('an id_token that is not right opens nothing', () => {
     ['with an empty subject', { claims: { sub: '' } }],
     ['signed by a stranger', { foreignKey: true }],
     ['signed with the secret', { symmetric: true }],
+    ['beside a key set that is none', { keys: ['a key'] }],
+    ['beside a key set without its key', { keys: [] }],
   ]
   test.each(cases)('%s', async (_what, lies) => {
     const browser = visitor()
@@ -354,8 +357,12 @@ describe('who may sign in', () => {
     expect(await browser.link('google')).toBe('/console/profile?linked=google')
     const { control } = await stage.replica({ CARACAL_MODE: 'stable' })
     expect(await visitor(control.app).signIn('google')).toBe(refused('email_not_verified'))
+    const kept = visitor(control.app)
+    kept.jar.set('__Host-caracal_session', browser.jar.get('caracal_session') ?? '')
+    expect(outcome(await kept.session())).toEqual([401, 'unauthenticated'])
     await verify(id)
     expect(await visitor(control.app).signIn('google')).toBe('/console/')
+    expect((await kept.session()).status).toBe(200)
   })
 })
 
@@ -391,6 +398,17 @@ describe('accounts that were there before', () => {
     expect(await browser.link('google')).toBe(refusedLink('social_already_linked'))
     expect((await identities(id)).length).toBe(1)
     expect((await signedIn('google', person)).id).toBe(owner.id)
+  })
+
+  test('nothing is linked to an account that is deleted meanwhile', async () => {
+    const { browser, id } = await registered()
+    const to = await meanwhile(
+      stage.database,
+      (sql) => sql`delete from console_accounts where id = ${id}`,
+      () => browser.link('google'),
+    )
+    expect(to).toBe(refused('unauthenticated'))
+    expect(await identities(id)).toEqual([])
   })
 
   test('a link is made for the session that asked for it', async () => {
@@ -454,6 +472,34 @@ describe('unlinking', () => {
     expect(await identities(id)).toEqual([])
     expect(await browser.link('google')).toBe('/console/profile?linked=google')
     expect((await signedIn('google')).id).toBe(id)
+  })
+
+  test('an identity that is unlinked while it signs in opens nothing', async () => {
+    const { id } = await signedIn('google')
+    const late = visitor()
+    const to = await meanwhile(
+      stage.database,
+      async (sql) => {
+        await sql`delete from console_identities where account_id = ${id}`
+        await sql`update console_accounts set links_by_hand = true where id = ${id}`
+      },
+      () => late.signIn('google'),
+    )
+    expect(to).toBe(refused('unauthenticated'))
+    expect((await late.session()).status).toBe(401)
+  })
+
+  test('an address makes no first link while its owner comes to link by hand', async () => {
+    const { email, id } = await registered()
+    await verify(id)
+    peer.person = stranger(email)
+    const to = await meanwhile(
+      stage.database,
+      (sql) => sql`update console_accounts set links_by_hand = true where id = ${id}`,
+      () => visitor().signIn('google'),
+    )
+    expect(to).toBe(refused('social_account_exists'))
+    expect(await identities(id)).toEqual([])
   })
 
   test('the last way to sign in stays, also when two go at once', async () => {

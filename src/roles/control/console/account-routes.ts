@@ -60,9 +60,10 @@ export function mountAccount(app: Hono, deps: AccountRouteDeps): void {
     const { principal, account } = await ownAccountOf(c)
     const { email, password, zones } = await bodyOf(c, deletion)
     if (email.trim().toLowerCase() !== account.email) throw errorOf('confirmation_mismatch')
-    if (account.password_hash !== null) await accounts.requirePassword(account.email, password ?? '')
+    const proven =
+      account.password_hash === null ? account : await accounts.requirePassword(account.email, password ?? '')
     const { log, requestId } = requestContext(c)
-    await deleteAccount(control, principal, { confirmed: zones, requestId })
+    await deleteAccount(control, principal, { account: proven, confirmed: zones, requestId })
     cookie.clear(c)
     deps.onDeleted()
     log.info({ operator_id: principal.id, zones: zones.length }, 'console_account_deleted')

@@ -4,6 +4,8 @@
  * could claim must not meet a role that was meant for its owner. Whether an address has an account is told to
  * nobody but its owner.
  */
+
+import type { Tx } from '../../../platform/db/port.ts'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../../platform/ids.ts'
 import * as v from '../../../platform/schema.ts'
@@ -13,10 +15,12 @@ import {
   type ConsoleAccountSecret,
   findConsoleAccount,
   insertConsoleAccount,
+  type ProvenAccount,
   replaceUnverifiedPassword,
   setConsolePassword,
   verifyConsoleAccount,
 } from '../store/console-accounts.ts'
+import { deleteIdentities } from '../store/console-identities.ts'
 import { revokeAccountSessions } from '../store/console-sessions.ts'
 import { type Admissions, requireAdmitted } from './admission.ts'
 import { createMailedLinks, type LetterKind } from './mailed-links.ts'
@@ -42,23 +46,23 @@ interface SignInMethods {
 export interface Accounts {
   methods(): SignInMethods
   /**
-   * Id of the account behind correct credentials. Throws 401 `invalid_credentials`; 403 `access_denied`, and
+   * The account behind correct credentials. Throws 401 `invalid_credentials`; 403 `access_denied`, and
    * `email_not_verified` while it mails another link; 429.
    */
-  prove(credentials: Credentials, caller: { readonly signal: AbortSignal }): Promise<string>
-  /** Id of the new account; `null` when a link was mailed that makes it one. Throws 403 `registration_not_permitted`; 400. */
-  register(credentials: Credentials): Promise<string | null>
-  /** Id of the account whose link this is, if `password` is its own. Throws 400 `link_not_valid`; 401; 403; 429. */
-  verify(given: { readonly secret: string; readonly password: string }): Promise<string>
+  prove(credentials: Credentials, caller: { readonly signal: AbortSignal }): Promise<ProvenAccount>
+  /** The new account; `null` when a link was mailed that makes it one. Throws 403 `registration_not_permitted`; 400. */
+  register(credentials: Credentials): Promise<ProvenAccount | null>
+  /** The account whose link this is, if `password` is its own. Throws 400 `link_not_valid`; 401; 403; 429. */
+  verify(given: { readonly secret: string; readonly password: string }): Promise<ProvenAccount>
   /** Mails a link to whoever has an account, and tells nobody whether it did. */
   requestReset(email: string): Promise<void>
   /** Sets the password by a mailed link, and ends all sessions. Throws 400 `link_not_valid`; 403 `access_denied`; 400. */
   reset(given: { readonly secret: string; readonly next: string }): Promise<void>
-  /** Throws 403 `current_password_invalid` unless `password` is that of the account; 429. */
-  requirePassword(email: string, password: string): Promise<void>
+  /** The account, if `password` is its own. Throws 403 `current_password_invalid`; 429. */
+  requirePassword(email: string, password: string): Promise<ProvenAccount>
   /** Ends the account's other sessions too. Throws 403 `current_password_invalid`; 400; 429. */
   changePassword(
-    account: { readonly id: string; readonly email: string; readonly sessionId: string },
+    account: { readonly email: string; readonly sessionId: string },
     passwords: { readonly current: string; readonly next: string },
   ): Promise<void>
 }
@@ -80,12 +84,13 @@ export function createAccounts(
     throw errorOf('invalid_body', { message: `A password has at least ${LEAST_CHARACTERS} characters` })
   }
 
-  async function requirePassword(email: string, password: string): Promise<void> {
+  async function requirePassword(email: string, password: string): Promise<ProvenAccount> {
     const account = await guesses.attempt(email, async () => {
       const known = await findConsoleAccount(db, email)
       return known !== null && (await hasher.verify(password, known.password_hash)) ? known : null
     })
     if (account === null) throw errorOf('current_password_invalid')
+    return account
   }
 
   /** Nobody waits for mail: how long it takes would tell whether there is an account. */
@@ -104,6 +109,22 @@ export function createAccounts(
     const open = await replaceUnverifiedPassword(db, account.id, passwordHash)
     if (open) mailInBackground({ ...account, password_hash: passwordHash }, 'verify')
     else mailInBackground(account, 'known')
+  }
+
+  /**
+   * `null` when the account is another by now. Whoever used it before its address was verified may not be who the
+   * address belongs to: the ways back in that they left go.
+   */
+  async function verifyAddress(
+    tx: Tx,
+    account: ConsoleAccountSecret,
+    proven: ProvenAccount,
+  ): Promise<ProvenAccount | null> {
+    const verified = await verifyConsoleAccount(tx, proven)
+    if (verified === null || account.verified) return verified
+    await deleteIdentities(tx, account.id)
+    await revokeAccountSessions(tx, account.id, null)
+    return verified
   }
 
   return {
@@ -133,7 +154,7 @@ export function createAccounts(
         mailInBackground(account, 'verify')
         throw errorOf('email_not_verified')
       }
-      return account.id
+      return account
     },
 
     async register({ email: given, password }) {
@@ -146,23 +167,21 @@ export function createAccounts(
         await registerByMail(email, passwordHash)
         return null
       }
-      const id = uuidv7()
+      const account = await insertConsoleAccount(db, { id: uuidv7(), email, passwordHash })
       // A taken address is refused like any other: the answer tells nobody who has an account.
-      if (!(await insertConsoleAccount(db, { id, email, passwordHash }))) {
-        throw errorOf('registration_not_permitted')
-      }
-      return id
+      if (account === null) throw errorOf('registration_not_permitted')
+      return account
     },
 
     requirePassword,
 
-    async changePassword({ id, email, sessionId }, { current, next }) {
+    async changePassword({ email, sessionId }, { current, next }) {
       requireStrong(next)
-      await requirePassword(email, current)
+      const account = await requirePassword(email, current)
       const passwordHash = await hasher.hashChosen(next)
       await db.transaction(async (tx) => {
-        await setConsolePassword(tx, id, passwordHash)
-        await revokeAccountSessions(tx, id, sessionId)
+        if (!(await setConsolePassword(tx, account, passwordHash))) throw errorOf('current_password_invalid')
+        await revokeAccountSessions(tx, account.id, sessionId)
       })
     },
 
@@ -177,8 +196,10 @@ export function createAccounts(
         throw errorOf('invalid_credentials')
       }
       await requireAdmitted(control, admissions, account)
-      await verifyConsoleAccount(db, account.id)
-      return account.id
+      const verified = await db.transaction((tx) => verifyAddress(tx, account, account))
+      // Somebody registered the address anew meanwhile: the password is theirs, and there is another letter.
+      if (verified === null) throw errorOf('link_not_valid')
+      return verified
     },
 
     async requestReset(given) {
@@ -193,8 +214,9 @@ export function createAccounts(
       await requireAdmitted(control, admissions, account)
       const passwordHash = await hasher.hashChosen(next)
       await db.transaction(async (tx) => {
-        await setConsolePassword(tx, account.id, passwordHash)
-        await verifyConsoleAccount(tx, account.id)
+        const changed = await setConsolePassword(tx, account, passwordHash)
+        if (changed === null) throw errorOf('link_not_valid')
+        await verifyAddress(tx, account, changed)
         await revokeAccountSessions(tx, account.id, null)
       })
       await guesses.forgive(account.email)

@@ -2,9 +2,12 @@
 import type { Context, Hono } from 'hono'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { requestContext } from '../../../platform/http/request-context.ts'
+import { idPattern } from '../../../platform/http/validate.ts'
 import * as v from '../../../platform/schema.ts'
 import type { Authenticator } from '../authenticate.ts'
 import type { Control } from '../control.ts'
+import { text } from '../routes/inputs.ts'
+import type { ProvenAccount } from '../store/console-accounts.ts'
 import { listConsoleSessions, revokeOwnSession } from '../store/console-sessions.ts'
 import type { Accounts } from './accounts.ts'
 import type { BeginSession } from './begin-session.ts'
@@ -24,14 +27,15 @@ export interface AuthRouteDeps {
 }
 
 const password = v.pipe(v.string(), v.minLength(1), v.maxLength(256))
-const credentials = v.strictObject({ email: v.pipe(v.string(), v.maxLength(320)), password })
+const email = text(1, 320)
+const credentials = v.strictObject({ email, password })
 const signIn = v.union([
   v.strictObject({ token: v.pipe(v.string(), v.minLength(1), v.maxLength(8192)) }),
   credentials,
 ])
 const secret = v.pipe(v.string(), v.minLength(1), v.maxLength(128))
 const verification = v.strictObject({ token: secret, password })
-const resetRequest = v.strictObject({ email: v.pipe(v.string(), v.maxLength(320)) })
+const resetRequest = v.strictObject({ email })
 const reset = v.strictObject({ token: secret, new_password: password })
 const passwordChange = v.strictObject({ current_password: password, new_password: password })
 
@@ -49,8 +53,7 @@ export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
   const { control, accounts, beginSession, cookie, operatorOf } = deps
   const path = (rest: string) => `${API}/auth/${rest}`
 
-  const beginFor = async (c: Context, accountId: string) =>
-    shown(await beginSession(c, { tokenId: null, accountId }))
+  const beginFor = async (c: Context, account: ProvenAccount) => shown(await beginSession(c, { account }))
 
   app.use(path('*'), async (c, next) => {
     await limitAddress(c, control, 'auth')
@@ -64,11 +67,11 @@ export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
   app.post(path('session'), async (c) => {
     await limitAddress(c, control, 'sign_in')
     const given = await bodyOf(c, signIn)
-    const owner =
+    const proof =
       'token' in given
-        ? { tokenId: (await tokenOf(c, given.token)).id, accountId: null }
-        : { tokenId: null, accountId: await accounts.prove(given, c.req.raw) }
-    return c.json(shown(await beginSession(c, owner)))
+        ? { tokenId: (await tokenOf(c, given.token)).id }
+        : { account: await accounts.prove(given, c.req.raw) }
+    return c.json(shown(await beginSession(c, proof)))
   })
 
   /** A derived token acts for an account that each of its requests names anew: it can have no session. */
@@ -99,7 +102,8 @@ export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
 
   app.delete(path('sessions/:id'), async (c) => {
     const { owner } = await operatorOf(c)
-    if (!(await revokeOwnSession(control.db, owner, c.req.param('id') ?? ''))) {
+    const id = c.req.param('id') ?? ''
+    if (!idPattern.test(id) || !(await revokeOwnSession(control.db, owner, id))) {
       throw errorOf('console_session_not_found')
     }
     return c.body(null, 204)
@@ -107,16 +111,16 @@ export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
 
   app.post(path('register'), async (c) => {
     await limitAddress(c, control, 'register')
-    const accountId = await accounts.register(await bodyOf(c, credentials))
-    if (accountId === null) return c.json({ status: 'verification_sent' }, 202)
-    return c.json(await beginFor(c, accountId), 201)
+    const account = await accounts.register(await bodyOf(c, credentials))
+    if (account === null) return c.json({ status: 'verification_sent' }, 202)
+    return c.json(await beginFor(c, account), 201)
   })
 
   app.post(path('verify'), async (c) => {
     await limitAddress(c, control, 'sign_in')
     const given = await bodyOf(c, verification)
-    const accountId = await accounts.verify({ secret: given.token, password: given.password })
-    return c.json(await beginFor(c, accountId))
+    const account = await accounts.verify({ secret: given.token, password: given.password })
+    return c.json(await beginFor(c, account))
   })
 
   app.post(path('password-reset'), async (c) => {
@@ -139,7 +143,7 @@ export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
     if (owner.accountId === null || user.email === null) throw errorOf('access_denied')
     const { current_password, new_password } = await bodyOf(c, passwordChange)
     await accounts.changePassword(
-      { id: owner.accountId, email: user.email, sessionId },
+      { email: user.email, sessionId },
       { current: current_password, next: new_password },
     )
     return c.body(null, 204)

@@ -14,7 +14,7 @@ import { attributionOf, type Principal } from '../principal.ts'
 import { bindingsGrant } from '../rbac/rules.ts'
 import { isReservedZone } from '../reserved.ts'
 import { can } from '../route.ts'
-import { deleteConsoleAccount, lockConsoleAccount } from '../store/console-accounts.ts'
+import { deleteConsoleAccount, lockConsoleAccount, type ProvenAccount } from '../store/console-accounts.ts'
 import { listOwnedZones, type ZoneName } from '../store/zones.ts'
 import { API } from './paths.ts'
 
@@ -75,12 +75,20 @@ function recordsOf(principal: Principal, requestId: string, zoneIds: readonly st
 
 /**
  * Deletes the account with its sessions and bindings, and archives `confirmed`. Throws 409 `owned_zones_changed` unless
- * those are its zones; 409 `too_many_owned_zones`; 401 `unauthenticated` when the account is gone.
+ * those are its zones; 409 `too_many_owned_zones`; 401 `unauthenticated` when the account is another by now, or gone.
  */
 export async function deleteAccount(
   control: Pick<Control, 'db' | 'outbox' | 'keys'>,
   principal: Principal,
-  { confirmed, requestId }: { readonly confirmed: readonly string[]; readonly requestId: string },
+  {
+    account,
+    confirmed,
+    requestId,
+  }: {
+    readonly account: ProvenAccount
+    readonly confirmed: readonly string[]
+    readonly requestId: string
+  },
 ): Promise<void> {
   const owned = await ownedZones(control.db, principal)
   const zoneIds = idsOf(owned.filter(endsWith(principal)))
@@ -89,7 +97,8 @@ export async function deleteAccount(
   await control.db.transaction(async (tx) => {
     // The chains come before rows in the lock order.
     await appendAdminActions(tx, control.keys.audit, recordsOf(principal, requestId, zoneIds))
-    if (!(await lockConsoleAccount(tx, principal.id))) throw errorOf('unauthenticated')
+    const locked = await lockConsoleAccount(tx, principal.id)
+    if (locked?.revision !== account.revision) throw errorOf('unauthenticated')
     // From here on it makes no zone (create-zone.ts); one that it made a moment ago nobody has agreed to end.
     if (!isSame(idsOf(await ownedZones(tx, principal)), idsOf(owned))) throw errorOf('owned_zones_changed')
     for (const id of zoneIds) {

@@ -69,6 +69,10 @@ export function mountConsole(app: Hono, deps: ConsoleDeps): { readonly pages: (c
     checkOrigin(c)
     await next()
   })
+  // A method that no `Request` can have, so that nothing could be sent on (Fetch, "forbidden method").
+  app.on('TRACE', `${API}/*`, () => {
+    throw errorOf('not_found')
+  })
 
   const beginSession = createBeginSession(sessions, cookie)
   const providers = createSocialProviders(control, deps.socialEndpoints ?? socialEndpoints)

@@ -6,7 +6,12 @@ import { consolePrincipal } from '../account-principal.ts'
 import { tokenPrincipal } from '../authenticate.ts'
 import type { Control } from '../control.ts'
 import type { Principal } from '../principal.ts'
-import { type ConsoleAccount, deleteConsoleAccount } from '../store/console-accounts.ts'
+import {
+  type ConsoleAccount,
+  deleteConsoleAccount,
+  holdProvenAccount,
+  type ProvenAccount,
+} from '../store/console-accounts.ts'
 import {
   findConsoleSession,
   insertConsoleSession,
@@ -27,20 +32,24 @@ export interface Operator {
   readonly owner: SessionOwner
 }
 
+/** Who somebody proved to be: the holder of an admin token, or the owner of an account. */
+export type Proof = { readonly tokenId: string } | { readonly account: ProvenAccount }
+
 export interface OpenedSession {
   readonly secret: string
   readonly operator: Operator
 }
 
 export interface Sessions {
-  open(owner: SessionOwner): Promise<OpenedSession>
+  /** Throws 401 `unauthenticated` when what was proved does not hold any more: a session would outlive what ended it. */
+  open(proof: Proof): Promise<OpenedSession>
   /** The operator behind a secret. Throws 401 `unauthenticated`, and 403 `access_denied` when the list no longer admits the account. */
   operatorOf(secret: string | null): Promise<Operator>
   close(secret: string): Promise<void>
 }
 
 export function createSessions(control: Control, admissions: Admissions): Sessions {
-  const { db, hasher } = control
+  const { db, hasher, settings } = control
 
   async function refuseDenied(sessionId: string, { id, email }: ConsoleAccount): Promise<void> {
     const admission = admissions.of(email)
@@ -65,6 +74,8 @@ export function createSessions(control: Control, admissions: Admissions): Sessio
     }
     if (account === null) throw errorOf('unauthenticated')
     await refuseDenied(id, account)
+    // Opened in mode dev, where an address need not be verified.
+    if (!account.verified && settings.CARACAL_MODE !== 'dev') throw errorOf('unauthenticated')
     return {
       sessionId: id,
       expiresAt,
@@ -74,15 +85,23 @@ export function createSessions(control: Control, admissions: Admissions): Sessio
     }
   }
 
+  async function openForAccount(
+    account: ProvenAccount,
+    session: { readonly id: string; readonly hash: string; readonly seconds: number },
+  ): Promise<void> {
+    await db.transaction(async (tx) => {
+      if (!(await holdProvenAccount(tx, account))) throw errorOf('unauthenticated')
+      await insertConsoleSession(tx, { ...session, tokenId: null, accountId: account.id })
+    })
+  }
+
   return {
-    async open(owner) {
+    async open(proof) {
       const secret = randomBytes(32).toString('base64url')
-      await insertConsoleSession(db, {
-        ...owner,
-        id: uuidv7(),
-        hash: hasher.hashGenerated(secret),
-        seconds: SESSION_SECONDS,
-      })
+      const session = { id: uuidv7(), hash: hasher.hashGenerated(secret), seconds: SESSION_SECONDS }
+      if ('tokenId' in proof)
+        await insertConsoleSession(db, { ...session, tokenId: proof.tokenId, accountId: null })
+      else await openForAccount(proof.account, session)
       return { secret, operator: await find(secret) }
     },
     async operatorOf(secret) {

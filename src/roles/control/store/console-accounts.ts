@@ -7,14 +7,21 @@ export interface ConsoleAccount {
   readonly verified: boolean
 }
 
-export interface ConsoleAccountSecret extends ConsoleAccount {
+/** An account as it stood when somebody proved to be its owner. Whatever rests on the proof asks whether it still does. */
+export interface ProvenAccount {
+  readonly id: string
+  /** Of the row: every change makes it another. */
+  readonly revision: string
+}
+
+export interface ConsoleAccountSecret extends ConsoleAccount, ProvenAccount {
   readonly password_hash: string | null
   /** Nothing is linked to it but by its owner, signed in. */
   readonly links_by_hand: boolean
 }
 
 const secretColumns = ({ sql }: Queryable) =>
-  sql`id, email, verified_at is not null as verified, password_hash, links_by_hand`
+  sql`id, xmin::text as revision, email, verified_at is not null as verified, password_hash, links_by_hand`
 
 export async function findConsoleAccount(db: Queryable, email: string): Promise<ConsoleAccountSecret | null> {
   const [row] = await db.sql<ConsoleAccountSecret[]>`
@@ -49,30 +56,30 @@ export async function findConsoleAccountId(
   return row?.id ?? null
 }
 
-/** False when the address is taken. */
+/** `null` when the address is taken. */
 export async function insertConsoleAccount(
   db: Queryable,
   account: { readonly id: string; readonly email: string; readonly passwordHash: string },
-): Promise<boolean> {
-  const rows = await db.sql`
+): Promise<ProvenAccount | null> {
+  const [row] = await db.sql<ProvenAccount[]>`
     insert into console_accounts (id, email, password_hash)
     values (${account.id}, ${account.email}, ${account.passwordHash})
     on conflict (email) do nothing
-    returning id`
-  return rows.length > 0
+    returning id, xmin::text as revision`
+  return row ?? null
 }
 
-/** One without a password, whose address somebody else has verified. False when the address is taken. */
+/** One without a password, whose address somebody else has verified. `null` when the address is taken. */
 export async function insertVouchedAccount(
   tx: Tx,
   account: { readonly id: string; readonly email: string },
-): Promise<boolean> {
-  const rows = await tx.sql`
+): Promise<ProvenAccount | null> {
+  const [row] = await tx.sql<ProvenAccount[]>`
     insert into console_accounts (id, email, verified_at)
     values (${account.id}, ${account.email}, now())
     on conflict (email) do nothing
-    returning id`
-  return rows.length > 0
+    returning id, xmin::text as revision`
+  return row ?? null
 }
 
 export async function linkByHand(tx: Tx, id: string): Promise<void> {
@@ -92,14 +99,36 @@ export async function replaceUnverifiedPassword(
   return rows.length > 0
 }
 
-export async function verifyConsoleAccount(db: Queryable, id: string): Promise<void> {
-  await db.sql`
-    update console_accounts set verified_at = coalesce(verified_at, now()), updated_at = now() where id = ${id}`
+/** `null` when the account is another by now. */
+export async function verifyConsoleAccount(tx: Tx, account: ProvenAccount): Promise<ProvenAccount | null> {
+  const [row] = await tx.sql<ProvenAccount[]>`
+    update console_accounts set verified_at = coalesce(verified_at, now()), updated_at = now()
+    where id = ${account.id} and xmin::text = ${account.revision}
+    returning id, xmin::text as revision`
+  return row ?? null
 }
 
-export async function setConsolePassword(tx: Tx, id: string, passwordHash: string): Promise<void> {
-  await tx.sql`
-    update console_accounts set password_hash = ${passwordHash}, updated_at = now() where id = ${id}`
+/** `null` when the account is another by now. */
+export async function setConsolePassword(
+  tx: Tx,
+  account: ProvenAccount,
+  passwordHash: string,
+): Promise<ProvenAccount | null> {
+  const [row] = await tx.sql<ProvenAccount[]>`
+    update console_accounts set password_hash = ${passwordHash}, updated_at = now()
+    where id = ${account.id} and xmin::text = ${account.revision}
+    returning id, xmin::text as revision`
+  return row ?? null
+}
+
+/**
+ * The account stays as it was proved until the transaction ends: no change of what it signs in with commits between
+ * the proof and what rests on it. False when it is another by now, or gone.
+ */
+export async function holdProvenAccount(tx: Tx, { id, revision }: ProvenAccount): Promise<boolean> {
+  const rows = await tx.sql`
+    select 1 from console_accounts where id = ${id} and xmin::text = ${revision} for share`
+  return rows.length > 0
 }
 
 /** The account cannot go until the transaction ends. False when it is gone. */

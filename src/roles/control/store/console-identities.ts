@@ -1,6 +1,6 @@
 /** Accounts elsewhere that sign in to a console account: found by provider and subject, one of each provider. */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
-import type { ConsoleAccount } from './console-accounts.ts'
+import type { ConsoleAccount, ProvenAccount } from './console-accounts.ts'
 
 export interface ConsoleIdentity {
   readonly provider: string
@@ -19,9 +19,9 @@ export interface LinkedIdentity {
 export async function findAccountOfIdentity(
   db: Queryable,
   { provider, subject }: ConsoleIdentity,
-): Promise<ConsoleAccount | null> {
-  const [row] = await db.sql<ConsoleAccount[]>`
-    select a.id, a.email, a.verified_at is not null as verified
+): Promise<(ConsoleAccount & ProvenAccount) | null> {
+  const [row] = await db.sql<(ConsoleAccount & ProvenAccount)[]>`
+    select a.id, a.xmin::text as revision, a.email, a.verified_at is not null as verified
     from console_identities i
     join console_accounts a on a.id = i.account_id
     where i.provider = ${provider} and i.subject = ${subject}`
@@ -48,6 +48,10 @@ export async function identitiesOf(db: Queryable, accountId: string): Promise<Li
     select provider, email, created_at as linked_at
     from console_identities where account_id = ${accountId}
     order by provider`
+}
+
+export async function deleteIdentities(tx: Tx, accountId: string): Promise<void> {
+  await tx.sql`delete from console_identities where account_id = ${accountId}`
 }
 
 export async function deleteIdentity(tx: Tx, accountId: string, provider: string): Promise<void> {

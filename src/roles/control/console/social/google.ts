@@ -14,6 +14,14 @@ import {
 
 const toleranceSeconds = 60
 
+function keyOf(set: JSONWebKeySet): ReturnType<typeof createLocalJWKSet> {
+  try {
+    return createLocalJWKSet(set)
+  } catch (cause) {
+    throw signInFailed(`key set: ${(cause as Error).message}`)
+  }
+}
+
 /** `clock` answers Unix milliseconds by the clock that decides every expiry. */
 export function createGoogle(
   endpoints: GoogleEndpoints,
@@ -30,7 +38,7 @@ export function createGoogle(
 
   async function verified(token: string, { nonce, signal }: Answered): Promise<JWTPayload> {
     const [set, now] = await Promise.all([keys(signal), clock()])
-    const { payload } = await jwtVerify(token, createLocalJWKSet(set), {
+    const { payload } = await jwtVerify(token, keyOf(set), {
       algorithms: ['RS256', 'ES256'],
       issuer: [...endpoints.issuers],
       audience: client.id,

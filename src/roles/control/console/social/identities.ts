@@ -11,9 +11,12 @@ import type { Control } from '../../control.ts'
 import {
   findConsoleAccount,
   findConsoleAccountById,
+  holdConsoleAccount,
+  holdProvenAccount,
   insertVouchedAccount,
   linkByHand,
   lockConsoleAccount,
+  type ProvenAccount,
 } from '../../store/console-accounts.ts'
 import {
   deleteIdentity,
@@ -38,11 +41,11 @@ interface SocialMethod {
 
 export interface Identities {
   /**
-   * Id of the account; of a new one where there was none. Throws 403 `access_denied`, `registration_not_permitted`,
+   * The account; a new one where there was none. Throws 403 `access_denied`, `registration_not_permitted`,
    * `email_not_verified`, `social_email_not_verified`; 409 `social_account_exists`.
    */
-  accountOf(identity: SocialIdentity): Promise<string>
-  /** Throws 409 `social_account_taken`, `social_already_linked`. */
+  accountOf(identity: SocialIdentity): Promise<ProvenAccount>
+  /** Throws 401 `unauthenticated` when the account is gone; 409 `social_account_taken`, `social_already_linked`. */
   link(accountId: string, identity: SocialIdentity): Promise<void>
   /** Ends the account's other sessions too. Throws 404 `social_not_linked`; 409 `last_sign_in_method`. */
   unlink(account: { readonly id: string; readonly sessionId: string }, provider: SocialName): Promise<void>
@@ -64,18 +67,24 @@ export function createIdentities(
     log.info({ account_id: accountId, provider }, 'console_identity_linked')
   }
 
-  async function register(email: string, identity: SocialIdentity): Promise<string> {
+  async function register(email: string, identity: SocialIdentity): Promise<ProvenAccount> {
     if (admissions.of(email) !== 'admitted') throw errorOf('registration_not_permitted')
-    const id = uuidv7()
-    const isNew = await db.transaction(async (tx) => {
-      if (!(await insertVouchedAccount(tx, { id, email }))) return false
-      if (await insertIdentity(tx, id, identity)) return true
+    const account = await db.transaction(async (tx) => {
+      const made = await insertVouchedAccount(tx, { id: uuidv7(), email })
+      if (made === null || (await insertIdentity(tx, made.id, identity))) return made
       throw errorOf('social_account_taken')
     })
-    if (!isNew) throw errorOf('social_account_exists')
-    noteLinked(id, identity)
-    return id
+    if (account === null) throw errorOf('social_account_exists')
+    noteLinked(account.id, identity)
+    return account
   }
+
+  /** False when the account is another by now, perhaps one that its owner links by hand. */
+  const linkFirst = (account: ProvenAccount, identity: SocialIdentity): Promise<boolean> =>
+    db.transaction(
+      async (tx) =>
+        (await holdProvenAccount(tx, account)) && (await insertIdentity(tx, account.id, identity)),
+    )
 
   return {
     async accountOf(identity) {
@@ -83,7 +92,7 @@ export function createIdentities(
       if (linked !== null) {
         await requireAdmitted(control, admissions, linked)
         if (!linked.verified && settings.CARACAL_MODE !== 'dev') throw errorOf('email_not_verified')
-        return linked.id
+        return linked
       }
       const { email } = identity
       if (email === null) throw errorOf('social_email_not_verified')
@@ -91,13 +100,17 @@ export function createIdentities(
       if (known === null) return register(email, identity)
       await requireAdmitted(control, admissions, known)
       const mayLink = known.verified && !known.links_by_hand
-      if (!mayLink || !(await insertIdentity(db, known.id, identity))) throw errorOf('social_account_exists')
+      if (!mayLink || !(await linkFirst(known, identity))) throw errorOf('social_account_exists')
       noteLinked(known.id, identity)
-      return known.id
+      return known
     },
 
     async link(accountId, identity) {
-      if (await insertIdentity(db, accountId, identity)) return noteLinked(accountId, identity)
+      const isNew = await db.transaction(async (tx) => {
+        if (await holdConsoleAccount(tx, accountId)) return insertIdentity(tx, accountId, identity)
+        throw errorOf('unauthenticated')
+      })
+      if (isNew) return noteLinked(accountId, identity)
       const owner = await findAccountOfIdentity(db, identity)
       if (owner === null) throw errorOf('social_already_linked')
       if (owner.id !== accountId) throw errorOf('social_account_taken')

@@ -108,7 +108,7 @@ export function mountSocial(app: Hono, deps: SocialRouteDeps): void {
       c.req.raw.signal,
     )
     if (linking === null) {
-      await beginSession(c, { tokenId: null, accountId: await identities.accountOf(identity) })
+      await beginSession(c, { account: await identities.accountOf(identity) })
       return '/console/'
     }
     const { accountId, sessionId } = accountOf(await operatorOf(c))
