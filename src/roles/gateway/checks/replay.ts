@@ -1,4 +1,5 @@
 import type { ClaimOutcome, OneUse } from '../../../platform/ephemera/port.ts'
+import type { UseNotClaimed } from '../../sts/port.ts'
 import { type Call, mandateOf } from '../call.ts'
 import { type Denial, denials } from '../denial.ts'
 import { replayDetected } from '../events.ts'
@@ -45,8 +46,13 @@ function isLeftToExchange(call: Call, ground: Ground, use: OneUse): boolean {
   return call.exchanging !== null
 }
 
+/** A claim that was left to the exchange, judged as one made here. */
+export function judgeLostClaim(call: Call, ground: Ground, { outcome, cause }: UseNotClaimed): Verdict {
+  return outcome === 'unknown' ? memoryAway(call, ground.log, cause) : judgeClaim(call, ground, outcome)
+}
+
 /** What a claim means to the call; a replay is counted and told. */
-export function judgeClaim(
+function judgeClaim(
   call: Call,
   { limits, settings, audit }: Pick<Ground, 'limits' | 'settings' | 'audit'>,
   outcome: ClaimOutcome,
@@ -60,7 +66,7 @@ export function judgeClaim(
 }
 
 /** The replay memory could not be asked. */
-export function memoryAway(call: Call, log: Ground['log'], error: unknown): Denial {
+function memoryAway(call: Call, log: Ground['log'], error: unknown): Denial {
   log.warn({ err: error, request_id: call.requestId, zone_id: call.zoneId }, 'replay_memory_unavailable')
   return denials.replayUnavailable
 }
