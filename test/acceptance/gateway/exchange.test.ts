@@ -364,4 +364,23 @@ describe.skipIf(!inOneProcess)('the one use of a mandate, claimed by the write o
     expect(await scene.world.ephemera.get(markOf(mandate))).toBe('would-not-have')
     expect(await recordsUnder(mandate)).toBe(0)
   })
+
+  test('is spent by a mandate that is revoked', async () => {
+    const delegation = await scene.delegate()
+    await remembered(delegation)
+    const mandate = await scene.mint({ delegation })
+    const applied = (): Promise<number> => scene.stage.metric('caracal_gateway_revocation_messages_total')
+    const before = await applied()
+    await scene.stage.publish('caracal.sessions.revoke', {
+      zone_id: scene.zone.zoneId,
+      reason: 'test',
+      delegation_edge_id: delegation.edgeId,
+    })
+    await eventually(async () => (await applied()) > before)
+    const refused = await scene.call({ mandate, headers: { 'x-request-id': 'revoked-once' } })
+    expect([refused.status, refused.json().error_description]).toEqual([401, 'session revoked'])
+    expect(await scene.world.ephemera.get(markOf(mandate))).toBe('revoked-once')
+    const again = await scene.call({ mandate })
+    expect([again.status, again.json().error_description]).toEqual([401, 'token replay detected'])
+  })
 })

@@ -7,6 +7,7 @@ import { textClaim } from '../mandate.ts'
 import { bodySize } from './body-size.ts'
 import type { Check, Ground, Verdict } from './check.ts'
 import { exchangeRequest } from './exchange-request.ts'
+import { anchorsOf } from './revoked.ts'
 
 /**
  * Step 12: one use per mandate, claimed before anything that costs (gateway §7,
@@ -39,9 +40,9 @@ export const replay: Check = async (call, ground) => {
 
 /** Only where nothing between here and the exchange could refuse what ought to have been claimed. */
 function isLeftToExchange(call: Call, ground: Ground, use: OneUse): boolean {
-  const { settings, breaker, sts } = ground
-  if (!call.firstSeen || settings.JTI_FAIL_OPEN || breaker.open || bodySize(call, ground) !== null)
-    return false
+  const { settings, breaker, revocations, sts } = ground
+  if (!call.firstSeen || settings.JTI_FAIL_OPEN || breaker.open) return false
+  if (revocations.isRevoked(anchorsOf(call)) || bodySize(call, ground) !== null) return false
   call.exchanging = sts.exchangeOnce?.(exchangeRequest(call, undefined), use) ?? null
   return call.exchanging !== null
 }
