@@ -1,6 +1,8 @@
 /** gateway, acceptance checks that need a real STS, the exchange in process and over HTTP. */
 import type { IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { columnAad } from '../../../src/platform/crypto/secret-store.ts'
+import { uuidv7 } from '../../../src/platform/ids.ts'
 import { parseCompact } from '../../../src/platform/jose/compact.ts'
 import { createTracer, type FinishedSpan } from '../../../src/platform/observe/tracer.ts'
 import { eventually } from '../../fixtures/eventually.ts'
@@ -382,5 +384,41 @@ describe.skipIf(!inOneProcess)('the one use of a mandate, claimed by the write o
     expect(await scene.world.ephemera.get(markOf(mandate))).toBe('revoked-once')
     const again = await scene.call({ mandate })
     expect([again.status, again.json().error_description]).toEqual([401, 'token replay detected'])
+  })
+
+  test('comes before anything is done with the account of a person', async () => {
+    const { db, cipher } = scene.world
+    const { zoneId, resource, providerId, application } = scene.zone
+    const account = uuidv7()
+    const connected = await seedProvider(db, zoneId, {
+      kind: 'oauth2_authorization_code',
+      config: { token_endpoint: `${scene.upstream.url}/token`, client_id: 'client' },
+      secrets: { client_secret: 's' },
+      cipher,
+    })
+    await db.sql`
+      insert into provider_connections (id, zone_id, subject_id, provider_id, status, access_token_ct, expires_at)
+      values (${account}, ${zoneId}, ${application.id}, ${connected}, 'active',
+              ${cipher.seal(Buffer.from('access'), columnAad.connectionAccessToken)}, now() + interval '1 minute')`
+    const route = (provider: string) => db.sql`
+      update resources set credential_provider_id = ${provider} where id = ${resource.id}`
+    await remembered(scene.delegation)
+    await route(connected)
+    try {
+      // It finds the definition changed, and for a moment nothing of the zone is remembered.
+      expect((await scene.call()).status).toBe(200)
+      await new Promise((resolve) => setTimeout(resolve, 1_100))
+      expect((await scene.call()).status).toBe(200)
+      const mandate = await scene.mint()
+      await db.sql`update provider_connections set expires_at = now() where id = ${account}`
+      await scene.world.ephemera.setIfAbsent(markOf(mandate), 'another gateway', 60_000)
+      const answer = await scene.call({ mandate })
+      expect([answer.status, answer.json().error_description]).toEqual([401, 'token replay detected'])
+      expect(await db.sql`select status from provider_connections where id = ${account}`).toEqual([
+        { status: 'active' },
+      ])
+    } finally {
+      await route(providerId)
+    }
   })
 })
