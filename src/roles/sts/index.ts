@@ -8,7 +8,6 @@ import { LRUCache } from 'lru-cache'
 import { requireSetting } from '../../config/load.ts'
 import type { Tail } from '../../platform/bus/port.ts'
 import { createEgressGuard, type EgressGuard } from '../../platform/egress/guarded-fetch.ts'
-import { EphemeraUnavailable } from '../../platform/ephemera/port.ts'
 import { CaracalError } from '../../platform/errors.ts'
 import { oauthErrors } from '../../platform/http/error-style.ts'
 import { createRoleApp } from '../../platform/http/role-app.ts'
@@ -36,9 +35,9 @@ import { createPolicyBundles } from './policy-bundles.ts'
 import {
   type GatewayExchangeRequest,
   type GatewayExchangeResult,
-  MandateUsed,
   type Sts,
   StsUnreachable,
+  UseNotClaimed,
 } from './port.ts'
 import { createCircuit } from './providers/circuit.ts'
 import { createProviderCredentials } from './providers/credentials.ts'
@@ -184,8 +183,7 @@ export function createSts(deps: StsDeps): StsRole {
       const request = gatewayExchangeRequest(call, exchangeDeps.tracer)
       return granted(await exchange(request, exchangeDeps, { signal }, prepared))
     } catch (error) {
-      if (prepared?.pendingUse && (error instanceof MandateUsed || error instanceof EphemeraUnavailable))
-        throw error
+      if (error instanceof UseNotClaimed) throw error
       const known = error instanceof CaracalError ? error : storeFailure(error, 'exchange failed')
       if (known.status >= 500) log.error({ err: known, request_id: call.requestId }, 'exchange_failed')
       return refused(known)

@@ -3,14 +3,14 @@
  * claims it in passing, or it is claimed for itself before anything else is read or written.
  */
 import type { ClaimOutcome, OneUse, ReplayMemory } from '../../platform/ephemera/port.ts'
-import { MandateUsed } from './port.ts'
+import { UseNotClaimed } from './port.ts'
 
 export interface PendingUse {
   /** What a statement is to claim; `null` once that is done. */
   readonly use: OneUse | null
   /** What became of the claim that a statement made. */
   claimed(outcome: ClaimOutcome): void
-  /** Claims it now unless that is done. Rejects with `MandateUsed`, or `EphemeraUnavailable`. */
+  /** Claims it now unless that is done. Rejects with `UseNotClaimed`. */
   claim(): Promise<void>
 }
 
@@ -29,9 +29,12 @@ export function pendingUse(memory: ReplayMemory, use: OneUse): PendingUse | null
     },
     async claim() {
       if (left === null) return
-      const outcome = await memory.claim(use.key, use.value, use.ttlMs, use.issuedAt)
+      const { key, value, ttlMs, issuedAt } = use
+      const outcome = await memory.claim(key, value, ttlMs, issuedAt).catch((error: unknown) => {
+        throw new UseNotClaimed('unknown', error)
+      })
       left = null
-      if (outcome !== 'fresh') throw new MandateUsed(outcome)
+      if (outcome !== 'fresh') throw new UseNotClaimed(outcome)
     },
   }
 }

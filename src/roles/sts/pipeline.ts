@@ -21,7 +21,7 @@ import { federate } from './federation/federate.ts'
 import { type IssuedMandate, issueMandate } from './issue.ts'
 import { newExchange, openExchange, type State } from './open-exchange.ts'
 import type { PendingUse } from './pending-use.ts'
-import { MandateUsed } from './port.ts'
+import { UseNotClaimed } from './port.ts'
 import type { Recalled } from './recent-exchanges.ts'
 
 const checks: readonly Check[] = [
@@ -58,7 +58,7 @@ export interface Prepared {
 
 /**
  * Runs one exchange, on what was read for it already if anything was. Rejects with `CaracalError`, and where a claim was
- * left to it with `MandateUsed` or `EphemeraUnavailable`; anything else is a defect.
+ * left to it with `UseNotClaimed`; anything else is a defect.
  */
 export function exchange(
   request: ExchangeRequest,
@@ -93,12 +93,19 @@ async function tracedExchange(
     span.end()
     return issued
   } catch (error) {
-    const known = error instanceof CaracalError ? error : null
-    span.set('caracal.refusal', known?.code ?? 'defect')
-    // A refusal is an answer; only what the service failed at is an error.
-    span.end(known !== null && known.status < 500 ? undefined : (known?.code ?? 'defect'))
+    const { code, answered } = refusalOf(error)
+    span.set('caracal.refusal', code)
+    span.end(answered ? undefined : code)
     throw error
   }
+}
+
+/** How a span names it. A refusal is an answer; only what the service failed at is an error. */
+function refusalOf(error: unknown): { readonly code: string; readonly answered: boolean } {
+  if (error instanceof UseNotClaimed) return { code: error.outcome, answered: error.outcome !== 'unknown' }
+  return error instanceof CaracalError
+    ? { code: error.code, answered: error.status < 500 }
+    : { code: 'defect', answered: false }
 }
 
 async function runExchange(
@@ -137,7 +144,7 @@ async function exchangeFromMemory(x: Exchange, deps: ExchangeDeps): Promise<Issu
     deps.onRemembered(true)
     return issued
   } catch (error) {
-    if (x.premise === null || error instanceof MandateUsed) throw error
+    if (x.premise === null || error instanceof UseNotClaimed) throw error
     if (error instanceof Unproven && error.disproved) {
       deps.recent?.unsettle(request)
       deps.onRemembered(false)

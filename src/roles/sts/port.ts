@@ -121,12 +121,15 @@ export type PolicySimulationResult =
       readonly description: string
     }
 
-/** Thrown to a gateway that left the claim of a mandate's one use to its exchange, when that claim was not the first. */
-export class MandateUsed extends Error {
-  override readonly name = 'MandateUsed'
-  readonly outcome: Exclude<ClaimOutcome, 'fresh'>
-  constructor(outcome: Exclude<ClaimOutcome, 'fresh'>) {
-    super(`the mandate cannot be used: ${outcome}`)
+/**
+ * Thrown to a gateway that left the claim of a mandate's one use to its exchange, when that claim was not the first.
+ * `unknown`: it could not be made, or what became of it was never answered.
+ */
+export class UseNotClaimed extends Error {
+  override readonly name = 'UseNotClaimed'
+  readonly outcome: Exclude<ClaimOutcome, 'fresh'> | 'unknown'
+  constructor(outcome: UseNotClaimed['outcome'], cause?: unknown) {
+    super(`the use of the mandate was not claimed: ${outcome}`, { cause })
     this.outcome = outcome
   }
 }
@@ -141,8 +144,8 @@ export interface Sts {
   readAhead?(request: GatewayExchangeRequest): Sts['exchangeForGateway']
   /**
    * In one process and one store: `exchangeForGateway` of a mandate whose one use is still to be claimed, which its
-   * write does in passing. Rejects with `MandateUsed` where the claim was not the first, with `EphemeraUnavailable`
-   * where it could not be made. `null` where that would save nothing: then the claim comes first.
+   * write does in passing. Rejects with `UseNotClaimed` as well: then nothing was decided. `null` where that would save
+   * nothing: then the claim comes first.
    */
   exchangeOnce?(request: GatewayExchangeRequest, use: OneUse): Sts['exchangeForGateway'] | null
   /** In one process: whether this STS signed the token with this SHA-256 (hex) a moment ago. */

@@ -6,7 +6,7 @@
 import { EphemeraUnavailable } from '../../platform/ephemera/port.ts'
 import type { ExchangeDeps } from './exchange-deps.ts'
 import { type Exchange, Unproven } from './exchange-state.ts'
-import { MandateUsed } from './port.ts'
+import { UseNotClaimed } from './port.ts'
 import { accessDenied, internalError, unavailable } from './refusal.ts'
 import type { Issued, LiveBasis, NewRecord } from './store/issue-records.ts'
 import type { Together } from './store/issue-together.ts'
@@ -49,19 +49,24 @@ async function writeTogether(x: Exchange, issue: Issue, deps: ExchangeDeps): Pro
       evidence: boarded.map(({ entry }) => entry),
     })
   } catch (error) {
+    // What may be a replay was never decided. Where the store said no, the claim is made for itself.
+    if (use !== null)
+      throw storeAway(error) === null ? new Unproven(false) : new UseNotClaimed('unknown', error)
     // The decision was made; its evidence outlives the store that was to hold its outcome.
     x.premise = null
     for (const event of boarded) void event.leftBehind()
-    if (use !== null && storeAway(error) !== null)
-      throw new EphemeraUnavailable('replay claim', { cause: error })
     throw storeFailure(error, 'authority record cannot be inserted')
   }
   const { outcome } = written
   if (outcome === 'replayed' || outcome === 'predates_memory') {
     x.pendingUse?.claimed(outcome)
-    throw new MandateUsed(outcome)
+    throw new UseNotClaimed(outcome)
   }
-  if (use !== null) x.pendingUse?.claimed('fresh')
+  if (use !== null) {
+    // The claim was taken back with everything else.
+    if (outcome === 'refused') throw new Unproven(false)
+    x.pendingUse?.claimed('fresh')
+  }
   if (outcome === 'inserted') x.premise = null
   if (x.premise !== null || outcome === 'busy' || outcome === 'outdated') return false
   for (const event of boarded) {

@@ -1,10 +1,18 @@
 /** gateway, acceptance checks that need a real STS, the exchange in process and over HTTP. */
 import type { IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { columnAad } from '../../../src/platform/crypto/secret-store.ts'
+import { uuidv7 } from '../../../src/platform/ids.ts'
 import { parseCompact } from '../../../src/platform/jose/compact.ts'
+import { createTracer, type FinishedSpan } from '../../../src/platform/observe/tracer.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
-import { sealProviderSecrets, seedProvider, seedResource } from '../../fixtures/zone.ts'
+import {
+  type SeededDelegation,
+  sealProviderSecrets,
+  seedProvider,
+  seedResource,
+} from '../../fixtures/zone.ts'
 import { startUpstream } from '../../roles/gateway/stage.ts'
 import { token } from '../../roles/sts/world.ts'
 import { demo, openScene, type Scene, type Transport } from './scene.ts'
@@ -239,20 +247,24 @@ test('48a: the mint is limited, the exchange is not', async () => {
 describe.skipIf(!inOneProcess)('the one use of a mandate, claimed by the write of its exchange', () => {
   let scene: Scene
   const claims = vi.fn()
+  const spans: FinishedSpan[] = []
+  /** What an exchange read is remembered for the next ones, once the first key of the zone is no news any more. */
+  const remembered = (delegation: SeededDelegation) =>
+    eventually(async () => {
+      claims.mockClear()
+      for (let calls = 0; calls < 2; calls++)
+        expect((await scene.call({ mandate: await scene.mint({ delegation }) })).status).toBe(200)
+      return claims.mock.calls.length === 0
+    })
   beforeAll(async () => {
-    scene = await openScene()
+    scene = await openScene('inproc', {}, { tracer: createTracer((span) => spans.push(span)) })
     const { replay } = scene.world.ephemera
     const { claim } = replay
     vi.spyOn(replay, 'claim').mockImplementation((...given) => {
       claims(given[0])
       return claim.apply(replay, given)
     })
-    // What an exchange read is remembered for the next ones, once the first key of the zone is no news any more.
-    await eventually(async () => {
-      claims.mockClear()
-      for (let calls = 0; calls < 2; calls++) expect((await scene.call()).status).toBe(200)
-      return claims.mock.calls.length === 0
-    })
+    await remembered(scene.delegation)
   })
   afterAll(async () => {
     vi.restoreAllMocks()
@@ -291,11 +303,13 @@ describe.skipIf(!inOneProcess)('the one use of a mandate, claimed by the write o
     expect(await recordsUnder(mandate)).toBe(0)
     const told = await scene.stage.evidence('had-elsewhere')
     expect(told.map((event) => event.event_type)).toEqual(['replay_detected'])
+    const asked = spans.findLast((span) => span.name === 'caracal.gateway.exchange')
+    expect([asked?.attributes.get('caracal.refusal'), asked?.failure]).toEqual(['replayed', null])
   })
 
   test('is spent by a refusal, however the exchange came to it', async () => {
     const delegation = await scene.delegate()
-    expect((await scene.call({ mandate: await scene.mint({ delegation }) })).status).toBe(200)
+    await remembered(delegation)
     const mandate = await scene.mint({ delegation })
     const { sql } = scene.world.db
     await sql`update agent_sessions set status = 'suspended', suspended_at = now() where id = ${delegation.childSessionId}`
@@ -305,5 +319,106 @@ describe.skipIf(!inOneProcess)('the one use of a mandate, claimed by the write o
     await sql`update agent_sessions set status = 'active', suspended_at = null where id = ${delegation.childSessionId}`
     const again = await scene.call({ mandate })
     expect([again.status, again.json().error_description]).toEqual([401, 'token replay detected'])
+  })
+
+  /** Every insert into the table is refused while the work runs, of the marks of mandates alone where it is the replay memory's. */
+  async function refusing<T>(table: 'ephemera' | 'authority_records', state: string, work: () => Promise<T>) {
+    const { admin } = scene.world.database
+    await admin.unsafe(`
+      create function refuse_it() returns trigger language plpgsql as
+        $$ begin raise exception 'no more of it' using errcode = '${state}'; end $$;
+      create trigger refuse_it before insert on ${table} for each row
+      ${table === 'ephemera' ? "when (new.key like 'seen:jti:%')" : ''} execute function refuse_it()`)
+    try {
+      return await work()
+    } finally {
+      await admin.unsafe('drop function refuse_it() cascade')
+    }
+  }
+
+  test.each(['57P01', 'P0001'])(
+    'of which nobody knows whether it was the first allows nothing, and is told as nothing (%s)',
+    async (state) => {
+      await remembered(scene.delegation)
+      const mandate = await scene.mint()
+      const id = `unknown-${state}`
+      const answer = await refusing('ephemera', state, () =>
+        scene.call({ mandate, headers: { 'x-request-id': id } }),
+      )
+      expect([answer.status, answer.json().error_description]).toEqual([503, 'replay protection unavailable'])
+      expect(await recordsUnder(mandate)).toBe(0)
+      expect((await scene.call({ mandate, headers: { 'x-request-id': `${id}-again` } })).status).toBe(200)
+      await eventually(
+        async () => (await scene.stage.evidence(`${id}-again`, 'gateway_resource_request')).length > 0,
+      )
+      const told = await scene.stage.allEvidence()
+      expect(told.filter((event) => event.request_id === id)).toEqual([])
+    },
+  )
+
+  test('is spent by an exchange that the store would not have', async () => {
+    await remembered(scene.delegation)
+    const mandate = await scene.mint()
+    const answer = await refusing('authority_records', '23514', () =>
+      scene.call({ mandate, headers: { 'x-request-id': 'would-not-have' } }),
+    )
+    expect(answer.status).toBe(500)
+    expect(await scene.world.ephemera.get(markOf(mandate))).toBe('would-not-have')
+    expect(await recordsUnder(mandate)).toBe(0)
+  })
+
+  test('is spent by a mandate that is revoked', async () => {
+    const delegation = await scene.delegate()
+    await remembered(delegation)
+    const mandate = await scene.mint({ delegation })
+    const applied = (): Promise<number> => scene.stage.metric('caracal_gateway_revocation_messages_total')
+    const before = await applied()
+    await scene.stage.publish('caracal.sessions.revoke', {
+      zone_id: scene.zone.zoneId,
+      reason: 'test',
+      delegation_edge_id: delegation.edgeId,
+    })
+    await eventually(async () => (await applied()) > before)
+    const refused = await scene.call({ mandate, headers: { 'x-request-id': 'revoked-once' } })
+    expect([refused.status, refused.json().error_description]).toEqual([401, 'session revoked'])
+    expect(await scene.world.ephemera.get(markOf(mandate))).toBe('revoked-once')
+    const again = await scene.call({ mandate })
+    expect([again.status, again.json().error_description]).toEqual([401, 'token replay detected'])
+  })
+
+  test('comes before anything is done with the account of a person', async () => {
+    const { db, cipher } = scene.world
+    const { zoneId, resource, providerId, application } = scene.zone
+    const account = uuidv7()
+    const connected = await seedProvider(db, zoneId, {
+      kind: 'oauth2_authorization_code',
+      config: { token_endpoint: `${scene.upstream.url}/token`, client_id: 'client' },
+      secrets: { client_secret: 's' },
+      cipher,
+    })
+    await db.sql`
+      insert into provider_connections (id, zone_id, subject_id, provider_id, status, access_token_ct, expires_at)
+      values (${account}, ${zoneId}, ${application.id}, ${connected}, 'active',
+              ${cipher.seal(Buffer.from('access'), columnAad.connectionAccessToken)}, now() + interval '1 minute')`
+    const route = (provider: string) => db.sql`
+      update resources set credential_provider_id = ${provider} where id = ${resource.id}`
+    await remembered(scene.delegation)
+    await route(connected)
+    try {
+      // It finds the definition changed, and for a moment nothing of the zone is remembered.
+      expect((await scene.call()).status).toBe(200)
+      await new Promise((resolve) => setTimeout(resolve, 1_100))
+      expect((await scene.call()).status).toBe(200)
+      const mandate = await scene.mint()
+      await db.sql`update provider_connections set expires_at = now() where id = ${account}`
+      await scene.world.ephemera.setIfAbsent(markOf(mandate), 'another gateway', 60_000)
+      const answer = await scene.call({ mandate })
+      expect([answer.status, answer.json().error_description]).toEqual([401, 'token replay detected'])
+      expect(await db.sql`select status from provider_connections where id = ${account}`).toEqual([
+        { status: 'active' },
+      ])
+    } finally {
+      await route(providerId)
+    }
   })
 })

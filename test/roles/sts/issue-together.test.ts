@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { StoreBus } from '../../../src/platform/bus/port.ts'
 import type { OneUse } from '../../../src/platform/ephemera/port.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
-import type { Premise } from '../../../src/roles/sts/store/issue-records.ts'
+import { createRecordIssuer, type Premise } from '../../../src/roles/sts/store/issue-records.ts'
 import { createTogetherIssuer, type IssueTogether } from '../../../src/roles/sts/store/issue-together.ts'
 import { createWorld, type World } from './world.ts'
 
@@ -70,6 +70,14 @@ test('a taken id is told, and is not taken over', async () => {
   const second = item({ id: first.record.id })
   await issue(first)
   expect(await issue(second)).toMatchObject({ outcome: 'inserted', fresh: false })
+})
+
+test('a taken id is refused where record and evidence are written apart', async () => {
+  const first = item()
+  await issue(first)
+  const apart = createRecordIssuer(world.db)
+  expect(await apart(first.record, null)).toBe('refused')
+  expect(await apart(first.record, { records: [], edges: [], sessions: [] })).toBe('refused')
 })
 
 test('while the graph of the zone is being changed it is busy, without waiting', async () => {

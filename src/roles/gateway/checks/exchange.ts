@@ -1,12 +1,11 @@
-import { EphemeraUnavailable } from '../../../platform/ephemera/port.ts'
 import { traceparentOf } from '../../../platform/observe/tracer.ts'
-import { type GatewayExchangeResult, MandateUsed, StsUnreachable } from '../../sts/port.ts'
+import { type GatewayExchangeResult, StsUnreachable, UseNotClaimed } from '../../sts/port.ts'
 import type { Call } from '../call.ts'
 import { type Denial, denials } from '../denial.ts'
 import { beginExchange } from '../spans.ts'
 import type { Check, Ground, Verdict } from './check.ts'
 import { exchangeRequest } from './exchange-request.ts'
-import { judgeClaim, memoryAway } from './replay.ts'
+import { judgeLostClaim } from './replay.ts'
 
 /** Step 14: a broken STS is not asked again for ten seconds (gateway §11). */
 export const circuitClosed: Check = (_call, { breaker, counters }) => {
@@ -23,14 +22,8 @@ export const circuitClosed: Check = (_call, { breaker, counters }) => {
  */
 export const exchange: Check = async (call, ground) => {
   const startedAt = performance.now()
-  let answer: Answer
-  try {
-    answer = await ask(call, ground)
-  } catch (error) {
-    if (error instanceof MandateUsed) return judgeClaim(call, ground, error.outcome)
-    if (error instanceof EphemeraUnavailable) return memoryAway(call, ground.log, error)
-    throw error
-  }
+  const answer = await ask(call, ground)
+  if (answer instanceof UseNotClaimed) return judgeLostClaim(call, ground, answer)
   call.stsLatencyMs = performance.now() - startedAt
   ground.counters.sts_exchange_latency_ms = Math.round(call.stsLatencyMs)
   const denial = judge(call, answer)
@@ -50,22 +43,35 @@ function account(denial: Verdict, { breaker, counters }: Ground): void {
 
 type Answer = GatewayExchangeResult | Denial
 
-async function ask(call: Call, ground: Ground): Promise<Answer> {
+async function ask(call: Call, ground: Ground): Promise<Answer | UseNotClaimed> {
   const { tracer } = ground
   if (tracer === null || call.span === null) return askSts(call, ground, call.request.headers.traceparent)
   const span = beginExchange(tracer, call.span)
   const answer = await askSts(call, ground, traceparentOf(span.trace))
-  const denied = 'code' in answer ? answer : answer.ok ? null : { ...answer, code: answer.error }
+  const denied = denialOf(answer)
   if (denied !== null) span.set('caracal.refusal', denied.code)
   span.end(denied !== null && denied.status >= 500 ? denied.description : undefined)
   return answer
+}
+
+/** How a span names it. */
+function denialOf(answer: Answer | UseNotClaimed): Pick<Denial, 'status' | 'code' | 'description'> | null {
+  if (answer instanceof UseNotClaimed) {
+    return {
+      status: answer.outcome === 'unknown' ? 503 : 401,
+      code: answer.outcome,
+      description: answer.message,
+    }
+  }
+  if ('code' in answer) return answer
+  return answer.ok ? null : { ...answer, code: answer.error }
 }
 
 async function askSts(
   call: Call,
   { sts, settings, log }: Ground,
   traceparent: string | string[] | undefined,
-): Promise<Answer> {
+): Promise<Answer | UseNotClaimed> {
   let deadline: NodeJS.Timeout | undefined
   let leave: (() => void) | undefined
   const { signal } = call.abort
@@ -81,7 +87,7 @@ async function askSts(
     return await Promise.race([asking, ending])
   } catch (error) {
     if (call.revoked) return denials.revoked
-    if (error instanceof MandateUsed || error instanceof EphemeraUnavailable) throw error
+    if (error instanceof UseNotClaimed) return error
     if (error instanceof StsUnreachable) return unreachable[error.kind]
     log.error({ err: error, request_id: call.requestId, zone_id: call.zoneId }, 'exchange_failed')
     return denials.stsTransport

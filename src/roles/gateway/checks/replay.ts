@@ -1,4 +1,5 @@
 import type { ClaimOutcome, OneUse } from '../../../platform/ephemera/port.ts'
+import type { UseNotClaimed } from '../../sts/port.ts'
 import { type Call, mandateOf } from '../call.ts'
 import { type Denial, denials } from '../denial.ts'
 import { replayDetected } from '../events.ts'
@@ -6,6 +7,7 @@ import { textClaim } from '../mandate.ts'
 import { bodySize } from './body-size.ts'
 import type { Check, Ground, Verdict } from './check.ts'
 import { exchangeRequest } from './exchange-request.ts'
+import { anchorsOf } from './revoked.ts'
 
 /**
  * Step 12: one use per mandate, claimed before anything that costs (gateway §7,
@@ -38,15 +40,20 @@ export const replay: Check = async (call, ground) => {
 
 /** Only where nothing between here and the exchange could refuse what ought to have been claimed. */
 function isLeftToExchange(call: Call, ground: Ground, use: OneUse): boolean {
-  const { settings, breaker, sts } = ground
-  if (!call.firstSeen || settings.JTI_FAIL_OPEN || breaker.open || bodySize(call, ground) !== null)
-    return false
+  const { settings, breaker, revocations, sts } = ground
+  if (!call.firstSeen || settings.JTI_FAIL_OPEN || breaker.open) return false
+  if (revocations.isRevoked(anchorsOf(call)) || bodySize(call, ground) !== null) return false
   call.exchanging = sts.exchangeOnce?.(exchangeRequest(call, undefined), use) ?? null
   return call.exchanging !== null
 }
 
+/** A claim that was left to the exchange, judged as one made here. */
+export function judgeLostClaim(call: Call, ground: Ground, { outcome, cause }: UseNotClaimed): Verdict {
+  return outcome === 'unknown' ? memoryAway(call, ground.log, cause) : judgeClaim(call, ground, outcome)
+}
+
 /** What a claim means to the call; a replay is counted and told. */
-export function judgeClaim(
+function judgeClaim(
   call: Call,
   { limits, settings, audit }: Pick<Ground, 'limits' | 'settings' | 'audit'>,
   outcome: ClaimOutcome,
@@ -60,7 +67,7 @@ export function judgeClaim(
 }
 
 /** The replay memory could not be asked. */
-export function memoryAway(call: Call, log: Ground['log'], error: unknown): Denial {
+function memoryAway(call: Call, log: Ground['log'], error: unknown): Denial {
   log.warn({ err: error, request_id: call.requestId, zone_id: call.zoneId }, 'replay_memory_unavailable')
   return denials.replayUnavailable
 }

@@ -22,7 +22,7 @@ export const revoked: Check = (call, { revocations }) => {
 /** Step 13, once more after the exchange: what was revoked meanwhile is not dialled. */
 export const stillLive: Check = (call) => (call.revoked ? denials.revoked : null)
 
-function anchorsOf(call: Call): Anchors {
+export function anchorsOf(call: Call): Anchors {
   const { claims } = mandateOf(call)
   const present = (...names: string[]): string[] =>
     [...new Set(names.map((name) => textClaim(claims, name)))].filter((id) => id !== '')

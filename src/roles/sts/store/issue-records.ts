@@ -181,10 +181,10 @@ interface Judged {
   readonly outcome: Attempted
 }
 
-/** The rules stand in the function of the migration, next to the tables they read. */
+/** The rules stand in the function of the migration, next to the tables they read. A taken id is nobody's second record. */
 function insertStatement(sql: Queryable['sql'], items: readonly IssueItem[]) {
   return sql<Judged[]>`
-    select n, outcome
+    select n, case when outcome = 'inserted' and not fresh then 'refused' else outcome end as outcome
     from sts_issue(${issueRows(items)}::text::json, ${guardedZones(items)}::text[], null, '[]', '{}')`
 }
 

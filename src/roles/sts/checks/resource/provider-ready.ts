@@ -38,6 +38,8 @@ async function connected(
       message: `${resource.identifier} needs a subject whose account is connected`,
     })
   }
+  // A token that has run out is renewed or given up: not for a mandate that was used before.
+  await x.pendingUse?.claim()
   try {
     const token = await deps.credentials.connectionToken(x.zoneId, provider, subjectId)
     if (token === null) {
