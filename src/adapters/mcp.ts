@@ -89,7 +89,8 @@ export function requireToolScopes<A extends ToolArguments, R>(
   }
 }
 
-export interface ToolRefusal {
+/** A type and no interface: the results of MCP tools are open, and no interface is assignable to that. */
+export type ToolRefusal = {
   isError: true
   content: { type: 'text'; text: string }[]
 }

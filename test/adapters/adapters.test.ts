@@ -1,5 +1,6 @@
 /** sdk-cli-console §16, checks 36 and 40: the adapters in front of real frameworks. */
 import { createServer } from 'node:http'
+import { McpServer } from '@modelcontextprotocol/server'
 import express from 'express'
 import { Hono } from 'hono'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -124,6 +125,16 @@ describe('MCP', () => {
       content: [{ text: expect.stringContaining('insufficient_scope') }],
     })
     expect(await read({}, {})).toMatchObject({ isError: true })
+  })
+
+  it('gives a tool that an MCP server takes as it is, types included', () => {
+    const server = new McpServer({ name: 'notes', version: '1.0.0' })
+    const tool = server.registerTool(
+      'read_notes',
+      { description: 'Reads all notes' },
+      requireToolScopes(['x:read'], () => ({ content: [{ type: 'text' as const, text: 'a note' }] })),
+    )
+    expect(tool.enabled).toBe(true)
   })
 
   it('verifies for FastMCP and describes the resource', async () => {
