@@ -137,9 +137,11 @@ describe('reconcilers change only what differs', () => {
     expect((await ensureGrants(admin, zone, grants)).changed).toBe(false)
     const content = authorGrantsDocument(grants)
     const wanted = { policyName: 'application-grants', policySetName: 'application-grant-policy', content }
-    const { policySetId } = await ensureActivePolicySet(admin, zone, wanted)
-    const { active_version_id: active } = await admin.policySets.get(zone, policySetId)
-    await waitUntilLoaded(admin, zone, policySetId, String(active))
+    const { policySetId, policySetVersionId } = await ensureActivePolicySet(admin, zone, wanted)
+    expect(await admin.policySets.get(zone, policySetId)).toMatchObject({
+      active_version_id: policySetVersionId,
+    })
+    await waitUntilLoaded(admin, zone, policySetId, policySetVersionId)
 
     await using caracal = Caracal.fromClientSecret({
       stsUrl: stage.urls.sts,
@@ -155,6 +157,21 @@ describe('reconcilers change only what differs', () => {
     }
     expect(echoed.headers['x-api-key']).toBe('the-real-key')
   })
+})
+
+it('a reconciler finishes what an interrupted run began', async () => {
+  const zone = (await admin.zones.create({ name: 'Interrupted' })).id
+  const grantsOf = (...scopes: string[]) => [{ resource: 'resource://things', applicationId: 'app', scopes }]
+  const before = await ensureGrants(admin, zone, grantsOf('things:read', 'things:write'))
+  // The policy was written, and the program ended before the set could follow.
+  await admin.policies.addVersion(zone, before.policyId, authorGrantsDocument(grantsOf('things:read')))
+
+  const after = await ensureGrants(admin, zone, grantsOf('things:read'))
+  expect(after).toMatchObject({ changed: true, policySetId: before.policySetId })
+  expect(await admin.policySets.get(zone, after.policySetId)).toMatchObject({
+    active_version_id: after.policySetVersionId,
+  })
+  expect(await ensureGrants(admin, zone, grantsOf('things:read'))).toEqual({ ...after, changed: false })
 })
 
 describe('errors', () => {
