@@ -97,6 +97,22 @@ describe('starting a session', () => {
     expect(count('start')).toBe(3)
   })
 
+  it('names the coordinator when that does not answer, and why', async () => {
+    const lost = new Caracal({
+      coordinator: { baseUrl: server.url, timeoutMs: 100 },
+      zoneId: 'z',
+      applicationId: 'app',
+      subjectToken: 'opaque',
+    })
+    server.faults.start = ['reset', 'reset', 'reset']
+    await expect(lost.session(() => null)).rejects.toThrow(
+      /^coordinator POST \/zones\/z\/agents got no answer: \S+$/,
+    )
+    server.faults.start = ['hang', 'hang', 'hang']
+    await expect(lost.session(() => null)).rejects.toThrow('got no answer: timeout')
+    await lost.close()
+  })
+
   it('an abort while the server works leaves no session', async () => {
     const stop = new AbortController()
     server.faults.start = ['503']
@@ -258,7 +274,10 @@ describe('waiting for an approval', () => {
 
   it('ends with its time when nothing answers', async () => {
     server.faults.approval = Array.from({ length: 20 }, () => 'reset')
-    await expect(caracal.waitForApproval('a', { timeoutMs: 700 })).rejects.toThrow('fetch failed')
+    await expect(caracal.waitForApproval('a', { timeoutMs: 700 })).rejects.toMatchObject({
+      code: 'sts_unavailable',
+      message: expect.stringContaining('STS cannot be reached: '),
+    })
   })
 
   it.each<Fault>(['503', 'nonsense'])('takes an answer without a state for an error: %s', async (fault) => {

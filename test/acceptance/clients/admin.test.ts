@@ -185,6 +185,51 @@ describe('errors', () => {
     ).toThrow('coordinatorUrl')
   })
 
+  it('name the call that got no answer, and why', async () => {
+    const nowhere = 'http://127.0.0.1:1'
+    const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
+    const away = () => Promise.reject(new TypeError('fetch failed', { cause: refused }))
+    const client = new AdminClient({ apiUrl: nowhere, adminToken: 'x', retries: 0, fetchImpl: away })
+    await expect(client.zones.list()).rejects.toThrow('GET /v1/zones got no answer: ECONNREFUSED')
+    const slow = new AdminClient({
+      apiUrl: nowhere,
+      adminToken: 'x',
+      retries: 0,
+      timeoutMs: 10,
+      fetchImpl: () => new Promise(() => undefined),
+    })
+    await expect(slow.zones.list()).rejects.toThrow('GET /v1/zones got no answer: timeout')
+    const control = new ControlClient({
+      controlUrl: nowhere,
+      stsUrl: nowhere,
+      applicationId: 'a',
+      clientSecret: 's',
+      fetchImpl: away,
+    })
+    await expect(control.invoke({ command: 'app', subcommand: 'list' })).rejects.toMatchObject({
+      stage: 'token',
+      status: 0,
+      reason: 'ECONNREFUSED',
+    })
+  })
+
+  it('no id takes a call to another path', () => {
+    const asked: string[] = []
+    const client = new AdminClient({
+      apiUrl: stage.urls.control,
+      adminToken: stage.adminToken,
+      fetchImpl: async (input) => {
+        asked.push(String(input))
+        return Response.json({ items: [] })
+      },
+    })
+    for (const id of ['', '.', '..', undefined as never]) {
+      expect(() => client.applications.list(id)).toThrow(TypeError)
+      expect(() => client.applications.delete('zone', id)).toThrow('an id must not be')
+    }
+    expect(asked).toEqual([])
+  })
+
   it('of the control client say at which stage', async () => {
     const client = new ControlClient({
       controlUrl: stage.urls.control,
