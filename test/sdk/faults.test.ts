@@ -223,6 +223,23 @@ describe('close()', () => {
   })
 })
 
+it('a service session that is suspended and resumed keeps its lease again', async () => {
+  const states: string[] = []
+  const handle = await caracal.startSession({
+    heartbeatIntervalMs: 10,
+    onStateChange: (status) => states.push(status),
+  })
+  server.status = 'suspended'
+  await eventually(() => (states.includes('suspended') ? true : null))
+  const beats = count('heartbeat')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(count('heartbeat')).toBe(beats)
+  server.status = 'active'
+  await handle.heartbeat()
+  expect(states).toEqual(['suspended', 'active'])
+  await eventually(() => (count('heartbeat') >= beats + 3 ? true : null))
+})
+
 describe('on the wire', () => {
   it('the first exchange is §2, field by field', async () => {
     await call()

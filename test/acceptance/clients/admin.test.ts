@@ -90,6 +90,9 @@ it('5: create, protect, call, find the evidence, remove', async () => {
   })
   expect(types.length).toBeGreaterThanOrEqual(2)
   expect(await admin.delegations.active(zone)).toEqual([])
+  const records: string[] = (await admin.authorityRecords.list(zone)).map((one) => one.authority_record_id)
+  expect(records.every((id) => typeof id === 'string' && id !== '')).toBe(true)
+  expect(records.length).toBeGreaterThan(0)
 
   await admin.resources.delete(zone, created.id)
   await admin.providers.delete(zone, provider.id)
