@@ -101,6 +101,30 @@ describe('36: Hono', () => {
     })
     expect(await (await app.request('/loose', { headers })).json()).toMatchObject({ session: null })
   })
+
+  it('gives handlers their types, and is middleware for another release too', async () => {
+    const inline = new Hono().get('/', honoAuth({ verifier }), (c) => c.json({ sub: c.get('caracal').sub }))
+    const headers = new Headers({ authorization: `Bearer ${await issuer.token()}` })
+    expect(await (await inline.request('/', { headers })).json()).toEqual({ sub: 'app-1' })
+
+    /** As another copy of Hono has it: not assignable to ours. */
+    interface OtherContext {
+      readonly req: { header(name: string): string | undefined; readonly raw: Request }
+      readonly set: <K extends string>(name: K, value: unknown) => void
+    }
+    type OtherMiddleware = (c: OtherContext, next: () => Promise<void>) => Promise<Response | undefined>
+    const other: OtherMiddleware = honoAuth({ verifier })
+    const variables = new Map<string, unknown>()
+    const raw = new Request('http://service/', { headers })
+    await other(
+      {
+        req: { header: (name) => headers.get(name) ?? undefined, raw },
+        set: (name, value) => variables.set(name, value),
+      },
+      async () => undefined,
+    )
+    expect(variables.get('caracal')).toMatchObject({ sub: 'app-1' })
+  })
 })
 
 describe('MCP', () => {
