@@ -14,13 +14,29 @@ export interface CaracalEnv {
   }
 }
 
+/** What the middleware needs of a context: every release of Hono has it. */
+interface AnyHonoContext {
+  readonly req: {
+    header(name: string): string | undefined
+    readonly raw: { readonly headers: Headers }
+  }
+  readonly set: (name: never, value: never) => void
+}
+
+/**
+ * Middleware for the application's own copy of Hono, which may be of another release than ours: the
+ * contexts of two releases are not assignable to each other. Handlers get their types from the last part.
+ */
+export type CaracalMiddleware = ((
+  c: AnyHonoContext,
+  next: () => Promise<void>,
+) => Promise<Response | undefined>) &
+  MiddlewareHandler<CaracalEnv>
+
 /** Lets requests with an acceptable mandate through; answers 401 or 403 to the others. */
-export function caracalAuth(
-  options: VerifierSource & BindOptions,
-  route?: Requirements,
-): MiddlewareHandler<CaracalEnv> {
+export function caracalAuth(options: VerifierSource & BindOptions, route?: Requirements): CaracalMiddleware {
   const verifier = verifierOf(options)
-  return async (c, next) => {
+  const middleware: MiddlewareHandler<CaracalEnv> = async (c, next) => {
     const header = c.req.header('authorization')
     const result = await verifier.authorization(header, route)
     if (!result.ok)
@@ -36,4 +52,5 @@ export function caracalAuth(
     else await runInContext(context, next)
     return undefined
   }
+  return middleware as CaracalMiddleware
 }

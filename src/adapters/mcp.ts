@@ -2,7 +2,7 @@
  * `caracal/mcp`: mandates as the access tokens of an MCP server. Depends on no MCP package:
  * what it gives has the shape that their bearer middleware asks for.
  */
-import type { AuthErrorCode } from '../verify/auth-error.ts'
+import type { AuthError, AuthErrorCode } from '../verify/auth-error.ts'
 import { httpStatusForAuthError } from '../verify/auth-error.ts'
 import type { Claims, Requirements } from '../verify/claims.ts'
 import { type VerifierSource, verifierOf } from '../verify/fetch-standard.ts'
@@ -31,8 +31,8 @@ export class McpAuthError extends Error {
   readonly status: 401 | 403
   readonly errorCode: 'invalid_token' | 'insufficient_scope'
 
-  constructor(code: AuthErrorCode, description: string, hint?: string) {
-    super(description)
+  constructor({ code, description, hint, cause }: AuthError) {
+    super(description, cause === undefined ? undefined : { cause })
     this.code = code
     this.hint = hint
     this.status = httpStatusForAuthError(code)
@@ -55,7 +55,7 @@ export function caracalTokenVerifier(
     async verifyAccessToken(token) {
       const result = await verifier.authenticate(token, route)
       if (!result.ok) {
-        const error = new McpAuthError(result.error.code, result.error.description, result.error.hint)
+        const error = new McpAuthError(result.error)
         throw source.toError?.(error) ?? error
       }
       const claims = result.principal
@@ -89,7 +89,8 @@ export function requireToolScopes<A extends ToolArguments, R>(
   }
 }
 
-export interface ToolRefusal {
+/** A type and no interface: the results of MCP tools are open, and no interface is assignable to that. */
+export type ToolRefusal = {
   isError: true
   content: { type: 'text'; text: string }[]
 }
@@ -117,7 +118,7 @@ export async function verifyFastMcpToken(
 ): Promise<{ readonly sub: string; readonly zoneId: string; readonly scope: string }> {
   const verifier = 'authenticate' in source ? source : verifierOf(source)
   const result = await verifier.authenticate(token, route)
-  if (!result.ok) throw new FastMcpAuthError(result.error.code, result.error.description, result.error.hint)
+  if (!result.ok) throw new FastMcpAuthError(result.error)
   const { sub, zoneId, scope } = result.principal
   return { sub, zoneId, scope }
 }

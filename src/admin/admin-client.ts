@@ -5,6 +5,8 @@ import { type Api, type ApiOptions, createApi, pathOf, type Query } from './http
 export type Row = Readonly<Record<string, unknown>> & { readonly id: string }
 /** A governed session in the list of the control API. */
 export type SessionRow = Readonly<Record<string, unknown>> & { readonly session_id: string }
+/** An authority record in the list of the control API. */
+export type AuthorityRecordRow = Readonly<Record<string, unknown>> & { readonly authority_record_id: string }
 type Body = Readonly<Record<string, unknown>>
 
 export interface AdminClientOptions extends Omit<ApiOptions, 'baseUrl' | 'token'> {
@@ -161,7 +163,8 @@ function createGroups(options: AdminClientOptions) {
       secret: (zone: string, id: string) => api.get<Body>(inZone(zone, 'workloads', id, 'secret')),
     },
     authorityRecords: {
-      list: (zone: string, query?: Query) => api.list<Row>(inZone(zone, 'authority-records'), query),
+      list: (zone: string, query?: Query) =>
+        api.list<AuthorityRecordRow>(inZone(zone, 'authority-records'), query),
     },
     adminAudit: { list: (zone: string, query?: Query) => api.list<Row>(inZone(zone, 'admin-audit'), query) },
     approvals: {

@@ -1,5 +1,6 @@
 /** Zone-bound automation over control invoke: one token and one call each (sdk-cli-console §10.2). */
 import { orAborted, withDeadline } from '../sdk/deadline.ts'
+import { failureOf } from '../sdk/network-failure.ts'
 import { jsonObject, readText, textMember } from '../sdk/read-body.ts'
 
 export interface ControlClientOptions {
@@ -109,9 +110,7 @@ export class ControlClient {
       return await orAborted(work, invocation.signal)
     } catch (error) {
       if (error instanceof ControlClientError || invocation.signal?.aborted) throw error
-      throw new ControlClientError(stage, 0, {
-        reason: error instanceof Error ? error.message : 'no response',
-      })
+      throw new ControlClientError(stage, 0, { reason: failureOf(error) })
     }
   }
 

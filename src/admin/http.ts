@@ -1,5 +1,6 @@
 /** One JSON API with a bearer: retried reads, typed errors, lists to their end (sdk-cli-console §10.1). */
 import { pause, withDeadline } from '../sdk/deadline.ts'
+import { failureOf } from '../sdk/network-failure.ts'
 import { jsonObject, readText, retryAfterSeconds, textMember } from '../sdk/read-body.ts'
 
 export interface ApiOptions {
@@ -58,27 +59,29 @@ export function createApi(options: ApiOptions): Api {
   const retries = options.retries ?? 3
 
   async function once(method: string, url: string, target: string, body: unknown): Promise<unknown> {
-    return withDeadline(timeoutMs, [options.signal], async (signal) => {
-      const response = await request(url, {
-        method,
-        headers: {
-          ...options.headers,
-          authorization: `Bearer ${options.token}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        redirect: 'manual',
-        signal,
+    let heard = false
+    try {
+      return await withDeadline(timeoutMs, [options.signal], async (signal) => {
+        const response = await request(url, {
+          method,
+          headers: {
+            ...options.headers,
+            authorization: `Bearer ${options.token}`,
+            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          redirect: 'manual',
+          signal,
+        })
+        heard = true
+        const text = await readText(response, longestAnswer)
+        if (!response.ok) throw refused(response, text, target)
+        return text === '' ? undefined : parsed(response.status, text, target)
       })
-      const text = await readText(response, longestAnswer)
-      if (!response.ok) throw refused(response, text, target)
-      if (text === '') return undefined
-      try {
-        return JSON.parse(text) as unknown
-      } catch {
-        throw new AdminApiError(response.status, 'invalid_response', undefined, target)
-      }
-    })
+    } catch (error) {
+      if (heard || options.signal?.aborted) throw error
+      throw new Error(`${target} got no answer: ${failureOf(error)}`, { cause: error })
+    }
   }
 
   const api: Api = {
@@ -115,8 +118,19 @@ export function createApi(options: ApiOptions): Api {
   return api
 }
 
-/** Path segments, encoded: `/v1/zones/…`. */
+function parsed(status: number, text: string, target: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    throw new AdminApiError(status, 'invalid_response', undefined, target)
+  }
+}
+
+/** Path segments, encoded: `/v1/zones/…`. Throws `TypeError` for one with which the path would be another's. */
 export function pathOf(...segments: readonly string[]): string {
+  for (const segment of segments)
+    if (typeof segment !== 'string' || ['', '.', '..'].includes(segment))
+      throw new TypeError(`an id must not be ${segment === '' ? 'empty' : segment}`)
   return `/${segments.map((segment) => encodeURIComponent(segment)).join('/')}`
 }
 

@@ -2,6 +2,7 @@
 export {
   AdminClient,
   type AdminClientOptions,
+  type AuthorityRecordRow,
   type GrantFilter,
   type Row,
   type SessionRow,

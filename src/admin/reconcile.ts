@@ -114,10 +114,12 @@ export interface EnsuredPolicySet {
   readonly policyId: string
   readonly policySetId: string
   readonly policyVersionId: string
+  /** The active version of the set: what `waitUntilLoaded` waits for. */
+  readonly policySetVersionId: string
   readonly changed: boolean
 }
 
-/** One policy with this content, alone in an active set. */
+/** One policy with this content, alone in an active set; also where an earlier run was interrupted. */
 export async function ensureActivePolicySet(
   admin: AdminClient,
   zone: string,
@@ -128,24 +130,31 @@ export async function ensureActivePolicySet(
   const set =
     sets.find(({ name }) => name === wanted.policySetName) ??
     (await admin.policySets.create(zone, { name: wanted.policySetName }))
-  const changed = policy.changed || (set.active_version_id ?? null) === null
-  if (changed) {
-    const version = await admin.policySets.addVersion(zone, set.id, [policy.versionId])
-    await admin.policySets.activate(zone, set.id, version.version_id)
-  }
-  return { policyId: policy.id, policySetId: set.id, policyVersionId: policy.versionId, changed }
+  const active = await activeVersion(admin, zone, set)
+  const manifest = sha256(JSON.stringify([{ policy_version_id: policy.versionId }]))
+  const ids = { policyId: policy.id, policySetId: set.id, policyVersionId: policy.versionId }
+  if (active?.manifest_sha256 === manifest) return { ...ids, policySetVersionId: active.id, changed: false }
+  const { version_id: added } = await admin.policySets.addVersion(zone, set.id, [policy.versionId])
+  await admin.policySets.activate(zone, set.id, added)
+  return { ...ids, policySetVersionId: added, changed: true }
+}
+
+async function activeVersion(admin: AdminClient, zone: string, set: Row): Promise<Row | undefined> {
+  const active = set.active_version_id ?? null
+  if (active === null) return undefined
+  return (await admin.policySets.versions(zone, set.id)).find(({ id }) => id === active)
 }
 
 async function ensurePolicy(
   admin: AdminClient,
   zone: string,
   wanted: WantedPolicySet,
-): Promise<{ readonly id: string; readonly versionId: string; readonly changed: boolean }> {
+): Promise<{ readonly id: string; readonly versionId: string }> {
   const { policyName: name, content } = wanted
   const found = (await admin.policies.list(zone)).find((one) => one.name === name)
   if (found === undefined) {
     const created = await admin.policies.create(zone, { name, content })
-    return { id: created.id, versionId: created.version_id, changed: true }
+    return { id: created.id, versionId: created.version_id }
   }
   const { versions } = await admin.policies.get(zone, found.id)
   const latest = (
@@ -154,10 +163,9 @@ async function ensurePolicy(
     (best, one) => ((one.version ?? 0) >= (best?.version ?? 0) ? one : best),
     undefined,
   )
-  if (latest?.content_sha256 === createHash('sha256').update(content, 'utf8').digest('hex'))
-    return { id: found.id, versionId: latest.id, changed: false }
+  if (latest?.content_sha256 === sha256(content)) return { id: found.id, versionId: latest.id }
   const added = await admin.policies.addVersion(zone, found.id, content)
-  return { id: found.id, versionId: added.version_id, changed: true }
+  return { id: found.id, versionId: added.version_id }
 }
 
 /** The zone's grants as one document in the policy set `application-grant-policy`. */
@@ -214,6 +222,10 @@ export async function waitUntilLoaded(
       throw new Error(`the policy set is ${status} after ${timeoutMs} ms`)
     await pause(50)
   }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text, 'utf8').digest('hex')
 }
 
 function isSame(present: unknown, wanted: unknown): boolean {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { caracalHome, secretsDirectory } from '../config/home.ts'
 import { type Environment, storePlace } from '../config/load.ts'
+import type { RoleName } from '../platform/role.ts'
 import { hasDependencies } from './background/containers.ts'
 import { backgroundFiles } from './background/process.ts'
 
@@ -13,6 +14,18 @@ import { backgroundFiles } from './background/process.ts'
 export function embeddedDataDirectory(env: Environment, cwd: string): string {
   const here = resolve(cwd, env.CARACAL_DATA_DIR || '.caracal')
   return env.CARACAL_DATA_DIR || existsSync(join(here, 'secrets')) ? here : join(caracalHome(env), 'data')
+}
+
+/**
+ * The environment of a command about what a store holds, with the data directory of the embedded one it means.
+ * Throws where that is none: starting an empty one to find nothing in it would answer another question.
+ */
+export function ofExistingStore(env: Environment, cwd: string, roles: readonly RoleName[]): Environment {
+  const dataDir = embeddedDataDirectory(env, cwd)
+  const found = { ...env, CARACAL_DATA_DIR: dataDir }
+  if (storePlace(found, roles, cwd).embedded && !existsSync(join(dataDir, 'pg')))
+    throw new Error(`there is no store in ${dataDir}: set DATABASE_URL or CARACAL_DATA_DIR`)
+  return found
 }
 
 export interface ManagedSecrets {

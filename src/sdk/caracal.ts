@@ -68,6 +68,7 @@ import {
 } from './transport.ts'
 import { warn } from './warn.ts'
 
+/** A client of one application. Without options it is configured by a profile or the environment. */
 export class Caracal implements AsyncDisposable {
   readonly #core: ClientCore
   readonly #authorities: ApplicationAuthorities | null
@@ -101,6 +102,7 @@ export class Caracal implements AsyncDisposable {
     this.#authorities = exchanger === null ? null : createApplicationAuthorities(this.#core, exchanger)
   }
 
+  /** Environment mode only: no profile is looked for. Throws for what is missing, all of it in one message. */
   static fromEnv(env: Environment = process.env): Caracal {
     return new Caracal(fromEnvironment(env))
   }
@@ -110,6 +112,7 @@ export class Caracal implements AsyncDisposable {
     return new Caracal(fromProfile(path, env))
   }
 
+  /** From values in code; nothing is read from the environment. */
   static fromClientSecret(options: ClientSecretOptions): Caracal {
     return new Caracal(withSecret(options))
   }
@@ -129,10 +132,12 @@ export class Caracal implements AsyncDisposable {
     return attachServiceSession(this.#core, sessionId, options)
   }
 
+  /** Hands scopes of the current session to another one; the own context stays as it is. */
   delegate(options: DelegateOptions): Promise<Delegation> {
     return delegate(this.#core, options)
   }
 
+  /** Runs `fn` under a delegation to the current session; `validate` asks first whether it is active. */
   acceptDelegation<T>(
     delegationId: string,
     fn: (context: CaracalContext) => T | Promise<T>,
@@ -141,6 +146,7 @@ export class Caracal implements AsyncDisposable {
     return acceptDelegation(this.#core, delegationId, fn, options)
   }
 
+  /** Takes a delegation back, with everything that was delegated on from it. */
   revokeDelegation(
     delegationId: string,
     options: { readonly signal?: AbortSignal | undefined } = {},
@@ -253,18 +259,22 @@ export class Caracal implements AsyncDisposable {
     }
   }
 
+  /** The context that the current code runs in. */
   current(): CaracalContext | undefined {
     return currentContext()
   }
 
+  /** Runs `fn` in `context`, such as one kept from `captureContext()`. */
   bind<T>(context: CaracalContext, fn: () => T): T {
     return runInContext(context, fn)
   }
 
+  /** A copy of the current context, for work that goes on elsewhere. */
   captureContext(): CaracalContext | undefined {
     return captureContext()
   }
 
+  /** The ids under which the current code acts, and their chain; undefined outside any context. */
   describeAuthority(): AuthorityDescription | undefined {
     return describeAuthority()
   }
@@ -296,6 +306,7 @@ export class Caracal implements AsyncDisposable {
     return bindFromHeaders(this.#core, this.#production, headers, fn, options)
   }
 
+  /** Connect-style middleware: handlers run in the context that came with their request; 401 without one. */
   contextMiddleware(options: InboundOptions = {}): ContextMiddleware {
     if (options.verify === undefined && options.trustedPropagation !== true)
       this.#core.warn('contextMiddleware without verify takes identities from unverified requests')
@@ -308,15 +319,18 @@ export class Caracal implements AsyncDisposable {
     return () => this.#hooks.start.delete(hook)
   }
 
+  /** Awaited after the work of every task session, also when that failed; answers how to stop. */
   onSessionEnd(hook: SessionHook): () => void {
     this.#hooks.end.add(hook)
     return () => this.#hooks.end.delete(hook)
   }
 
+  /** Hears of every exchange, coordinator call, approval and accepted delegation; answers how to stop. */
   onEvent(listener: EventListener): () => void {
     return this.#core.events.on(listener)
   }
 
+  /** Zone and application of this client. */
   identity(): Promise<Identity> {
     return this.#core.identity()
   }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { pause, withDeadline } from './deadline.ts'
 import { CoordinatorError } from './errors.ts'
 import type { CaracalEvent } from './events.ts'
+import { failureOf } from './network-failure.ts'
 import { jsonObject, readText, retryAfterSeconds, textMember } from './read-body.ts'
 
 export interface CoordinatorOptions {
@@ -164,6 +165,9 @@ export function createCoordinatorClient(options: CoordinatorOptions): Coordinato
         ok = true
         return { body, replayed }
       })
+    } catch (error) {
+      if (status !== 0 || call.signal?.aborted) throw error
+      throw new Error(`coordinator ${method} ${path} got no answer: ${failureOf(error)}`, { cause: error })
     } finally {
       tell({
         type: 'coordinator.call',

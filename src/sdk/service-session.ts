@@ -21,6 +21,7 @@ export interface ServiceSession extends AsyncDisposable {
   readonly deadlineAt: Date | undefined
   readonly status: string
   readonly leaseGeneration: number
+  /** Automatic ones end while the session is suspended: one of these finds it resumed and starts them again. */
   heartbeat(status?: HeartbeatStatus): Promise<void>
   /** Stops heartbeats and ends the session; one that is over counts as ended. */
   close(): Promise<void>
@@ -128,10 +129,12 @@ function createHandle(
     const before = state.status
     Object.assign(state, { ...lease, status: lease.status ?? state.status })
     if (state.status === 'suspended') clearTimeout(timer)
+    else if (before === 'suspended') schedule()
     if (state.status !== before) notify(() => options.onStateChange?.(state.status))
   }
 
   function schedule(): void {
+    clearTimeout(timer)
     const fixed = options.heartbeatIntervalMs
     if (stopped || (fixed !== undefined && fixed <= 0) || state.status === 'suspended') return
     const left = state.deadlineAt === undefined ? null : state.deadlineAt.getTime() - Date.now()

@@ -16,6 +16,8 @@ export interface AuthError {
   readonly code: AuthErrorCode
   readonly description: string
   readonly hint?: string | undefined
+  /** What went wrong here, for the log of the service; never part of an answer. */
+  readonly cause?: unknown
 }
 
 const codes: Readonly<

@@ -70,6 +70,7 @@ export function createJwksCache(options: JwksCacheOptions = {}): JwksCache {
 }
 
 async function fetchKeys(issuer: string, zoneId: string, options: JwksCacheOptions): Promise<JSONWebKeySet> {
+  if (!URL.canParse(issuer)) throw new Error('the issuer is not a URL')
   const base = new URL(issuer)
   const allowInsecure = options.allowInsecure ?? process.env.CARACAL_ALLOW_INSECURE_CONFIG_URLS === 'true'
   if (!isSecureEnough(base) && !(allowInsecure && base.protocol === 'http:'))

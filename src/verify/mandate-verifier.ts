@@ -82,9 +82,9 @@ export async function checkActiveAuthority(
     if (claims.graphEpoch === undefined || store.currentDelegationEpoch === undefined) return null
     const epoch = await store.currentDelegationEpoch(claims.zoneId)
     return claims.graphEpoch < epoch ? authError('delegation_stale') : null
-  } catch {
+  } catch (error) {
     // A store that cannot answer has not said that the mandate is good.
-    return authError('session_revoked')
+    return { ...authError('session_revoked'), cause: error }
   }
 }
 
@@ -114,5 +114,5 @@ function authErrorOf(error: unknown): AuthError {
   if (error instanceof DelegationRequiredError) return authError('delegation_required')
   if (error instanceof HopCountExceededError) return authError('hop_count_exceeded')
   if (error instanceof ChainMismatchError) return authError('chain_mismatch', error.message)
-  return authError('invalid_token')
+  return { ...authError('invalid_token'), cause: error }
 }

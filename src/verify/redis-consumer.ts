@@ -149,11 +149,15 @@ async function bury(
 
 type Entry = readonly [id: string, fields: Fields]
 
-/** Replies of RESP2 (lists) and RESP3 (maps) alike. */
+/** Replies of RESP2 (a list of pairs) and RESP3 (maps, which ioredis lays out as one flat list) alike. */
 function streamEntries(reply: unknown): Entry[] {
   if (reply instanceof Map) return [...reply.values()].flatMap(entriesOf)
-  if (Array.isArray(reply))
-    return reply.flatMap((one: unknown) => (Array.isArray(one) ? entriesOf(one[1]) : []))
+  if (Array.isArray(reply)) {
+    const lists = Array.isArray(reply[0])
+      ? reply.map((pair: unknown) => (Array.isArray(pair) ? pair[1] : undefined))
+      : reply.filter((_, at) => at % 2 === 1)
+    return lists.flatMap(entriesOf)
+  }
   if (typeof reply === 'object' && reply !== null) return Object.values(reply).flatMap(entriesOf)
   return []
 }

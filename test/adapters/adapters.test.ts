@@ -1,5 +1,6 @@
 /** sdk-cli-console §16, checks 36 and 40: the adapters in front of real frameworks. */
 import { createServer } from 'node:http'
+import { McpServer } from '@modelcontextprotocol/server'
 import express from 'express'
 import { Hono } from 'hono'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -100,6 +101,30 @@ describe('36: Hono', () => {
     })
     expect(await (await app.request('/loose', { headers })).json()).toMatchObject({ session: null })
   })
+
+  it('gives handlers their types, and is middleware for another release too', async () => {
+    const inline = new Hono().get('/', honoAuth({ verifier }), (c) => c.json({ sub: c.get('caracal').sub }))
+    const headers = new Headers({ authorization: `Bearer ${await issuer.token()}` })
+    expect(await (await inline.request('/', { headers })).json()).toEqual({ sub: 'app-1' })
+
+    /** As another copy of Hono has it: not assignable to ours. */
+    interface OtherContext {
+      readonly req: { header(name: string): string | undefined; readonly raw: Request }
+      readonly set: <K extends string>(name: K, value: unknown) => void
+    }
+    type OtherMiddleware = (c: OtherContext, next: () => Promise<void>) => Promise<Response | undefined>
+    const other: OtherMiddleware = honoAuth({ verifier })
+    const variables = new Map<string, unknown>()
+    const raw = new Request('http://service/', { headers })
+    await other(
+      {
+        req: { header: (name) => headers.get(name) ?? undefined, raw },
+        set: (name, value) => variables.set(name, value),
+      },
+      async () => undefined,
+    )
+    expect(variables.get('caracal')).toMatchObject({ sub: 'app-1' })
+  })
 })
 
 describe('MCP', () => {
@@ -124,6 +149,16 @@ describe('MCP', () => {
       content: [{ text: expect.stringContaining('insufficient_scope') }],
     })
     expect(await read({}, {})).toMatchObject({ isError: true })
+  })
+
+  it('gives a tool that an MCP server takes as it is, types included', () => {
+    const server = new McpServer({ name: 'notes', version: '1.0.0' })
+    const tool = server.registerTool(
+      'read_notes',
+      { description: 'Reads all notes' },
+      requireToolScopes(['x:read'], () => ({ content: [{ type: 'text' as const, text: 'a note' }] })),
+    )
+    expect(tool.enabled).toBe(true)
   })
 
   it('verifies for FastMCP and describes the resource', async () => {

@@ -1,5 +1,5 @@
 /** What holds for every command: its help has an example, and whatever goes wrong is one sentence. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { commands } from '../../src/cli/commands.ts'
@@ -190,4 +190,12 @@ describe.each(
     }
     expectOneSentence(words, await runCaracal(words, { cwd, env }))
   })
+})
+
+it('the ledger is verified where there is one, and no empty store is started to look in', async () => {
+  const cwd = workingDirectory()
+  const { code, stderr } = await runCaracal(['audit', 'verify'], { cwd })
+  expect(code).toBe(1)
+  expect(stderr).toContain(`there is no store in ${join(cwd, '.local', 'share', 'caracal', 'data')}`)
+  expect(existsSync(join(cwd, '.caracal'))).toBe(false)
 })

@@ -97,6 +97,22 @@ describe('starting a session', () => {
     expect(count('start')).toBe(3)
   })
 
+  it('names the coordinator when that does not answer, and why', async () => {
+    const lost = new Caracal({
+      coordinator: { baseUrl: server.url, timeoutMs: 100 },
+      zoneId: 'z',
+      applicationId: 'app',
+      subjectToken: 'opaque',
+    })
+    server.faults.start = ['reset', 'reset', 'reset']
+    await expect(lost.session(() => null)).rejects.toThrow(
+      /^coordinator POST \/zones\/z\/agents got no answer: \S+$/,
+    )
+    server.faults.start = ['hang', 'hang', 'hang']
+    await expect(lost.session(() => null)).rejects.toThrow('got no answer: timeout')
+    await lost.close()
+  })
+
   it('an abort while the server works leaves no session', async () => {
     const stop = new AbortController()
     server.faults.start = ['503']
@@ -207,6 +223,23 @@ describe('close()', () => {
   })
 })
 
+it('a service session that is suspended and resumed keeps its lease again', async () => {
+  const states: string[] = []
+  const handle = await caracal.startSession({
+    heartbeatIntervalMs: 10,
+    onStateChange: (status) => states.push(status),
+  })
+  server.status = 'suspended'
+  await eventually(() => (states.includes('suspended') ? true : null))
+  const beats = count('heartbeat')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(count('heartbeat')).toBe(beats)
+  server.status = 'active'
+  await handle.heartbeat()
+  expect(states).toEqual(['suspended', 'active'])
+  await eventually(() => (count('heartbeat') >= beats + 3 ? true : null))
+})
+
 describe('on the wire', () => {
   it('the first exchange is §2, field by field', async () => {
     await call()
@@ -258,7 +291,10 @@ describe('waiting for an approval', () => {
 
   it('ends with its time when nothing answers', async () => {
     server.faults.approval = Array.from({ length: 20 }, () => 'reset')
-    await expect(caracal.waitForApproval('a', { timeoutMs: 700 })).rejects.toThrow('fetch failed')
+    await expect(caracal.waitForApproval('a', { timeoutMs: 700 })).rejects.toMatchObject({
+      code: 'sts_unavailable',
+      message: expect.stringContaining('STS cannot be reached: '),
+    })
   })
 
   it.each<Fault>(['503', 'nonsense'])('takes an answer without a state for an error: %s', async (fault) => {

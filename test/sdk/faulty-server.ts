@@ -18,6 +18,8 @@ export interface FaultyServer extends AsyncDisposable {
   readonly live: Set<string>
   mints: number
   retryAfter: string | null
+  /** Of the session, as heartbeats are answered. */
+  status: string
 }
 
 export async function openFaultyServer(): Promise<FaultyServer> {
@@ -52,7 +54,7 @@ export async function openFaultyServer(): Promise<FaultyServer> {
         live.delete(request.url?.split('/').at(-1) ?? '')
         return [204, null]
       case 'heartbeat':
-        return [200, { agent: { lease_generation: 1, status: 'active' } }]
+        return [200, { agent: { lease_generation: 1, status: server.status } }]
       case 'approval':
         return [200, { id: 'a', state: 'approved', expires_at: null }]
       case 'gateway':
@@ -94,6 +96,7 @@ export async function openFaultyServer(): Promise<FaultyServer> {
     live,
     mints: 0,
     retryAfter: null,
+    status: 'active',
     [Symbol.asyncDispose]: () => close(http),
   }
   return server

@@ -8,6 +8,7 @@ import {
   RedisRevocationStore,
   signStreamEntry,
 } from '../../src/verify/redis.ts'
+import { InMemoryRevocationStore } from '../../src/verify/revocation-store.ts'
 import { openRedisServer, type RedisServer } from '../platform/bus/redis-server.ts'
 
 const key = '0123456789abcdef'.repeat(4)
@@ -73,6 +74,31 @@ describe('revocation consumer', () => {
     ])
     const pending = (await send('XPENDING', stream, 'resource-revocation')) as unknown as unknown[]
     expect(pending[0]).toBe(0)
+  })
+})
+
+describe.each([
+  ['pairs', (stream: string, entries: unknown) => [[stream, entries]]],
+  ['a flat list, as ioredis has it over RESP3', (stream: string, entries: unknown) => [stream, entries]],
+  ['a Map', (stream: string, entries: unknown) => new Map([[stream, entries]])],
+  ['an object', (stream: string, entries: unknown) => ({ [stream]: entries })],
+])('a client that answers a read with %s', (_shape, reply) => {
+  it('has every entry take effect', async () => {
+    const entries = ['1-0', '1-1', '1-2'].map((id) => [id, ['sid', `revoked-${id}`]])
+    const acknowledged: string[] = []
+    const ioredis = {
+      async call(command: string, ...args: string[]) {
+        if (command === 'XAUTOCLAIM') return ['0-0', [], []]
+        if (command === 'XREADGROUP') return reply('events', entries)
+        if (command === 'XACK') acknowledged.push(args.at(-1) ?? '')
+        return 1
+      },
+    }
+    const store = new InMemoryRevocationStore()
+    const consumer = createRevocationConsumer({ client: ioredis, store, consumer: 'one', stream: 'events' })
+    expect(await consumer.pollOnce()).toBe(3)
+    expect(entries.map(([id]) => store.isRevoked(`revoked-${id}`))).toEqual([true, true, true])
+    expect(acknowledged).toEqual(['1-0', '1-1', '1-2'])
   })
 })
 

@@ -2,6 +2,7 @@
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
+  authErrorBody,
   createJwksCache,
   createMandateVerifier,
   InMemoryRevocationStore,
@@ -137,7 +138,7 @@ describe('33: revocation', () => {
     expect(
       await createMandateVerifier({ ...options, revocations: broken }).authenticate(token),
     ).toMatchObject({
-      error: { code: 'session_revoked' },
+      error: { code: 'session_revoked', cause: new Error('away') },
     })
     const none = createMandateVerifier({ ...options, revocations: undefined as never })
     expect(await none.authenticate(token)).toMatchObject({ error: { code: 'invalid_token' } })
@@ -195,6 +196,23 @@ describe('34, 35: keys', () => {
     })
     expect(await verifier.authenticate(await own.token())).toMatchObject({ error: { code: 'invalid_token' } })
     await own[Symbol.asyncDispose]()
+  })
+
+  it('a verifier that cannot check says why to its service, and to nobody else', async () => {
+    const token = await issuer.token()
+    const options = { audience: 'resource://x', zoneId: 'zone-1', revocations: new InMemoryRevocationStore() }
+    const causeOf = async (issuerUrl: string) => {
+      const result = await createMandateVerifier({ ...options, issuer: issuerUrl }).authenticate(token)
+      if (result.ok) throw new Error('verified')
+      expect(authErrorBody(result.error)).toEqual({
+        error: 'invalid_token',
+        error_description: 'Token validation failed',
+        error_hint: expect.any(String),
+      })
+      return (result.error.cause as Error).cause
+    }
+    expect(await causeOf('http://sts.example')).toMatchObject({ message: expect.stringContaining('https') })
+    expect(await causeOf(undefined as never)).toMatchObject({ message: 'the issuer is not a URL' })
   })
 
   it('an http issuer beyond loopback is not asked', async () => {

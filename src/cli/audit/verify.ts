@@ -7,6 +7,7 @@ import { verifyEverything } from '../../roles/audit/index.ts'
 import { openStore, withStore } from '../../server/store.ts'
 import { UsageError } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
+import { ofExistingStore } from '../managed-secrets.ts'
 import { whileTelling } from '../progress.ts'
 import { quietLogger } from '../quiet-logger.ts'
 
@@ -25,7 +26,7 @@ export async function verify({ arguments: given, env, cwd, out }: Invocation): P
   const { zone, since } = given.values
   if (since !== undefined && Number.isNaN(Date.parse(since)))
     throw new UsageError('--since needs an instant like 2026-01-31T00:00:00Z')
-  const settings = loadSettings(env, { roles: ['audit'], cwd })
+  const settings = loadSettings(ofExistingStore(env, cwd, ['audit']), { roles: ['audit'], cwd })
   const log = quietLogger((message) => out.status('warn', message))
   await using store = await openStore(settings, ['audit'], log)
   const target = store.target('audit')

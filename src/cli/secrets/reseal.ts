@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Settings } from '../../config/env.ts'
-import { ConfigError, loadSettings, usesEmbeddedStore } from '../../config/load.ts'
+import { ConfigError, loadSettings } from '../../config/load.ts'
 import { missingBackend } from '../../config/secret-backends.ts'
 import { generatedSecrets } from '../../config/secrets.ts'
 import { createEnvelopeCipher } from '../../platform/crypto/envelope.ts'
@@ -10,7 +10,7 @@ import { openDatabase } from '../../platform/db/client.ts'
 import { APP_ROLE } from '../../platform/db/session-role.ts'
 import { openStore } from '../../server/store.ts'
 import type { Invocation } from '../command.ts'
-import { embeddedDataDirectory } from '../managed-secrets.ts'
+import { ofExistingStore } from '../managed-secrets.ts'
 import { quietLogger } from '../quiet-logger.ts'
 
 /** One walk at a time. Two would not harm each other, but their counts would mislead. */
@@ -21,20 +21,11 @@ const advisoryLock = 'secrets_reseal'
  * Exit 0 only when nothing is left under another key: then the previous one can go.
  */
 export async function reseal({ arguments: { switches }, env, cwd, out }: Invocation): Promise<number> {
-  const dataDir = embeddedDataDirectory(env, cwd)
-  const common = { roles: [], cwd } as const
-  // Starting an empty store only to find nothing in it would be an answer to another question.
-  if (
-    !existsSync(join(dataDir, 'pg')) &&
-    usesEmbeddedStore(loadSettings(env, { ...common, generateSecrets: false }), [])
-  ) {
-    out.status('fail', `there is no store in ${dataDir}: set DATABASE_URL or CARACAL_DATA_DIR`)
-    return 1
-  }
-  const settings = loadSettings(
-    { ...env, CARACAL_DATA_DIR: dataDir },
-    { ...common, besides: ['SECRET_STORE_KEK', 'SECRET_STORE_KEK_PREVIOUS', 'CARACAL_SECRET_BACKEND'] },
-  )
+  const settings = loadSettings(ofExistingStore(env, cwd, []), {
+    roles: [],
+    cwd,
+    besides: ['SECRET_STORE_KEK', 'SECRET_STORE_KEK_PREVIOUS', 'CARACAL_SECRET_BACKEND'],
+  })
   const cipher = cipherOf(settings)
   const log = quietLogger((message) => out.status('warn', message))
   await using store = await openStore(settings, [], log)
@@ -107,7 +98,7 @@ export async function reseal({ arguments: { switches }, env, cwd, out }: Invocat
       'ok',
       `everything is sealed under key ${cipher.keyId}${settings.SECRET_STORE_KEK_PREVIOUS === null ? '' : ': SECRET_STORE_KEK_PREVIOUS can go'}`,
     )
-  const kept = join(dataDir, 'secrets', generatedSecrets.SECRET_STORE_KEK.file)
+  const kept = join(settings.CARACAL_DATA_DIR, 'secrets', generatedSecrets.SECRET_STORE_KEK.file)
   if (ok && !dryRun && store.embedded && env.SECRET_STORE_KEK && existsSync(kept))
     out.status(
       'info',

@@ -1,5 +1,6 @@
 /** Reads the STS's answers strictly: anything unexpected is an error, never a token (sdk-cli-console §5.1). */
 import { ApprovalRequiredError, CaracalError } from '../errors.ts'
+import { failureOf } from '../network-failure.ts'
 import { jsonObject, textMember } from '../read-body.ts'
 import type { Mandate } from './token-cache.ts'
 
@@ -30,6 +31,11 @@ export function mandateOf(response: Response, text: string): Mandate {
     scope: textMember(body.scope),
     targetResources: targets as string[] | undefined,
   }
+}
+
+/** The error of a request that got no answer. */
+export function stsUnavailable(cause: unknown): CaracalError {
+  return new CaracalError('sts_unavailable', `STS cannot be reached: ${failureOf(cause)}`, { cause })
 }
 
 /** The error of an answer outside 2xx. */

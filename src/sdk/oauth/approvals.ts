@@ -2,7 +2,7 @@
 import { pause, withDeadline } from '../deadline.ts'
 import { CaracalError } from '../errors.ts'
 import { jsonObject, readText } from '../read-body.ts'
-import { stsError } from './answer.ts'
+import { stsError, stsUnavailable } from './answer.ts'
 
 const states = ['pending', 'approved', 'rejected', 'expired', 'consumed'] as const
 export type ApprovalState = (typeof states)[number]
@@ -47,7 +47,7 @@ export async function pollApprovalState(options: PollApprovalOptions): Promise<A
     } catch (error) {
       if (error instanceof CaracalError || signal?.aborted) throw error
       lostAt ??= performance.now()
-      if (performance.now() >= Math.min(deadline, lostAt + longestAbsenceMs)) throw error
+      if (performance.now() >= Math.min(deadline, lostAt + longestAbsenceMs)) throw stsUnavailable(error)
     }
     // A server that answers at once must not be asked in a tight loop.
     const rest = 250 - (performance.now() - asked)

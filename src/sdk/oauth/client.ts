@@ -6,7 +6,7 @@ import { orAborted, withDeadline } from '../deadline.ts'
 import { CaracalError } from '../errors.ts'
 import type { CaracalEvent } from '../events.ts'
 import { readText } from '../read-body.ts'
-import { mandateOf, stsError } from './answer.ts'
+import { mandateOf, stsError, stsUnavailable } from './answer.ts'
 import {
   type ApprovalState,
   type DecideApprovalOptions,
@@ -216,17 +216,9 @@ export class OAuthClient {
       const known = error instanceof CaracalError
       tell(false, known ? error.code : undefined)
       if (known || request.signal?.aborted) throw error
-      throw new CaracalError('sts_unavailable', `STS cannot be reached: ${reasonOf(error)}`, { cause: error })
+      throw stsUnavailable(error)
     }
   }
-}
-
-/** What went wrong below `fetch`, without an address of ours or a secret. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown error'
-  const { cause } = error
-  if (error.name === 'TimeoutError') return 'timeout'
-  return cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : error.message
 }
 
 function uniqueSorted(values: readonly string[]): string[] {

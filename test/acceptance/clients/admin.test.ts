@@ -90,6 +90,9 @@ it('5: create, protect, call, find the evidence, remove', async () => {
   })
   expect(types.length).toBeGreaterThanOrEqual(2)
   expect(await admin.delegations.active(zone)).toEqual([])
+  const records: string[] = (await admin.authorityRecords.list(zone)).map((one) => one.authority_record_id)
+  expect(records.every((id) => typeof id === 'string' && id !== '')).toBe(true)
+  expect(records.length).toBeGreaterThan(0)
 
   await admin.resources.delete(zone, created.id)
   await admin.providers.delete(zone, provider.id)
@@ -137,9 +140,11 @@ describe('reconcilers change only what differs', () => {
     expect((await ensureGrants(admin, zone, grants)).changed).toBe(false)
     const content = authorGrantsDocument(grants)
     const wanted = { policyName: 'application-grants', policySetName: 'application-grant-policy', content }
-    const { policySetId } = await ensureActivePolicySet(admin, zone, wanted)
-    const { active_version_id: active } = await admin.policySets.get(zone, policySetId)
-    await waitUntilLoaded(admin, zone, policySetId, String(active))
+    const { policySetId, policySetVersionId } = await ensureActivePolicySet(admin, zone, wanted)
+    expect(await admin.policySets.get(zone, policySetId)).toMatchObject({
+      active_version_id: policySetVersionId,
+    })
+    await waitUntilLoaded(admin, zone, policySetId, policySetVersionId)
 
     await using caracal = Caracal.fromClientSecret({
       stsUrl: stage.urls.sts,
@@ -157,6 +162,21 @@ describe('reconcilers change only what differs', () => {
   })
 })
 
+it('a reconciler finishes what an interrupted run began', async () => {
+  const zone = (await admin.zones.create({ name: 'Interrupted' })).id
+  const grantsOf = (...scopes: string[]) => [{ resource: 'resource://things', applicationId: 'app', scopes }]
+  const before = await ensureGrants(admin, zone, grantsOf('things:read', 'things:write'))
+  // The policy was written, and the program ended before the set could follow.
+  await admin.policies.addVersion(zone, before.policyId, authorGrantsDocument(grantsOf('things:read')))
+
+  const after = await ensureGrants(admin, zone, grantsOf('things:read'))
+  expect(after).toMatchObject({ changed: true, policySetId: before.policySetId })
+  expect(await admin.policySets.get(zone, after.policySetId)).toMatchObject({
+    active_version_id: after.policySetVersionId,
+  })
+  expect(await ensureGrants(admin, zone, grantsOf('things:read'))).toEqual({ ...after, changed: false })
+})
+
 describe('errors', () => {
   it('carry status, code and target, never a secret', async () => {
     const wrong = new AdminClient({ apiUrl: stage.urls.control, adminToken: 'wrong', retries: 0 })
@@ -166,6 +186,51 @@ describe('errors', () => {
     expect(() =>
       new AdminClient({ apiUrl: stage.urls.control, adminToken: 'x' }).sessions.get('z', 's'),
     ).toThrow('coordinatorUrl')
+  })
+
+  it('name the call that got no answer, and why', async () => {
+    const nowhere = 'http://127.0.0.1:1'
+    const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
+    const away = () => Promise.reject(new TypeError('fetch failed', { cause: refused }))
+    const client = new AdminClient({ apiUrl: nowhere, adminToken: 'x', retries: 0, fetchImpl: away })
+    await expect(client.zones.list()).rejects.toThrow('GET /v1/zones got no answer: ECONNREFUSED')
+    const slow = new AdminClient({
+      apiUrl: nowhere,
+      adminToken: 'x',
+      retries: 0,
+      timeoutMs: 10,
+      fetchImpl: () => new Promise(() => undefined),
+    })
+    await expect(slow.zones.list()).rejects.toThrow('GET /v1/zones got no answer: timeout')
+    const control = new ControlClient({
+      controlUrl: nowhere,
+      stsUrl: nowhere,
+      applicationId: 'a',
+      clientSecret: 's',
+      fetchImpl: away,
+    })
+    await expect(control.invoke({ command: 'app', subcommand: 'list' })).rejects.toMatchObject({
+      stage: 'token',
+      status: 0,
+      reason: 'ECONNREFUSED',
+    })
+  })
+
+  it('no id takes a call to another path', () => {
+    const asked: string[] = []
+    const client = new AdminClient({
+      apiUrl: stage.urls.control,
+      adminToken: stage.adminToken,
+      fetchImpl: async (input) => {
+        asked.push(String(input))
+        return Response.json({ items: [] })
+      },
+    })
+    for (const id of ['', '.', '..', undefined as never]) {
+      expect(() => client.applications.list(id)).toThrow(TypeError)
+      expect(() => client.applications.delete('zone', id)).toThrow('an id must not be')
+    }
+    expect(asked).toEqual([])
   })
 
   it('of the control client say at which stage', async () => {
