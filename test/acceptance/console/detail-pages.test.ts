@@ -1,36 +1,31 @@
 /** What the pages of single things have in common, in a real browser. Left out where there is no Chromium. */
-import { serve } from '@hono/node-server'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
-import { launchChromium, noChromium } from '../../fixtures/chromium.ts'
+import { noChromium } from '../../fixtures/chromium.ts'
+import { type ConsoleInBrowser, consoleInBrowser } from '../../fixtures/console-in-browser.ts'
 import { adminToken, createStage, type Stage } from '../../roles/control/stage.ts'
 import { allPorts } from '../../server/store.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
 describe.skipIf(noChromium !== null)(noChromium ?? 'pages of single things, in a browser', () => {
-  let browser: Browser
+  let browser: ConsoleInBrowser
   let stage: Stage
   let url: string
-  let close: () => void
-  const complaints: string[] = []
 
   beforeAll(async () => {
-    browser = await launchChromium()
     stage = await createStage()
     const { ports } = await allPorts()
     url = `http://localhost:${ports.console}`
-    const listener = serve({ fetch: stage.control.front.fetch, port: ports.console, hostname: '127.0.0.1' })
-    close = () => void listener.close()
+    browser = await consoleInBrowser(stage.control.front, { port: ports.console })
   })
   afterAll(async () => {
-    close?.()
-    await browser?.close()
+    await browser?.[Symbol.asyncDispose]()
     await stage?.[Symbol.asyncDispose]()
   })
   beforeEach(() => stage.forgetCounters())
-  afterEach(() => expect(complaints.splice(0)).toEqual([]))
+  afterEach(() => expect(browser.complaints()).toEqual([]))
 
   const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
   const heading = (page: Page, name: string) => page.getByRole('heading', { name, level: 1, exact: true })
@@ -41,10 +36,7 @@ describe.skipIf(noChromium !== null)(noChromium ?? 'pages of single things, in a
 
   /** Signed in, on a page of `zone`. */
   async function open(zone: string, place: string): Promise<Page> {
-    const page = await (await browser.newContext()).newPage()
-    page.setDefaultTimeout(15_000)
-    page.on('pageerror', (error) => complaints.push(error.message))
-    await page.goto(url)
+    const page = await browser.page()
     await page.getByLabel('Administrator token').fill(adminToken)
     await button(page, 'Sign in').click()
     await page.getByRole('navigation').waitFor()

@@ -1,9 +1,9 @@
 /** What the links in mail lead to, in a real browser (sdk-cli-console §13.3). Left out where there is no Chromium. */
-import { serve } from '@hono/node-server'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
-import { launchChromium, noChromium } from '../../fixtures/chromium.ts'
+import { noChromium } from '../../fixtures/chromium.ts'
+import { type ConsoleInBrowser, consoleInBrowser } from '../../fixtures/console-in-browser.ts'
 import { type MailServer, startMailServer } from '../../fixtures/mail-server.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import { createStage, type Stage } from '../../roles/control/stage.ts'
@@ -14,31 +14,25 @@ vi.setConfig({ testTimeout: 60_000 })
 const leftOut = noChromium ?? (inOneProcess ? null : 'skipped: the mail server is in this process')
 
 describe.skipIf(leftOut !== null)(leftOut ?? 'mail, in a browser', () => {
-  let browser: Browser
+  let browser: ConsoleInBrowser
   let stage: Stage
   let mail: MailServer
-  let url: string
-  let close: () => void
 
   beforeAll(async () => {
-    browser = await launchChromium()
     mail = await startMailServer({ startTls: false })
     stage = await createStage()
     const { ports } = await allPorts()
-    url = `http://localhost:${ports.console}`
     const { control } = await stage.replica({
       CARACAL_MODE: 'stable',
       CARACAL_OPEN_REGISTRATION: true,
       CARACAL_SMTP_URL: `${mail.url}?ignoreTLS=true`,
       CARACAL_SMTP_FROM: 'caracal@example.com',
-      CARACAL_WEB_URL: url,
+      CARACAL_WEB_URL: `http://localhost:${ports.console}`,
     })
-    const listener = serve({ fetch: control.front.fetch, port: ports.console, hostname: '127.0.0.1' })
-    close = () => void listener.close()
+    browser = await consoleInBrowser(control.front, { port: ports.console })
   })
   afterAll(async () => {
-    close?.()
-    await browser?.close()
+    await browser?.[Symbol.asyncDispose]()
     await stage?.[Symbol.asyncDispose]()
     await mail?.[Symbol.asyncDispose]()
   })
@@ -47,11 +41,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'mail, in a browser', () => {
 
   it('an account is registered, confirmed, and its password set anew', async () => {
     const email = `person-${uuidv7()}@example.com`
-    const page = await (await browser.newContext()).newPage()
-    page.setDefaultTimeout(10_000)
-    const complaints: string[] = []
-    page.on('pageerror', (error) => complaints.push(error.message))
-    await page.goto(url)
+    const page = await browser.page()
     await button(page, 'Create an account').click()
     await page.getByLabel('E-mail').fill(email)
     await page.getByLabel('Password').fill('correct horse battery')
@@ -65,9 +55,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'mail, in a browser', () => {
     await button(page, 'Confirm and sign in').click()
     await page.getByLabel('Name your first zone').waitFor()
 
-    const other = await (await browser.newContext()).newPage()
-    other.setDefaultTimeout(10_000)
-    await other.goto(url)
+    const other = await browser.page()
     await button(other, 'Use e-mail and password').click()
     await other.getByRole('link', { name: 'Forgot your password?' }).click()
     await other.getByLabel('E-mail').fill(email)
@@ -89,6 +77,6 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'mail, in a browser', () => {
 
     await page.reload()
     await page.getByLabel('Administrator token').waitFor()
-    expect(complaints).toEqual([])
+    expect(browser.complaints()).toEqual([])
   })
 })

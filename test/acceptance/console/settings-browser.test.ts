@@ -1,10 +1,10 @@
 /** Settings, notifications and the system zone in a real browser (sdk-cli-console §13.4). Left out where there is no Chromium. */
 import { createServer, type Server } from 'node:http'
-import { serve } from '@hono/node-server'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
-import { launchChromium, noChromium } from '../../fixtures/chromium.ts'
+import { noChromium } from '../../fixtures/chromium.ts'
+import { type ConsoleInBrowser, consoleInBrowser } from '../../fixtures/console-in-browser.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { jobContext } from '../../fixtures/job-context.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
@@ -17,27 +17,22 @@ const leftOut = noChromium ?? (inOneProcess ? null : 'skipped: a job of the role
 const password = 'correct horse battery'
 
 describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
-  let browser: Browser
+  let browser: ConsoleInBrowser
   let stage: Stage
   let url: string
-  let close: () => void
-  const complaints: string[] = []
 
   beforeAll(async () => {
-    browser = await launchChromium()
     stage = await createStage()
     const { ports } = await allPorts()
     url = `http://localhost:${ports.console}`
-    const listener = serve({ fetch: stage.control.front.fetch, port: ports.console, hostname: '127.0.0.1' })
-    close = () => void listener.close()
+    browser = await consoleInBrowser(stage.control.front, { port: ports.console })
   })
   afterAll(async () => {
-    close?.()
-    await browser?.close()
+    await browser?.[Symbol.asyncDispose]()
     await stage?.[Symbol.asyncDispose]()
   })
   beforeEach(() => stage.forgetCounters())
-  afterEach(() => expect(complaints.splice(0)).toEqual([]))
+  afterEach(() => expect(browser.complaints()).toEqual([]))
 
   const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
   const heading = (page: Page, name: string) => page.getByRole('heading', { name, exact: true }).first()
@@ -46,16 +41,8 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
     page.locator('section', { has: page.getByRole('heading', { name: title, exact: true }) })
   const told = (page: Page, text: string) => page.getByText(text).first().waitFor()
 
-  async function open(): Promise<Page> {
-    const page = await (await browser.newContext()).newPage()
-    page.setDefaultTimeout(10_000)
-    page.on('pageerror', (error) => complaints.push(error.message))
-    await page.goto(url)
-    return page
-  }
-
   async function signedIn(token: string = adminToken): Promise<Page> {
-    const page = await open()
+    const page = await browser.page()
     await page.getByLabel('Administrator token').fill(token)
     await button(page, 'Sign in').click()
     await page.getByRole('navigation').waitFor()
@@ -125,7 +112,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
 
   it('a person deletes their account, and a token operator is told that there is none', async () => {
     const email = `person-${uuidv7()}@example.com`
-    const page = await open()
+    const page = await browser.page()
     await button(page, 'Create an account').click()
     await page.getByLabel('E-mail').fill(email)
     await page.getByLabel('Password').fill(password)

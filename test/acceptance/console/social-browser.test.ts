@@ -1,9 +1,9 @@
 /** Sign-in with Google and GitHub in a real browser (sdk-cli-console §13.3). Left out where there is no Chromium. */
-import { serve } from '@hono/node-server'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
-import { launchChromium, noChromium } from '../../fixtures/chromium.ts'
+import { noChromium } from '../../fixtures/chromium.ts'
+import { type ConsoleInBrowser, consoleInBrowser } from '../../fixtures/console-in-browser.ts'
 import { createSocialPeer, type SocialPeer, socialClients, stranger } from '../../fixtures/social-peer.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import { createStage, type Stage } from '../../roles/control/stage.ts'
@@ -15,15 +15,12 @@ const leftOut = noChromium ?? (inOneProcess ? null : 'skipped: the providers are
 
 describe.skipIf(leftOut !== null)(leftOut ?? 'Google and GitHub, in a browser', () => {
   const email = `person-${uuidv7()}@example.com`
-  const complaints: string[] = []
-  let browser: Browser
+  let browser: ConsoleInBrowser
   let peer: SocialPeer
   let stage: Stage
   let url: string
-  let close: () => void
 
   beforeAll(async () => {
-    browser = await launchChromium(['--host-resolver-rules=MAP *.test.example 127.0.0.1'])
     peer = await createSocialPeer(stranger(email))
     const { ports } = await allPorts()
     url = `http://localhost:${ports.console}`
@@ -32,33 +29,21 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'Google and GitHub, in a browser', 
       socialEndpoints: peer.endpoints,
       settings: { ...socialClients, CARACAL_WEB_URL: url },
     })
-    const listener = serve({ fetch: stage.control.front.fetch, port: ports.console, hostname: '127.0.0.1' })
-    close = () => void listener.close()
+    browser = await consoleInBrowser(stage.control.front, {
+      port: ports.console,
+      args: ['--host-resolver-rules=MAP *.test.example 127.0.0.1'],
+    })
   })
   afterAll(async () => {
-    close?.()
-    await browser?.close()
+    await browser?.[Symbol.asyncDispose]()
     await stage?.[Symbol.asyncDispose]()
     await peer?.[Symbol.asyncDispose]()
   })
 
   const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
 
-  async function open(path = '/'): Promise<Page> {
-    const context = await browser.newContext({ ignoreHTTPSErrors: true })
-    const page = await context.newPage()
-    page.setDefaultTimeout(10_000)
-    page.on('pageerror', (error) => complaints.push(error.message))
-    page.on('console', (message) => {
-      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
-        complaints.push(message.text())
-    })
-    await page.goto(url + path)
-    return page
-  }
-
   it('through the provider and back, to a link in the profile, and in again by that', async () => {
-    const page = await open()
+    const page = await browser.page()
     await button(page, 'Continue with Google').click()
     await page.getByLabel('Name your first zone').fill('Mine')
     await button(page, 'Create zone').click()
@@ -71,34 +56,34 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'Google and GitHub, in a browser', 
     await page.getByText('your only way to sign in').waitFor()
     await button(page, 'Link GitHub').click()
     await page.getByText('GitHub is linked.').waitFor()
-    expect(page.url()).toBe(`${url}/console/profile`)
+    await page.waitForURL(`${url}/console/profile`)
     await button(page, 'Unlink Google').click()
     await button(page, 'Unlink').click()
     await button(page, 'Link Google').waitFor()
     await page.getByText('your only way to sign in').waitFor()
 
     // Signed in elsewhere by what is left, at the page that was asked for.
-    const other = await open('/console/profile')
+    const other = await browser.page('/console/profile')
     await button(other, 'Continue with GitHub').click()
     await other.getByRole('heading', { name: 'Profile' }).waitFor()
     await other.getByText(email).first().waitFor()
-    expect(other.url()).toBe(`${url}/console/profile`)
-    expect(complaints).toEqual([])
+    await other.waitForURL(`${url}/console/profile`)
+    expect(browser.complaints()).toEqual([])
   })
 
   it('who comes back without being signed in reads why', async () => {
     peer.lies = { returns: { error: 'access_denied', error_description: 'words of the provider' } }
-    const page = await open()
+    const page = await browser.page()
     await button(page, 'Continue with GitHub').click()
     await page.getByRole('alert').getByText('You were not signed in').waitFor()
     expect(await page.content()).not.toContain('words of the provider')
-    expect(page.url()).toBe(`${url}/console/`)
+    await page.waitForURL(`${url}/console/`)
     peer.lies = {}
     peer.person = stranger(`person-${uuidv7()}@example.com`)
     await stage.database
       .admin`insert into console_accounts (id, email) values ('there', ${peer.person.email})`
     await button(page, 'Continue with Google').click()
     await page.getByRole('alert').getByText('Sign in to it as before').waitFor()
-    expect(complaints).toEqual([])
+    expect(browser.complaints()).toEqual([])
   })
 })
