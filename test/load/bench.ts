@@ -168,7 +168,7 @@ for (const { mint, governed } of sketched.values()) {
 }
 await section('mint', [1, 4, 8, 16, 64], mint)
 const addedBefore = await gatewayAdded(server)
-await section('gateway', [1], async (at) => spend(at, await stock(seconds * 500)))
+await section('gateway', [1], async (at) => spend(at, await stock(seconds * 1000)))
 const gatewayAddedMs = medianAddedMs(addedBefore, await gatewayAdded(server))
 await section('gateway', [16], async (at) => spend(at, await stock(seconds * 2000)))
 await section('governed', [1, 4, 8, 16, 64], governed)
