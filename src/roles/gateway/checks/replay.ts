@@ -42,9 +42,12 @@ export const replay: Check = async (call, ground) => {
 function isLeftToExchange(call: Call, ground: Ground, use: OneUse): boolean {
   const { settings, breaker, revocations, sts } = ground
   if (!call.firstSeen || settings.JTI_FAIL_OPEN || breaker.open) return false
-  if (revocations.isRevoked(anchorsOf(call)) || bodySize(call, ground) !== null) return false
-  call.exchanging = sts.exchangeOnce?.(exchangeRequest(call, undefined), use) ?? null
-  return call.exchanging !== null
+  // Asked first: a busy store says no at once, and what is asked next is asked again at step 13.
+  const exchanging = sts.exchangeOnce?.(exchangeRequest(call, undefined), use) ?? null
+  if (exchanging === null || revocations.isRevoked(anchorsOf(call)) || bodySize(call, ground) !== null)
+    return false
+  call.exchanging = exchanging
+  return true
 }
 
 /** A claim that was left to the exchange, judged as one made here. */

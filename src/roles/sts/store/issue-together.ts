@@ -10,6 +10,7 @@ import { createCoalescer } from '../../../platform/bus/coalesce.ts'
 import type { Fields, OutgoingEntry, StoreBus } from '../../../platform/bus/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
 import type { ClaimOutcome, OneUse } from '../../../platform/ephemera/port.ts'
+import { wholeMs } from '../../../platform/ephemera/postgres-ask.ts'
 import {
   type Attempted,
   guardedZones,
@@ -105,7 +106,7 @@ function usesOf(items: readonly TogetherItem[]): string | null {
           n,
           key: use.key,
           holder: use.value,
-          life: Math.max(1, Math.ceil(use.ttlMs)),
+          life: wholeMs(use.ttlMs),
           minted: use.issuedAt,
         },
   )
