@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { postmastersBelow, runCaracal, startCaracal, workingDirectory } from '../cli/process.ts'
 import { eventually } from '../fixtures/eventually.ts'
+import { residentBytesOf } from '../load/server-process.ts'
 import { allPorts, type ExternalPostgres, externalPostgres, get, stableEnv } from './store.ts'
 
 // Whole processes start and end here; a busy machine takes its time.
@@ -42,6 +43,8 @@ describe('embedded', () => {
     }
     for (const name of ['sts', 'control', 'coordinator', 'audit', 'gateway'] as const)
       expect((await get(`http://127.0.0.1:${ports[name]}/metrics`)).status).toBe(200)
+    if (process.platform === 'linux')
+      expect(residentBytesOf(first.child.pid ?? 0), 'resident when it has just started').toBeLessThan(250e6)
     const front = await fetch(`http://127.0.0.1:${ports.console}/`)
     expect(front.status).toBe(200)
     expect(front.headers.get('content-type')).toContain('text/html')

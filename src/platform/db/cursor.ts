@@ -7,10 +7,10 @@
  * in UTC) and compare with `(created_at, id) < (${after.ts}::timestamptz, ${after.id})`.
  */
 import { createHash } from 'node:crypto'
-import { type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import { canonicalJson } from '../canonical-json.ts'
 import { CaracalError } from '../errors.ts'
 import { isRealDate } from '../real-date.ts'
+import { type SQL, type SQLWrapper, sql } from './drizzle.ts'
 
 /** A place in a list: the row after which the next page begins. */
 export interface Position {

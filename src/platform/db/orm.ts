@@ -3,9 +3,9 @@
  * replace the client's own parsers for dates and JSON, for raw statements too, and would wrap
  * errors in a message that spells out every parameter.
  */
-import { PgDialect } from 'drizzle-orm/pg-core'
-import { PostgresJsDatabase, type PostgresJsPreparedQuery, PostgresJsSession } from 'drizzle-orm/postgres-js'
+
 import type postgres from 'postgres'
+import { PgDialect, PostgresJsDatabase, type PostgresJsPreparedQuery, PostgresJsSession } from './drizzle.ts'
 import type { Orm } from './port.ts'
 
 const dialect = new PgDialect()

@@ -5,8 +5,9 @@
  * string, json/jsonb as a parsed value; a JSON parameter is passed as
  * `${JSON.stringify(value)}::jsonb`.
  */
-import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
+
 import type postgres from 'postgres'
+import type { PostgresJsDatabase } from './drizzle.ts'
 
 export type Sql = postgres.Sql
 export type Orm = PostgresJsDatabase

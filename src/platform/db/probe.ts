@@ -1,8 +1,7 @@
 /** Tells before serving whether the store has the schema this build needs (storage-and-operations §7.1). */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { getTableColumns, getTableName } from 'drizzle-orm'
-import type { PgTable } from 'drizzle-orm/pg-core'
 import type { RoleName } from '../role.ts'
+import { getTableColumns, getTableName, type PgTable } from './drizzle.ts'
 import { appliedVersions, buildVersions } from './migrate.ts'
 import type { Queryable } from './port.ts'
 import * as schema from './schema/index.ts'

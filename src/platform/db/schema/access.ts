@@ -1,5 +1,4 @@
 /** Tables owned by the control role: who may call it (storage-and-operations §3.1). */
-import { sql } from 'drizzle-orm'
 import {
   boolean,
   check,
@@ -8,10 +7,11 @@ import {
   integer,
   pgTable,
   primaryKey,
+  sql,
   text,
   unique,
   uniqueIndex,
-} from 'drizzle-orm/pg-core'
+} from '../drizzle.ts'
 import { bytea, createdAt, jsonb, timestamps, timestamptz } from './columns.ts'
 import { zones } from './definitions.ts'
 

@@ -1,6 +1,5 @@
 /** Tables owned by the audit role (storage-and-operations §3.4). */
-import { sql } from 'drizzle-orm'
-import { bigint, bigserial, check, index, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import { bigint, bigserial, check, index, pgTable, primaryKey, sql, text, uniqueIndex } from '../drizzle.ts'
 import { bytea, jsonb, timestamptz, updatedAt } from './columns.ts'
 
 /** How many characters of a text the indexes of the ledger hold; who searches for more compares the metadata too. */

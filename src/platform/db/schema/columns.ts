@@ -3,8 +3,7 @@
  * driver as Date, Buffer and parsed value (`client.ts`), so these types add no
  * second conversion: a JSON column holding the string "1" stays that string.
  */
-import { sql } from 'drizzle-orm'
-import { boolean, customType, text, timestamp } from 'drizzle-orm/pg-core'
+import { boolean, customType, sql, text, timestamp } from '../drizzle.ts'
 
 export const timestamptz = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 

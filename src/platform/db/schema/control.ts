@@ -1,16 +1,5 @@
 /** Tables owned by the control role: its ledger, limits, webhooks and the deployment itself (storage-and-operations §3.1, §3.5). */
-import { sql } from 'drizzle-orm'
-import {
-  bigint,
-  boolean,
-  check,
-  foreignKey,
-  index,
-  integer,
-  pgTable,
-  text,
-  unique,
-} from 'drizzle-orm/pg-core'
+import { bigint, boolean, check, foreignKey, index, integer, pgTable, sql, text, unique } from '../drizzle.ts'
 import { bytea, createdAt, jsonb, timestamps, timestamptz, updatedAt } from './columns.ts'
 import { zones } from './definitions.ts'
 

@@ -1,5 +1,4 @@
 /** Tables owned by the coordinator (storage-and-operations §3.3). */
-import { sql } from 'drizzle-orm'
 import {
   bigint,
   check,
@@ -9,9 +8,10 @@ import {
   pgTable,
   primaryKey,
   smallint,
+  sql,
   text,
   unique,
-} from 'drizzle-orm/pg-core'
+} from '../drizzle.ts'
 import { bytea, createdAt, jsonb, textArray, timestamps, timestamptz, updatedAt } from './columns.ts'
 import { applications, resources, zones } from './definitions.ts'
 import { authorityRecords } from './sts.ts'

@@ -1,5 +1,4 @@
 /** Tables owned by the control role: what a zone consists of (storage-and-operations §3.1). */
-import { sql } from 'drizzle-orm'
 import {
   boolean,
   check,
@@ -8,10 +7,11 @@ import {
   integer,
   pgTable,
   primaryKey,
+  sql,
   text,
   unique,
   uniqueIndex,
-} from 'drizzle-orm/pg-core'
+} from '../drizzle.ts'
 import { attribution, createdAt, jsonb, textArray, timestamps, timestamptz, updatedAt } from './columns.ts'
 
 export const zones = pgTable(

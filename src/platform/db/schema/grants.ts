@@ -1,6 +1,5 @@
 /** Tables owned by the control role: what is granted, connected, trusted and kept secret within a zone (storage-and-operations §3.1). */
-import { sql } from 'drizzle-orm'
-import { check, foreignKey, index, integer, pgTable, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import { check, foreignKey, index, integer, pgTable, sql, text, uniqueIndex } from '../drizzle.ts'
 import { attribution, bytea, timestamps, timestamptz } from './columns.ts'
 import { applications, providers, resources, zones } from './definitions.ts'
 

@@ -1,6 +1,5 @@
 /** Tables of the Postgres drivers of bus and ephemera, and the outbox (storage-and-operations §3.5, §7.5). */
-import { sql } from 'drizzle-orm'
-import { bigint, check, index, integer, pgTable, primaryKey, text, unique } from 'drizzle-orm/pg-core'
+import { bigint, check, index, integer, pgTable, primaryKey, sql, text, unique } from '../drizzle.ts'
 import { jsonb, timestamps, timestamptz, xid8 } from './columns.ts'
 
 export const busEvent = pgTable(

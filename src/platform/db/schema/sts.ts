@@ -1,5 +1,4 @@
 /** Tables owned by the STS (storage-and-operations §3.2). */
-import { sql } from 'drizzle-orm'
 import {
   bigint,
   boolean,
@@ -9,10 +8,11 @@ import {
   integer,
   pgTable,
   primaryKey,
+  sql,
   text,
   unique,
   uniqueIndex,
-} from 'drizzle-orm/pg-core'
+} from '../drizzle.ts'
 import { bytea, createdAt, jsonb, timestamps, timestamptz } from './columns.ts'
 import { applications, zones } from './definitions.ts'
 
