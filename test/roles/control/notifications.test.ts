@@ -174,3 +174,45 @@ test('a delivery is not begun when its lease could end before it does; it goes b
     now.mockRestore()
   }
 })
+
+test('what was settled over a week ago goes, in batches, and then is looked for a minute later', async () => {
+  const zone = await stage.zone()
+  const id = await sink(zone)
+  const { admin } = stage.database
+  const settle = (count: number, age: string) => admin`
+    insert into notification_deliveries (id, sink_id, zone_id, event_id, event_type, payload_json, delivered_at, created_at)
+    select gen_random_uuid()::text, ${id}, ${zone}, gen_random_uuid()::text, 'e', '{}', now(), now() - ${age}::interval
+    from generate_series(1, ${count}::int)`
+  const left = async () => (await admin`select 1 from notification_deliveries where sink_id = ${id}`).length
+  const now = performance.now.bind(performance)
+  let ahead = 3_600_000
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + ahead)
+  try {
+    await settle(600, '8 days')
+    await settle(1, '6 days')
+    await dispatch()
+    expect(await left()).toBe(101)
+    await dispatch()
+    expect(await left()).toBe(1)
+    await settle(1, '8 days')
+    await dispatch()
+    expect(await left()).toBe(2)
+    ahead += 61_000
+    await dispatch()
+    expect(await left()).toBe(1)
+  } finally {
+    clock.mockRestore()
+  }
+})
+
+test('without an active sink nothing is looked for that could be due', async () => {
+  const zone = await stage.zone()
+  const id = await sink(zone)
+  await append(zone, 'step_up_issued')
+  await stage.database.admin`update notification_sinks set active = false where id = ${id}`
+  await dispatch()
+  expect(sent).toEqual([])
+  await stage.database.admin`update notification_sinks set active = true where id = ${id}`
+  await dispatch()
+  expect(sent).toEqual([id])
+})
