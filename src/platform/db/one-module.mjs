@@ -19,5 +19,6 @@ await build({
   external: ['postgres'],
   banner: { js: `/*! Contains ${name} ${version}, licensed under ${license}. */` },
   sourcemap: true,
+  sourcesContent: false,
   logLevel: 'warning',
 })
