@@ -504,7 +504,7 @@ export const variables = {
     default: 500,
     min: 1,
     roles: ['coordinator'],
-    doc: 'Rows per category and run.',
+    doc: 'Rows per category and transaction.',
   }),
   DELEGATION_RETENTION_DAYS: integer({
     default: 90,

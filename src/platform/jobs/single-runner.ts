@@ -27,8 +27,11 @@ export interface SingleRunnerOptions {
   readonly immediate?: boolean
   /** As for `withXactTryLock`. */
   readonly key: string
-  /** One bounded batch of work in the transaction that holds the lock; may run again after a serialization failure. */
-  run(tx: Tx, context: JobContext): Promise<void>
+  /**
+   * One bounded batch of work in the transaction that holds the lock; may run again after a serialization failure.
+   * True: more may be left, and the next batch follows at once in a transaction of its own.
+   */
+  run(tx: Tx, context: JobContext): Promise<boolean>
 }
 
 /** A job that runs in one process at a time: an iteration that finds the lock taken does nothing. */
@@ -37,10 +40,12 @@ export function singleRunner(options: SingleRunnerOptions): Job {
     name: options.name,
     intervalMs: options.intervalMs,
     ...(options.immediate === undefined ? {} : { immediate: options.immediate }),
-    run: (context) =>
-      options.db.transaction(async (tx) => {
-        if (await withXactTryLock(tx, options.key)) await options.run(tx, context)
-      }),
+    async run(context) {
+      for (let more = true; more && !context.signal.aborted; )
+        more = await options.db.transaction(
+          async (tx) => (await withXactTryLock(tx, options.key)) && (await options.run(tx, context)),
+        )
+    },
   }
 }
 

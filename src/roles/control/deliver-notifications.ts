@@ -15,7 +15,6 @@ import {
   claimDeliveries,
   type DeliveryResult,
   type DueDelivery,
-  deleteSettled,
   fanOut,
   releaseDeliveries,
   settleDelivery,
@@ -32,8 +31,6 @@ const TIMEOUT_MS = 10_000
 const MARGIN_MS = 5_000
 const MAX_ATTEMPTS = 8
 const MAX_DELAY_SECONDS = 900
-const RETENTION_BATCH = 500
-const RETENTION_PAUSE_MS = 60_000
 
 /** Seconds before the next try: doubling from half a minute, with up to 30 % jitter. */
 export function retryDelay(attempts: number, random: number): number {
@@ -125,39 +122,28 @@ async function deliverDue(control: Control, context: JobContext): Promise<void> 
   )
 }
 
-interface Kept {
-  /** The last of the sinks whose turn it was; empty where none is active. */
-  readonly last: string
-  readonly removed: number
-}
-
 /**
- * The bookkeeping, for the sinks whose turn it is behind `after`; null when another process is the runner. The lock
- * covers this, the lease the sending.
+ * The bookkeeping, for the sinks whose turn it is behind `after`; answers the last of them, empty where none is
+ * active, null when another process is the runner. The lock covers this, the lease the sending.
  */
-async function keepBooks({ db }: Control, after: string, removes: boolean): Promise<Kept | null> {
+async function fanOutNext({ db }: Control, after: string): Promise<string | null> {
   return await db.transaction(async (tx) => {
     if (!(await withXactTryLock(tx, LOCK))) return null
     const sinks = await activeSinks(tx, after, MAX_SINKS)
     for (const sink of sinks) await fanOut(tx, sink, EVENTS_PER_SINK)
-    const removed = removes ? await deleteSettled(tx, RETENTION_BATCH) : 0
-    return { last: sinks.at(-1)?.id ?? '', removed }
+    return sinks.at(-1)?.id ?? ''
   })
 }
 
 export function notificationJob(control: Control): Job {
   let after = ''
-  let removesAt = 0
   return {
     name: 'notification_dispatcher',
     intervalMs: 5000,
     async run(context) {
-      const removes = performance.now() >= removesAt
-      const kept = await keepBooks(control, after, removes)
-      if (kept === null) return
-      // After a full batch there is more to remove.
-      if (removes && kept.removed < RETENTION_BATCH) removesAt = performance.now() + RETENTION_PAUSE_MS
-      after = kept.last
+      const last = await fanOutNext(control, after)
+      if (last === null) return
+      after = last
       if (after !== '') await deliverDue(control, context)
     },
   }

@@ -1,61 +1,45 @@
 /** Background work of control (control-api §8). Each job runs in one process at a time, under its advisory lock. */
-import type { Database } from '../../platform/db/port.ts'
+import type { Database, Tx } from '../../platform/db/port.ts'
 import type { Job } from '../../platform/jobs/job.ts'
-import { singleRunner, withXactTryLock } from '../../platform/jobs/single-runner.ts'
+import { singleRunner } from '../../platform/jobs/single-runner.ts'
 import { deletePublished } from '../../platform/outbox/rows.ts'
 import type { Control } from './control.ts'
 import { notificationJob } from './deliver-notifications.ts'
 import { archiveExpiredDcr } from './store/applications.ts'
 import { expireAuthorityRecords } from './store/authority.ts'
 import { deleteEndedSessions } from './store/console-sessions.ts'
+import { deleteSettled } from './store/sinks.ts'
 
 const BATCH = 500
 
 export function controlJobs(control: Control): readonly Job[] {
-  const { db } = control
+  const { db, settings } = control
   return [
-    singleRunner({
+    sweep(db, 'dcr_archive', 60_000, '7163920485318472', archiveExpiredDcr),
+    // A record that is past its time and still called active costs every reader of what is active.
+    sweep(db, 'authority_record_reaper', 300_000, '7163920485318481', expireAuthorityRecords),
+    sweep(db, 'outbox_retention', 15 * 60_000, 'control:outbox_retention', (tx, limit) =>
+      deletePublished(tx, settings.OUTBOX_RETENTION_DAYS, limit),
+    ),
+    sweep(
       db,
-      name: 'dcr_archive',
-      intervalMs: 60_000,
-      key: '7163920485318472',
-      run: async (tx) => void (await archiveExpiredDcr(tx, BATCH)),
-    }),
-    recordReaper(db),
-    singleRunner({
-      db,
-      name: 'outbox_retention',
-      intervalMs: 15 * 60_000,
-      key: 'control:outbox_retention',
-      run: async (tx) => void (await deletePublished(tx, control.settings.OUTBOX_RETENTION_DAYS, BATCH)),
-    }),
-    singleRunner({
-      db,
-      name: 'console_session_retention',
-      intervalMs: 15 * 60_000,
-      key: 'control:console_session_retention',
-      run: async (tx) => void (await deleteEndedSessions(tx, BATCH)),
-    }),
+      'console_session_retention',
+      15 * 60_000,
+      'control:console_session_retention',
+      deleteEndedSessions,
+    ),
+    sweep(db, 'delivery_retention', 60_000, 'control:delivery_retention', deleteSettled),
     notificationJob(control),
   ]
 }
 
-/**
- * Batch after batch, each in a transaction of its own, until nothing is left: a record that is past its time and
- * still called active costs every reader of what is active.
- */
-function recordReaper(db: Database): Job {
-  return {
-    name: 'authority_record_reaper',
-    intervalMs: 300_000,
-    run: async ({ signal }) => {
-      for (let full = true; full && !signal.aborted; ) {
-        full = await db.transaction(
-          async (tx) =>
-            (await withXactTryLock(tx, '7163920485318481')) &&
-            (await expireAuthorityRecords(tx, BATCH)) >= BATCH,
-        )
-      }
-    },
-  }
+/** Batch after batch until one is not full; `batch` answers how many rows it took. */
+function sweep(
+  db: Database,
+  name: string,
+  intervalMs: number,
+  key: string,
+  batch: (tx: Tx, limit: number) => Promise<number>,
+): Job {
+  return singleRunner({ db, name, intervalMs, key, run: async (tx) => (await batch(tx, BATCH)) >= BATCH })
 }

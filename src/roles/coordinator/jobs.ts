@@ -93,6 +93,7 @@ function deadlineEnforcer(context: CoordinatorContext): Job {
       const ended = await endOverdue(tx, settings.SWEEPER_BATCH_SIZE)
       const events = ended.map((row) => invocationChanged(originIn(row.zone_id), row.status, row))
       await outbox.enqueue(tx, 'coordinator', events)
+      return ended.length >= settings.SWEEPER_BATCH_SIZE
     },
   })
 }
@@ -119,6 +120,7 @@ function retentionCleaner(context: CoordinatorContext): Job {
         done.deleted_outbox += rows
         done.deleted_idempotency_receipts += receipts
       })
+      return Math.max(expired, edges, sessions, rows, receipts) >= limit
     },
   })
 

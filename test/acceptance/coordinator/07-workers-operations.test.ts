@@ -191,6 +191,11 @@ describe('workers and operations (coordinator §18 W)', () => {
         values (${uuidv7()}, 'coordinator', 't', ${status}, '{}', ${status}, now() - interval '8 days',
                 now() - interval '8 days')`
       }
+      await db.sql`
+      insert into caracal_outbox (id, producer, topic, dedupe_key, payload_json, status, updated_at, created_at)
+      select gen_random_uuid()::text, 'coordinator', 't', n::text, '{}', 'published', now() - interval '8 days',
+             now() - interval '8 days'
+      from generate_series(1, 1200) as n`
       await scene.start({}, { headers: { 'idempotency-key': 'old' } })
       await db.sql`
       update coordinator_idempotency_receipts

@@ -40,6 +40,7 @@ describe('one runner among many', () => {
       async run(tx) {
         runs += 1
         await tx.sql`select 1`
+        return false
       },
     })
     const context = jobContext()
@@ -50,6 +51,31 @@ describe('one runner among many', () => {
     expect(runs).toBe(0)
     await job.run(context)
     expect(runs).toBe(1)
+  })
+
+  test('batch follows batch, each in a transaction of its own, until nothing is left or the job is stopped', async () => {
+    const { db } = database
+    const stop = new AbortController()
+    const transactions: string[] = []
+    let left = 3
+    const job = singleRunner({
+      db,
+      name: 'sweep',
+      intervalMs: 1000,
+      key: 'sweep',
+      async run(tx) {
+        const [row] = await tx.sql<{ id: string }[]>`select pg_current_xact_id()::text as id`
+        transactions.push(row?.id ?? '')
+        left -= 1
+        if (left < -1) stop.abort()
+        return left !== 0
+      },
+    })
+    const context = jobContext({ signal: stop.signal })
+    await job.run(context)
+    expect(new Set(transactions).size).toBe(3)
+    await job.run(context)
+    expect(transactions).toHaveLength(5)
   })
 
   test('who leads is told on the log of the iteration that found out', async () => {
