@@ -28,7 +28,7 @@ export async function allowlist(invocation: Invocation): Promise<number> {
   const { arguments: given, env, cwd, out } = invocation
   const [command, text, ...rest] = given.positional
   if (command === undefined) {
-    const { allowlist: described } = await import('./commands.ts')
+    const { allowlist: described } = await import('./commands/stack.ts')
     out.line(commandHelp(described))
     return 0
   }
