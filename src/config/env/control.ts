@@ -95,6 +95,12 @@ export const controlVariables = {
     roles: ['control'],
     doc: 'How often the last use of a token is written.',
   }),
+  AUTHORITY_RECORD_RETENTION_DAYS: integer({
+    default: 90,
+    min: 1,
+    roles: ['control'],
+    doc: 'Authority records are deleted this long after they ran out, unless an agent session rests on them.',
+  }),
   API_MAX_RESOURCES_PER_ZONE: integer({
     default: 100_000,
     min: 0,

@@ -6,7 +6,7 @@ import { deletePublished } from '../../platform/outbox/rows.ts'
 import type { Control } from './control.ts'
 import { notificationJob } from './deliver-notifications.ts'
 import { archiveExpiredDcr } from './store/applications.ts'
-import { expireAuthorityRecords } from './store/authority.ts'
+import { deleteEndedRecords, expireAuthorityRecords } from './store/authority.ts'
 import { deleteEndedSessions } from './store/console-sessions.ts'
 import { deleteSettled } from './store/sinks.ts'
 
@@ -18,6 +18,9 @@ export function controlJobs(control: Control): readonly Job[] {
     sweep(db, 'dcr_archive', 60_000, '7163920485318472', archiveExpiredDcr),
     // A record that is past its time and still called active costs every reader of what is active.
     sweep(db, 'authority_record_reaper', 300_000, '7163920485318481', expireAuthorityRecords),
+    sweep(db, 'authority_record_retention', 15 * 60_000, 'control:authority_record_retention', (tx, limit) =>
+      deleteEndedRecords(tx, settings.AUTHORITY_RECORD_RETENTION_DAYS, limit),
+    ),
     sweep(db, 'outbox_retention', 15 * 60_000, 'control:outbox_retention', (tx, limit) =>
       deletePublished(tx, settings.OUTBOX_RETENTION_DAYS, limit),
     ),

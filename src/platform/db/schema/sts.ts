@@ -58,6 +58,9 @@ export const authorityRecords = pgTable(
     index('authority_records_untold_idx')
       .on(t.zoneId, t.subjectId)
       .where(sql`${t.status} <> 'active' and ${t.tally} <> 'done'`),
+    index('authority_records_ended_idx')
+      .on(t.expiresAt)
+      .where(sql`${t.status} <> 'active' and ${t.tally} = 'done'`),
     check('authority_records_session_type_check', sql`${t.sessionType} in ('user', 'application')`),
     check('authority_records_status_check', sql`${t.status} in ('active', 'revoked', 'expired')`),
   ],

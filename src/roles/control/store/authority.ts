@@ -71,10 +71,11 @@ export async function liveSessionsOf(
   return rows.map((row) => row.id)
 }
 
-/** Whether the zone ever saw this subject: as an application, on a record, or with a stored account. */
+/** Whether the zone ever saw this subject: as an application, on a record that is kept or was, or with a stored account. */
 export async function subjectSeen(db: Queryable, zoneId: string, subjectId: string): Promise<boolean> {
   const [row] = await db.sql<{ seen: boolean }[]>`
     select exists (select 1 from authority_records where zone_id = ${zoneId} and subject_id = ${subjectId})
+        or exists (select 1 from subjects where zone_id = ${zoneId} and subject_id = ${subjectId})
         or exists (select 1 from applications where zone_id = ${zoneId} and id = ${subjectId})
         or exists (select 1 from provider_connections where zone_id = ${zoneId} and subject_id = ${subjectId})
       as seen`
@@ -160,4 +161,23 @@ export async function expireAuthorityRecords(db: Queryable, limit: number): Prom
     )
     select count(*)::int as n from ended`
   return row?.n ?? 0
+}
+
+/**
+ * Deletes up to `limit` records that ran out more than `days` ago, are in the sums of their subject, and are no
+ * session's and no other record's ground; answers how many. What was decided on them stays in the ledger. Index
+ * authority_records_ended_idx.
+ */
+export async function deleteEndedRecords(tx: Tx, days: number, limit: number): Promise<number> {
+  const deleted = await tx.sql`
+    delete from authority_records where id in (
+      select a.id
+      from authority_records a
+      where a.status <> 'active' and a.tally = 'done' and a.expires_at < now() - make_interval(days => ${days})
+        and not exists (select from agent_sessions s where s.session_sid = a.id)
+        and not exists (select from authority_records c where c.zone_id = a.zone_id and c.parent_id = a.id)
+      order by a.expires_at
+      limit ${limit}
+      for update skip locked)`
+  return deleted.count
 }
