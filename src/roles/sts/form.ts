@@ -71,8 +71,9 @@ export function targetOf(c: Context): string {
   return start < 0 ? '/' : url.slice(start)
 }
 
+/** No space of it may be read in two ways: anybody may send it, and trying all of them would hold up the process. */
 const mediaType =
-  /^\s*application\/x-www-form-urlencoded\s*(?:;\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*=\s*(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*")\s*)*;?\s*$/i
+  /^\s*application\/x-www-form-urlencoded\s*(?:;\s*(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*=\s*(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*")\s*)?)*$/i
 
 export function isFormMediaType(header: string | undefined): boolean {
   return header !== undefined && mediaType.test(header)

@@ -39,10 +39,22 @@ describe('form bodies', () => {
     ['Application/X-WWW-Form-Urlencoded; charset="utf-8"', true],
     ['application/x-www-form-urlencoded;charset=utf-8', true],
     ['application/x-www-form-urlencoded, text/plain', false],
+    ['application/x-www-form-urlencoded ; charset = utf-8 ; a="b;\\"c" ;', true],
     ['application/x-www-form-urlencoded; charset', false],
+    ['application/x-www-form-urlencoded; charset=utf-8 b', false],
     ['multipart/form-data', false],
     ['', false],
   ])('media type %j: %s', (header, accepted) => {
     expect(isFormMediaType(header)).toBe(accepted)
   })
+
+  test.each(['', ';', '; a', '; a=', '; a=b', '; a="b"', '; a="'])(
+    'a media type with %j and many spaces is refused as fast as a short one',
+    (start) => {
+      const began = performance.now()
+      expect(isFormMediaType(`application/x-www-form-urlencoded${start}${' '.repeat(100_000)}/`)).toBe(false)
+      // Where spaces can be shared out in two ways this takes seconds.
+      expect(performance.now() - began).toBeLessThan(500)
+    },
+  )
 })
