@@ -1,6 +1,7 @@
 /** Steps 1–13a over a real socket: status, code and sentence of every denial, and that none of them dials. */
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { traverses } from '../../../src/roles/gateway/proxy/path.ts'
 import { type Answer, openStage, type Stage, startUpstream, type Upstream } from './stage.ts'
 import { makeKey } from './zone-sts.ts'
 
@@ -145,6 +146,15 @@ describe('path', () => {
     '/%ff',
   ])('400-traversal: %s', async (path) => {
     expectDenial(await stage.call({ path }), 400, 'invalid_token', 'path traversal not permitted')
+  })
+
+  it('400-traversal: escapes of escapes, at no greater cost', async () => {
+    const path = `/%${'25'.repeat(20)}41`
+    expectDenial(await stage.call({ path }), 400, 'invalid_token', 'path traversal not permitted')
+    const began = performance.now()
+    expect(traverses(`/%${'25'.repeat(100_000)}41`)).toBe(true)
+    // One pass for each escape would take minutes.
+    expect(performance.now() - began).toBeLessThan(1000)
   })
 
   it.each(['/.env', '/foo..bar', '//x', '/a%20b', '/...', '/a;b=..'])('proxied: %s', async (path) => {

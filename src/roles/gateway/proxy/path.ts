@@ -17,11 +17,14 @@ export function decodePath(raw: string): string | null {
   }
 }
 
-/** True when a decoded path climbs, at any depth of further decoding (§13.1). */
+/** Nobody escapes a path so often in earnest; each further time costs another pass, before anybody is known. */
+const mostDecodings = 8
+
+/** True when a decoded path climbs, at any depth of further decoding (§13.1), or is escaped deeper than is looked. */
 export function traverses(path: string): boolean {
   let current = path
-  for (;;) {
-    if (current.includes('\\')) return true
+  for (let decodings = 0; ; decodings += 1) {
+    if (current.includes('\\') || decodings > mostDecodings) return true
     if (!current.includes('%')) break
     let next: string
     try {
