@@ -50,6 +50,8 @@ export interface Call {
   /** Step 18. */
   upstreamPath: string
   upstreamHeaders: string[]
+  /** What of it the caller must not see, should the upstream say it back. */
+  secrets: readonly string[]
   traceId: string
   /** What the caller was answered; 0 until then. */
   status: number

@@ -223,6 +223,48 @@ describe('credentials', () => {
   })
 })
 
+describe('credentials that the upstream says back', () => {
+  const secret = 'the-real-key/1+2'
+  /** Says in every place of a head, and in a trailer, what it was told; the body is its own affair. */
+  const startEcho = () =>
+    startUpstream((request, response) => {
+      const told = [request.url, ...Object.values(request.headers)].join(' ')
+      response.writeHead(301, told, {
+        location: request.url?.replace('?', '/?'),
+        link: `<http://elsewhere.example${request.url}&page=2>; rel="next"`,
+        'x-debug': ['harmless', told],
+        'x-decoded': decodeURIComponent(request.url?.replaceAll('+', ' ') ?? ''),
+        'x-keep': 'v',
+        trailer: 'x-late',
+      })
+      response.addTrailers({ 'x-late': told })
+      response.end('moved')
+    })
+
+  it.each([
+    ['in the query', { auth_location: 'query', query_param_name: 'key' }],
+    ['in a header', { auth_location: 'header', auth_header: 'X-Api-Key' }],
+    ['with an identity', { auth_location: 'query', query_param_name: 'key', forward_caracal_identity: true }],
+  ])('do not reach the caller in a header, a reason or a trailer: %s', async (_where, placement) => {
+    await using echo = await startEcho()
+    stage.route(echo.url, { auth_mode: 'provider_apikey', provider_token: secret, ...placement })
+    const answer = await stage.call({ path: '/a?x=1' })
+    expect([answer.status, answer.body, answer.headers['x-keep']]).toEqual([301, 'moved', 'v'])
+    expect(answer.rawHeaders).toContain('harmless')
+    const head = JSON.stringify([answer.reason, answer.rawHeaders, answer.trailers])
+    for (const text of [secret, encodeURIComponent(secret), 'eyJ']) expect(head).not.toContain(text)
+    if (placement.auth_location === 'header') expect(answer.headers.location).toBe('/a/?x=1')
+  })
+
+  it('nor does the resource mandate', async () => {
+    await using echo = await startEcho()
+    stage.route(echo.url, { auth_mode: 'caracal_jwt' })
+    const answer = await stage.call({ path: '/a?x=1' })
+    expect(answer.headers.location).toBe('/a/?x=1')
+    expect(JSON.stringify([answer.reason, answer.rawHeaders, answer.trailers])).not.toContain('eyJ')
+  })
+})
+
 describe('path and query', () => {
   it.each([
     ['/base?fixed=1&shared=u', '/v1/items?shared=c&extra=1', '/base/v1/items?fixed=1&shared=u&extra=1'],

@@ -116,6 +116,8 @@ export async function startRawUpstream(
 
 export interface Answer {
   readonly status: number
+  /** The text beside the status. */
+  readonly reason: string
   readonly headers: IncomingHttpHeaders
   readonly rawHeaders: readonly string[]
   readonly body: string
@@ -385,6 +387,7 @@ export function readAnswer(response: IncomingMessage): Promise<Answer> {
       const bytes = Buffer.concat(chunks)
       resolve({
         status: response.statusCode ?? 0,
+        reason: response.statusMessage ?? '',
         headers: response.headers,
         rawHeaders: response.rawHeaders,
         body: bytes.toString('utf8'),

@@ -39,6 +39,7 @@ export const upstreamRequest: Check = (call, { settings, tracer }) => {
   if (!path.startsWith('/')) return denials.buildFailed
   call.upstreamPath = query === '' ? path : `${path}?${query}`
   call.upstreamHeaders = built.headers
+  call.secrets = built.secrets
   call.traceId = traceIdOf(built.traceparent)
   return null
 }

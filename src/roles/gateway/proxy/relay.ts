@@ -11,13 +11,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher, Pool } from 'undici'
 import { BodyTooLarge, discardRest } from './request-body.ts'
-import { passResponseHeaders, passTrailers } from './response-headers.ts'
+import { passResponseHeaders, passTrailers, tells } from './response-headers.ts'
 
 export interface RelayOptions {
   readonly pool: Pool
   readonly method: string
   readonly path: string
   readonly headers: string[]
+  /** What of the request the upstream must not say back to the caller. */
+  readonly secrets: readonly string[]
   readonly body: Readable | null
   readonly request: IncomingMessage
   readonly response: ServerResponse
@@ -141,7 +143,7 @@ class Relay {
   }
 
   #begin(status: number, upstream: Record<string, string | string[]>, statusText: string): void {
-    const { request, response } = this.#options
+    const { request, response, secrets } = this.#options
     const hasLength = upstream['content-length'] !== undefined
     const bodiless = request.method === 'HEAD' || status === 204 || status === 304
     const contentType = upstream['content-type']
@@ -154,12 +156,13 @@ class Relay {
           .toLowerCase()
           .startsWith('text/event-stream'))
     this.#trailers = !bodiless && !hasLength && request.httpVersionMinor >= 1
-    const headers = passResponseHeaders(upstream)
+    const headers = passResponseHeaders(upstream, secrets)
     headers.push('X-Caracal-Token-Expires-In', String(Math.max(0, this.#options.tokenExpiresIn())))
     headers.push('X-Request-Id', this.#options.requestId)
     if (this.#trailers) headers.push('Transfer-Encoding', 'chunked', 'Trailer', revokedTrailer)
     try {
-      sendHead(response, status, printable.test(statusText) ? statusText : '', headers)
+      const reason = printable.test(statusText) && !tells(statusText, secrets) ? statusText : ''
+      sendHead(response, status, reason, headers)
     } catch (error) {
       this.#controller?.abort(new Error('unusable upstream headers'))
       this.#fail('unreachable', codeOf(error))
@@ -187,9 +190,9 @@ class Relay {
   }
 
   #complete(trailers: Record<string, string | string[]>): void {
-    const { response, request } = this.#options
+    const { response, request, secrets } = this.#options
     if (this.#trailers) {
-      for (const pair of passTrailers(trailers)) addTrailer(response, pair)
+      for (const pair of passTrailers(trailers, secrets)) addTrailer(response, pair)
     }
     response.end()
     this.#finish({ failure: null, cause: '', cut: false, revoked: false })

@@ -27,6 +27,8 @@ export interface RequestHeadersInput {
 export interface BuiltHeaders {
   /** Flat name, value list as undici takes it. */
   readonly headers: string[]
+  /** What the upstream is told in confidence, in the spellings it may come back in: never for the caller. */
+  readonly secrets: readonly string[]
   readonly traceparent: string
 }
 
@@ -87,7 +89,7 @@ export function connectionOptions(value: string | undefined): ReadonlySet<string
 /** The header list for the upstream, or `null` when the credential cannot legally be placed (step 18). */
 export function buildRequestHeaders(input: RequestHeadersInput): BuiltHeaders | null {
   const { request, directive } = input
-  const credential = credentialHeader(directive, input.accessToken)
+  const credential = credentialOf(directive, input.accessToken)
   if (credential === null) return null
   const credentialName = (directive.auth_header || 'Authorization').toLowerCase()
   const listed = connectionOptions(request.headers.connection)
@@ -106,7 +108,7 @@ export function buildRequestHeaders(input: RequestHeadersInput): BuiltHeaders | 
     }
     headers.push(name, value)
   }
-  headers.push(...credential)
+  headers.push(...credential.headers)
   headers.push('X-Request-Id', input.requestId)
   const traceparent = input.traceparent ?? passedOn(request.headers.traceparent)
   headers.push('Traceparent', traceparent)
@@ -114,40 +116,56 @@ export function buildRequestHeaders(input: RequestHeadersInput): BuiltHeaders | 
   const host = request.headers.host
   if (host !== undefined && host !== '') headers.push('X-Forwarded-Host', host)
   headers.push('Host', input.host)
-  return { headers, traceparent }
+  return { headers, secrets: credential.secrets, traceparent }
 }
 
 const passedOn = (presented: string | string[] | undefined): string =>
   typeof presented === 'string' && isTraceparent(presented) ? presented : newTraceparent()
 
-/** Name, value pairs of the credential; empty for `none`; `null` when it must not be sent. */
-function credentialHeader(directive: UpstreamDirective, accessToken: () => string): string[] | null {
-  const place = (scheme: string, secret: string): string[] | null => {
+/** The credential as it travels: name, value pairs, and what of it is secret. */
+interface Credential {
+  readonly headers: readonly string[]
+  readonly secrets: readonly string[]
+}
+
+/** `null` when it must not be sent. */
+function credentialOf(directive: UpstreamDirective, accessToken: () => string): Credential | null {
+  const place = (scheme: string, secret: string): Credential | null => {
     const name = directive.auth_header || 'Authorization'
     if (!isCredentialName(name) || secret === '') return null
     const value = scheme === '' ? secret : `${scheme} ${secret}`
-    return illegalValue.test(value) ? null : [name, value]
+    return illegalValue.test(value) ? null : { headers: [name, value], secrets: [secret] }
   }
-  const withIdentity = (pairs: string[] | null): string[] | null =>
-    pairs === null || directive.forward_caracal_identity !== true
-      ? pairs
-      : [...pairs, 'X-Caracal-Identity', accessToken()]
+  const withIdentity = (credential: Credential | null): Credential | null => {
+    if (credential === null || directive.forward_caracal_identity !== true) return credential
+    const identity = accessToken()
+    return {
+      headers: [...credential.headers, 'X-Caracal-Identity', identity],
+      secrets: [...credential.secrets, identity],
+    }
+  }
   switch (directive.auth_mode) {
     case 'none':
-      return []
+      return { headers: [], secrets: [] }
     case 'caracal_jwt':
       return place(directive.auth_scheme || 'Bearer', accessToken())
     case 'provider_oauth':
       return withIdentity(place(directive.auth_scheme ?? '', directive.provider_token ?? ''))
     case 'provider_apikey':
       if (directive.auth_location === 'query') {
-        return directive.query_param_name && directive.provider_token ? withIdentity([]) : null
+        if (!directive.query_param_name || !directive.provider_token) return null
+        return withIdentity({ headers: [], secrets: spellings(directive.provider_token) })
       }
       return withIdentity(place(directive.auth_scheme ?? '', directive.provider_token ?? ''))
     default:
       return null
   }
 }
+
+/** Of a parameter's value: as it is, as we send it, and as others would write it. */
+const spellings = (value: string): readonly string[] => [
+  ...new Set([value, new URLSearchParams([['', value]]).toString().slice(1), encodeURIComponent(value)]),
+]
 
 function isCredentialName(name: string): boolean {
   const lower = name.toLowerCase()

@@ -16,11 +16,18 @@ const removed = new Set([
 const mayPass = (name: string, listed: ReadonlySet<string> | null): boolean =>
   !isHopByHop(name) && !removed.has(name) && !name.startsWith('x-caracal-') && !listed?.has(name)
 
+/** A shorter one is in too much by chance. */
+const shortestSecret = 8
+
+/** True when `text` says something back that the upstream was told in confidence. */
+export const tells = (text: string, secrets: readonly string[]): boolean =>
+  secrets.some((secret) => secret.length >= shortestSecret && text.includes(secret))
+
 /**
- * A flat name, value list of what may reach the caller. The length comes last: Node decodes a
- * Content-Disposition that follows one, and then refuses what it has decoded.
+ * A flat name, value list of what may reach the caller, which is nothing that tells one of the `secrets`. The
+ * length comes last: Node decodes a Content-Disposition that follows one, and then refuses what it has decoded.
  */
-export function passResponseHeaders(upstream: UpstreamHeaders): string[] {
+export function passResponseHeaders(upstream: UpstreamHeaders, secrets: readonly string[]): string[] {
   const listed = connectionOptions(joined(upstream.connection))
   const headers: string[] = []
   for (const name of Object.keys(upstream)) {
@@ -29,9 +36,11 @@ export function passResponseHeaders(upstream: UpstreamHeaders): string[] {
     if (value === undefined) continue
     const relativeOnly = name === 'location' || name === 'content-location'
     if (typeof value === 'string') {
-      if (!relativeOnly || isRelative(value)) headers.push(name, value)
+      if ((!relativeOnly || isRelative(value)) && !tells(value, secrets)) headers.push(name, value)
     } else {
-      for (const one of value) if (!relativeOnly || isRelative(one)) headers.push(name, one)
+      for (const one of value) {
+        if ((!relativeOnly || isRelative(one)) && !tells(one, secrets)) headers.push(name, one)
+      }
     }
   }
   const length = joined(upstream['content-length'])
@@ -57,13 +66,15 @@ const neverInTrailers = new Set([
   'vary',
 ])
 
-export function passTrailers(upstream: UpstreamHeaders): [string, string][] {
+export function passTrailers(upstream: UpstreamHeaders, secrets: readonly string[]): [string, string][] {
   const trailers: [string, string][] = []
   for (const name of Object.keys(upstream)) {
     if (!mayPass(name, null) || neverInTrailers.has(name)) continue
     const value = upstream[name]
     if (value === undefined) continue
-    for (const one of typeof value === 'string' ? [value] : value) trailers.push([name, one])
+    for (const one of typeof value === 'string' ? [value] : value) {
+      if (!tells(one, secrets)) trailers.push([name, one])
+    }
   }
   return trailers
 }
