@@ -69,6 +69,27 @@ describe('request headers', () => {
     expect(upstream.seen[0]?.headers.traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
   })
 
+  it('knows a name by either spelling, as an upstream behind CGI does', async () => {
+    stage.route(upstream.url, {
+      auth_mode: 'provider_apikey',
+      auth_location: 'header',
+      auth_header: 'X-Api-Key',
+      provider_token: 'k-1',
+    })
+    const spelled = {
+      X_Api_Key: 'callers',
+      x_forwarded_for: '1.1.1.1',
+      X_Caracal_Identity: 'forged',
+      'X-Caracal_Identity': 'forged',
+      x_request_id: 'forged',
+      X_Real_IP: '1.1.1.1',
+      x_keep: 'v',
+    }
+    await stage.call({ headers: spelled })
+    expect(names().filter((name) => name.includes('_'))).toEqual(['x_keep'])
+    expect(upstream.seen[0]?.headers['x-api-key']).toBe('k-1')
+  })
+
   it('never sends a method that echoes its request', async () => {
     stage.route(upstream.url, { auth_mode: 'provider_oauth', provider_token: 'secret-of-the-upstream' })
     const answer = await stage.call({ method: 'TRACE' })

@@ -86,22 +86,28 @@ export function connectionOptions(value: string | undefined): ReadonlySet<string
   return new Set(lower.split(',').map((name) => name.trim()))
 }
 
+/** A name as the least careful upstream knows it: CGI and what came of it write `-` and `_` alike. */
+function readAs(name: string): string {
+  const lower = name.toLowerCase()
+  return lower.includes('_') ? lower.replaceAll('_', '-') : lower
+}
+
 /** The header list for the upstream, or `null` when the credential cannot legally be placed (step 18). */
 export function buildRequestHeaders(input: RequestHeadersInput): BuiltHeaders | null {
   const { request, directive } = input
   const credential = credentialOf(directive, input.accessToken)
   if (credential === null) return null
-  const credentialName = (directive.auth_header || 'Authorization').toLowerCase()
+  const credentialName = readAs(directive.auth_header || 'Authorization')
   const listed = connectionOptions(request.headers.connection)
   const headers: string[] = []
   const raw = request.rawHeaders
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] as string
     const value = raw[index + 1] as string
-    const lower = name.toLowerCase()
-    if (replaced.has(lower) || lower === credentialName || listed?.has(lower)) continue
-    if (lower.startsWith('x-caracal-') || lower.startsWith('x-forwarded-')) continue
-    if (lower === 'baggage') {
+    const known = readAs(name)
+    if (replaced.has(known) || known === credentialName || listed?.has(name.toLowerCase())) continue
+    if (known.startsWith('x-caracal-') || known.startsWith('x-forwarded-')) continue
+    if (known === 'baggage') {
       const rest = foreignBaggage(value)
       if (rest !== '') headers.push(name, rest)
       continue
