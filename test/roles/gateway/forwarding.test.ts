@@ -90,6 +90,23 @@ describe('request headers', () => {
     expect(upstream.seen[0]?.headers['x-api-key']).toBe('k-1')
   })
 
+  it.each([
+    'X-HTTP-Method',
+    'X-HTTP-Method-Override',
+    'X_HTTP_Method_Override',
+    'X-Method-Override',
+    'X-Original-URL',
+    'X-Rewrite-URL',
+  ])('%s asks for another operation than was judged: refused, and passed on where none was', async (name) => {
+    const headers = { [name]: 'DELETE' }
+    const answer = await stage.call({ method: 'POST', headers })
+    expect([answer.status, answer.json().error_description]).toEqual([400, 'upstream request build failed'])
+    expect(upstream.seen).toHaveLength(0)
+    stage.route(upstream.url, { transport_uniform: true })
+    await stage.call({ method: 'POST', headers })
+    expect(upstream.seen[0]?.headers[name.toLowerCase()]).toBe('DELETE')
+  })
+
   it('never sends a method that echoes its request', async () => {
     stage.route(upstream.url, { auth_mode: 'provider_oauth', provider_token: 'secret-of-the-upstream' })
     const answer = await stage.call({ method: 'TRACE' })

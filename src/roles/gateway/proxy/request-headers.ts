@@ -72,6 +72,15 @@ const reservedForCredentials = new Set([
   'x-request-id',
 ])
 
+/** With these an upstream may run another method or path than the operation that was judged. */
+const overriding = new Set([
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+])
+
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly what a header value must not hold
 const illegalValue = /[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/
@@ -92,7 +101,10 @@ function readAs(name: string): string {
   return lower.includes('_') ? lower.replaceAll('_', '-') : lower
 }
 
-/** The header list for the upstream, or `null` when the credential cannot legally be placed (step 18). */
+/**
+ * The header list for the upstream; `null` when the credential cannot legally be placed, or when a header
+ * asks for another operation than was judged (step 18).
+ */
 export function buildRequestHeaders(input: RequestHeadersInput): BuiltHeaders | null {
   const { request, directive } = input
   const credential = credentialOf(directive, input.accessToken)
@@ -107,6 +119,7 @@ export function buildRequestHeaders(input: RequestHeadersInput): BuiltHeaders | 
     const known = readAs(name)
     if (replaced.has(known) || known === credentialName || listed?.has(name.toLowerCase())) continue
     if (known.startsWith('x-caracal-') || known.startsWith('x-forwarded-')) continue
+    if (overriding.has(known) && directive.transport_uniform !== true) return null
     if (known === 'baggage') {
       const rest = foreignBaggage(value)
       if (rest !== '') headers.push(name, rest)
