@@ -52,28 +52,44 @@ const shortestSuspect = 16
 const suspicious =
   /bearer|basic |eyJ|AKIA|ASIA|AIza|ya29\.|gh[opsur]_|github_pat_|xox|-----BEGIN|cs_|ws_|cat_|cak_|[?&;\s"][\w.-]{2,40}=/i
 
-const shapes: readonly (readonly [RegExp, string])[] = [
-  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, redacted],
-  [/\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${redacted}`],
-  [/\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*)?/g, redacted],
-  [/\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g, redacted],
-  [/\bAIza[A-Za-z0-9_-]{30,}/g, redacted],
-  [/\bya29\.[A-Za-z0-9_-]{10,}/g, redacted],
-  [/\bgh[opsur]_[A-Za-z0-9]{20,}/g, redacted],
-  [/\bgithub_pat_[A-Za-z0-9_]{20,}/g, redacted],
-  [/\bxox[abeoprs]-[A-Za-z0-9-]{8,}/g, redacted],
-  [/\b(?:cs|ws|cat|cak)_[A-Za-z0-9_-]{20,}/g, redacted],
-  [
-    /([?&;\s"](?:[\w.-]*(?:password|passwd|secret|token|api[_-]?key|apikey|assertion|signature|credential)[\w.-]*|key|sig|code|pwd)=)[^&;\s"']+/gi,
+type Shape = (text: string) => string
+
+const shape =
+  (pattern: RegExp, replacement: string): Shape =>
+  (text) =>
+    text.replace(pattern, replacement)
+
+/** Of a JWT at least the header and the dot after it; a long word that only begins like one is walked once. */
+const jwt: Shape = (text) =>
+  text.replace(
+    /\beyJ[A-Za-z0-9_-]{5,}(?:(\.)[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*)?)?/g,
+    (word: string, dot: string | undefined) => (dot === undefined ? word : redacted),
+  )
+
+/** Callers choose much of what is logged, so that no shape may cost more than its text is long. */
+const shapes: readonly Shape[] = [
+  shape(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, redacted),
+  shape(/\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${redacted}`),
+  jwt,
+  shape(/\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g, redacted),
+  shape(/\bAIza[A-Za-z0-9_-]{30,}/g, redacted),
+  shape(/\bya29\.[A-Za-z0-9_-]{10,}/g, redacted),
+  shape(/\bgh[opsur]_[A-Za-z0-9]{20,}/g, redacted),
+  shape(/\bgithub_pat_[A-Za-z0-9_]{20,}/g, redacted),
+  shape(/\bxox[abeoprs]-[A-Za-z0-9-]{8,}/g, redacted),
+  shape(/\b(?:cs|ws|cat|cak)_[A-Za-z0-9_-]{20,}/g, redacted),
+  // That the name ends in `=` is asked first: else each word in it would be the start of another walk.
+  shape(
+    /([?&;\s"](?=[\w.-]+=)(?:(?=[\w.-]*?(?:password|passwd|secret|token|api[_-]?key|apikey|assertion|signature|credential))[\w.-]+|key|sig|code|pwd)=)[^&;\s"']+/gi,
     `$1${redacted}`,
-  ],
+  ),
 ]
 
 /** `text` without credential shapes, at most `maxBytes` long (UTF-8; 0 or less = any length). */
 export function redactText(text: string, maxBytes: number): string {
   let clean = text
   if (text.length >= shortestSuspect && suspicious.test(text)) {
-    for (const [shape, replacement] of shapes) clean = clean.replace(shape, replacement)
+    for (const redactShape of shapes) clean = redactShape(clean)
   }
   if (maxBytes <= 0 || clean.length * 3 <= maxBytes) return clean
   const bytes = Buffer.from(clean, 'utf8')

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { CaracalError } from '../../../src/platform/errors.ts'
 import { createLogger, type LoggerOptions } from '../../../src/platform/observe/logger.ts'
-import { isSecretName } from '../../../src/platform/observe/redact.ts'
+import { isSecretName, redactText } from '../../../src/platform/observe/redact.ts'
 
 function capture(overrides: Partial<LoggerOptions> = {}) {
   const lines: string[] = []
@@ -134,6 +134,20 @@ describe('redaction', () => {
     query: 'api_key=abc',
     ours: `cs_${'A'.repeat(43)}`,
   }
+
+  test.each([
+    ['/&aa=&', 'secret'],
+    ['/&aa=', '&token'],
+    ['/', '-eyJaaaaa'],
+    ['/', '-----BEGIN PRIVATE '],
+    ['/&aa=', 'bearer '],
+  ])('a text of %s and many %j costs what its length costs', (start, word) => {
+    const text = start + word.repeat(Math.ceil(400_000 / word.length))
+    const began = performance.now()
+    expect(redactText(text, 0)).toBe(text)
+    // A walk from each word takes seconds.
+    expect(performance.now() - began).toBeLessThan(1000)
+  })
 
   test.each(secrets)('%s never appears, wherever it is put', (kind, text) => {
     const { logger, lines } = capture()
