@@ -21,11 +21,15 @@ const word = fc.constantFrom(
   'get',
 )
 const words = fc.uniqueArray(word, { minLength: 1, maxLength: 3 })
-const rule: fc.Arbitrary<Rule> = fc.record({
-  api_groups: words,
-  resources: words,
-  verbs: words,
-})
+const rule: fc.Arbitrary<Rule> = fc.record(
+  {
+    api_groups: words,
+    resources: words,
+    verbs: words,
+    resource_names: fc.uniqueArray(fc.constantFrom('*', 'x', 'y'), { minLength: 1 }),
+  },
+  { requiredKeys: ['api_groups', 'resources', 'verbs'] },
+)
 const rules = fc.array(rule, { minLength: 1, maxLength: 3 })
 const permission: fc.Arbitrary<Permission> = fc.record({
   apiGroup: fc.constantFrom('core', 'policy', 'other'),
@@ -33,14 +37,17 @@ const permission: fc.Arbitrary<Permission> = fc.record({
   verb: fc.constantFrom('list', 'get', 'other'),
 })
 const bind = (list: readonly Rule[]): Binding[] => [{ roleName: 'r', zoneId: null, rules: list }]
-const grants = (list: readonly Rule[], wanted: Permission) => bindingsGrant(bind(list), wanted, 'z', 'x')
+const grants = (list: readonly Rule[], wanted: Permission, name: string | null = 'x') =>
+  bindingsGrant(bind(list), wanted, 'z', name)
+/** An item, or a collection. */
+const name = fc.constantFrom('x', null)
 
 describe('rules', () => {
   test('who covers a set of rules grants everything it grants', () => {
     fc.assert(
-      fc.property(rules, rules, permission, (held, wanted, asked) => {
-        if (!rulesCover(held, wanted) || !grants(wanted, asked)) return
-        expect(grants(held, asked)).toBe(true)
+      fc.property(rules, rules, permission, name, (held, wanted, asked, of) => {
+        if (!rulesCover(held, wanted) || !grants(wanted, asked, of)) return
+        expect(grants(held, asked, of)).toBe(true)
       }),
       { numRuns: 20_000 },
     )
@@ -48,13 +55,25 @@ describe('rules', () => {
 
   test('a narrowed key never does what its account or its own rules do not', () => {
     fc.assert(
-      fc.property(rules, rules, permission, (account, key, asked) => {
+      fc.property(rules, rules, permission, name, (account, key, asked, of) => {
         const narrowed = intersectBindings(bind(account), key)
-        if (!bindingsGrant(narrowed, asked, 'z', 'x')) return
-        expect(grants(account, asked) && grants(key, asked)).toBe(true)
+        if (!bindingsGrant(narrowed, asked, 'z', of)) return
+        expect(grants(account, asked, of) && grants(key, asked, of)).toBe(true)
       }),
       { numRuns: 1000 },
     )
+  })
+
+  test('any name is every item, for the guard and for the gate, and no collection', () => {
+    const get = { apiGroup: 'core', resource: 'applications', verb: 'get' }
+    const wanted = { api_groups: ['core'], resources: ['applications'], verbs: ['get'] }
+    const any = [{ ...wanted, resource_names: ['*'] }]
+    expect(grants(any, get)).toBe(true)
+    expect(grants(any, get, null)).toBe(false)
+    expect(rulesCover(any, [{ ...wanted, resource_names: ['x'] }])).toBe(true)
+    expect(rulesCover(any, [wanted])).toBe(false)
+    const key = intersectBindings(bind(any), [{ ...wanted, resource_names: ['x'] }])
+    expect([bindingsGrant(key, get, 'z', 'x'), bindingsGrant(key, get, 'z', 'y')]).toEqual([true, false])
   })
 
   test('a bare resource does not open its sub-resources, a rule with names opens no collection', () => {

@@ -40,7 +40,7 @@ function ruleGrants(rule: Rule, permission: Permission, name: string | null): bo
   if (!resourceMatches(rule.resources, permission.resource)) return false
   if (!holds(rule.verbs, permission.verb)) return false
   if (rule.resource_names === undefined) return true
-  return name !== null && rule.resource_names.includes(name)
+  return name !== null && holds(rule.resource_names, name)
 }
 
 /** Whether any binding that reaches `zoneId` (`null` = deployment-wide) grants `permission`. */
@@ -127,7 +127,7 @@ export function intersectBindings(bindings: readonly Binding[], narrowing: reado
             ? rule.resource_names
             : rule.resource_names === undefined
               ? own.resource_names
-              : own.resource_names.filter((name) => rule.resource_names?.includes(name))
+              : both(own.resource_names, rule.resource_names)
         const met = {
           api_groups: both(own.api_groups, rule.api_groups),
           resources: resources(own.resources, rule.resources),
