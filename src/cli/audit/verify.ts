@@ -21,7 +21,10 @@ const sentences: Readonly<Record<ChainFinding['kind'], string>> = {
   attested_otherwise: 'the link is not the one that was attested before',
 }
 
-/** Recomputes every chain (audit-and-events §13). Exit 0: clean, 1: findings, each named with zone and sequence. */
+/**
+ * Recomputes every chain (audit-and-events §13). Exit 0: clean, 1: findings, each named with zone and sequence, or
+ * no chain of the zone that was named, of which nothing can be said.
+ */
 export async function verify({ arguments: given, env, cwd, out }: Invocation): Promise<number> {
   const { zone, since } = given.values
   if (since !== undefined && Number.isNaN(Date.parse(since)))
@@ -59,10 +62,12 @@ export async function verify({ arguments: given, env, cwd, out }: Invocation): P
     }
   }
   await whileTelling(out, () => `${checked} links in ${chains} chains so far`, walk)
+  const isUnknown = zone !== undefined && chains === 0
+  const ok = total === 0 && !isUnknown
   if (json) {
     out.line(
       JSON.stringify({
-        ok: total === 0,
+        ok,
         chains,
         checked,
         findings_total: total,
@@ -74,9 +79,10 @@ export async function verify({ arguments: given, env, cwd, out }: Invocation): P
         })),
       }),
     )
-  } else if (total === 0) out.status('ok', `${checked} links in ${chains} chains, no finding`)
+  } else if (isUnknown) out.status('fail', `there is no chain of a zone ${zone}: nothing was verified`)
+  else if (total === 0) out.status('ok', `${checked} links in ${chains} chains, no finding`)
   else out.status('fail', `${checked} links in ${chains} chains, ${total} findings`)
-  return total === 0 ? 0 : 1
+  return ok ? 0 : 1
 }
 
 function describe({ kind, zoneId, chainSeq, eventId }: ChainFinding): string {

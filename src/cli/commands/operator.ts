@@ -8,7 +8,7 @@ const audit: Command = {
   synopsis: 'verify [--zone ID] [--since ISO] [--json] | verify-receipt FILE [--keys FILE] [--json]',
   details: [
     'verify             recompute every chain of events and of administrative records (exit 1 on a finding)',
-    '  --zone ID        only the chains of this zone',
+    '  --zone ID        only the chains of this zone (exit 1 when it has none)',
     '  --since ISO      from the first event that occurred at or after this instant',
     'verify-receipt     check a receipt offline, without any server (exit 1 when it does not hold)',
     '  --keys FILE      the zone’s key set as published; without it the key in the receipt is shown',

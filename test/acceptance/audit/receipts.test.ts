@@ -126,6 +126,16 @@ it('still holds offline after the zone got a new key, which is told in its ledge
   expect(refused.status).toBe(401)
 })
 
+it('caracal audit verify: a zone without any chain is not a verified one', async () => {
+  const known = await caracal('verify', '--zone', zone, '--json')
+  expect([known.code, JSON.parse(known.text).ok]).toEqual([0, true])
+  const told = await caracal('verify', '--zone', `${zone}x`)
+  expect(told.code).toBe(1)
+  expect(told.errors).toContain(`there is no chain of a zone ${zone}x`)
+  const unknown = await caracal('verify', '--zone', `${zone}x`, '--json')
+  expect([unknown.code, JSON.parse(unknown.text)]).toMatchObject([1, { ok: false, chains: 0 }])
+})
+
 seam('tampers with the ledger of everybody')(
   'caracal audit verify: exit 0 when every chain holds, 1 with zone and sequence when one does not',
   async () => {

@@ -13,19 +13,18 @@ export interface EverythingOptions {
   readonly since?: string | undefined
 }
 
-/** Verifies chain after chain, ledger and administrative, one report each; writes nothing. */
+/** Verifies chain after chain, ledger and administrative, one report each; none for a zone without any. Writes nothing. */
 export async function* verifyEverything(
   db: Queryable,
   key: HmacKey,
   { zoneId, since }: EverythingOptions = {},
 ): AsyncGenerator<ChainReport> {
-  for (const zone of zoneId === undefined ? await zonesWithEvidence(db) : [zoneId]) {
+  const isWanted = (zone: string | null): boolean => zoneId === undefined || zone === zoneId
+  for (const zone of (await zonesWithEvidence(db)).filter(isWanted)) {
     const fromSeq = since === undefined ? 1 : await startOf(db, zone, since)
     yield await verifyChain(db, key, zone, { fromSeq })
   }
-  for (const zone of await adminChains(db)) {
-    if (zoneId === undefined || zone === zoneId) yield await verifyAdminChain(db, key, zone)
-  }
+  for (const zone of (await adminChains(db)).filter(isWanted)) yield await verifyAdminChain(db, key, zone)
 }
 
 /** Nothing that recent: the head alone is compared. */
