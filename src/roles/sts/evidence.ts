@@ -84,9 +84,7 @@ export function createEvidence(audit: AuditSink): Evidence {
         policies: decision.determining_policies as readonly unknown[] as readonly Metadata[],
         diagnostics: decision.diagnostics as readonly unknown[] as readonly Metadata[],
         bundle,
-        metadata: failed
-          ? { ...applicationMetadata(x.application), resource }
-          : decisionMetadata(x, resource, bundle),
+        metadata: decisionMetadata(x, resource, bundle),
       }
       if (decision.decision === 'allow') {
         told(x, facts)
@@ -170,6 +168,8 @@ function decisionMetadata(x: Exchange, resource: string, bundle: LoadedBundle): 
     application_registration_method: application.registrationMethod,
     resource,
     requested_scopes: x.request.requestedScopes,
+    presented_scopes: x.presented === null ? undefined : scopesOf(x.presented.scope),
+    method: x.request.gateway?.method,
     subject_kind: x.presented?.subType === 'user' ? 'user' : 'application',
     policy_set_version_id: bundle.policySetVersionId ?? undefined,
     manifest_sha: bundle.manifestSha,
@@ -185,6 +185,10 @@ function decisionMetadata(x: Exchange, resource: string, bundle: LoadedBundle): 
     delegation_graph_epoch: delegation?.epoch,
     delegation_scopes: delegation?.leaf.scopes,
   }
+}
+
+function scopesOf(scope: string): string[] {
+  return scope === '' ? [] : scope.split(' ')
 }
 
 export function delegationMetadata(x: Exchange): Metadata {

@@ -2,8 +2,11 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { policyInputOf } from '../../../src/roles/control/policy-input.ts'
 import { stsOverHttp } from '../../../src/roles/gateway/index.ts'
 import { signGatewayRequest } from '../../../src/roles/sts/gateway-signature.ts'
+import { simulate } from '../../../src/roles/sts/simulate.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import {
   activateManifest,
   activatePolicy,
@@ -72,6 +75,62 @@ describe('sts §18 policy', () => {
       const answer = await call()
       if (expected === 200) expect([answer.status, answer.body.error_description]).toEqual([200, undefined])
       else expect(reason(answer)).toBe(`policy denied (${expected})`)
+    }
+  })
+
+  test('the input rebuilt from the evidence of a denial is decided alike', async () => {
+    const own = world.zone.application.id
+    const delegation = await seedDelegation(world.db, world.zone)
+    await activate({})
+    const { mandate } = await mintGatewayMandate(world)
+    const mint = () => token(world, delegatedFields(delegation))
+    const use = () => gatewayExchange(world, mandate)
+    const grants = { 'resource://nucleus': { application: 'own', roles: { [own]: ['nucleus:read'] } } }
+    const edge = 'input.delegation_edge'
+    const denials: [rules: object, rego: string, call: () => Promise<TokenAnswer>, expected: string][] = [
+      [{ grants: {} }, '', () => token(world, lifecycle), 'no_rule_matched'],
+      [{ app_ids: {} }, '', mint, 'resource_not_granted'],
+      [{ confinement: [{ label_prefix: own, scopes: [] }] }, '', mint, 'confinement_violation'],
+      [{ grants }, '', mint, 'role_scope_mismatch'],
+      [{}, '', () => token(world, { ...delegatedFields(delegation), scope: '' }), 'no_rule_matched'],
+      [{}, `restrict contains "x" if ${edge}.path[0] == ${edge}.id`, mint, 'restriction_active'],
+      [{}, `restrict contains "x" if ${edge}.target_session_id`, mint, 'restriction_active'],
+      [
+        {},
+        'restrict contains "x" if input.context.actor_claims.caracal_client_id',
+        mint,
+        'restriction_active',
+      ],
+      [{ app_ids: {} }, '', use, 'resource_not_granted'],
+      [{ grants }, '', use, 'role_scope_mismatch'],
+      [{}, 'restrict contains "x" if input.action.method == "POST"', use, 'restriction_active'],
+      [{}, 'restrict contains "x" if input.context.subject_claims.hop_count > 0', use, 'restriction_active'],
+      [
+        {},
+        'restrict := {"a"} if input.action\nrestrict := {"b"} if input.principal',
+        mint,
+        'two different values',
+      ],
+    ]
+    for (const [rules, rego, call, expected] of denials) {
+      const head = 'package caracal.authz\nimport rego.v1\nrisk := []\n'
+      const documents = [grantsDocument({ ...base(), ...rules }), head + rego]
+      await activatePolicy(world.db, world.zone.zoneId, documents)
+      const { body } = await call()
+      const event = await eventually(async () => {
+        const events = await auditEvents(world, body.requestId)
+        return events.find(({ diagnostics_json: [found] }) => found !== undefined) ?? null
+      })
+      expect(JSON.stringify(event.diagnostics_json)).toContain(expected)
+      const again = simulate({
+        policy_set_id: 's',
+        version_id: 'v',
+        manifest_sha256: 'm',
+        policies: documents.map((content, index) => ({ id: String(index), content })),
+        input: policyInputOf(world.zone.zoneId, event.metadata_json),
+      })
+      const diagnostics = again.ok ? again.result.diagnostics : [{ error: again.description }]
+      expect(diagnostics).toEqual(event.diagnostics_json)
     }
   })
 

@@ -5,6 +5,7 @@ import { retryDelay, signatureOf } from '../../../src/roles/control/deliver-noti
 import { explainRequest } from '../../../src/roles/control/explain-request.ts'
 import { createBuckets } from '../../../src/roles/control/invoke/bucket.ts'
 import { controlScopes } from '../../../src/roles/control/invoke/scopes.ts'
+import { policyInputOf } from '../../../src/roles/control/policy-input.ts'
 import { parseProviderConfig } from '../../../src/roles/control/provider-config.ts'
 import { firstFree, slugOf } from '../../../src/roles/control/slug.ts'
 
@@ -153,5 +154,20 @@ test('a refusal counts as one however its decision is spelled', () => {
   expect(explained).toMatchObject({
     final_decision: 'deny',
     denied: [{ policy_input: { principal: { registration_method: 'dcr' } } }],
+  })
+})
+
+test('a launch that was denied explains itself as the workload it was', () => {
+  const metadata = { workload_id: 'w', resource: 'resource://r', requested_scopes: ['r:read'], env: 'KEY' }
+  expect(policyInputOf('z', metadata)).toEqual({
+    schema_version: '2026-05-20',
+    principal: { type: 'Workload', id: 'w', zone_id: 'z' },
+    resource: { type: 'Resource', identifier: 'resource://r', scopes: ['r:read'] },
+    action: { id: 'CredentialInjection' },
+    context: {
+      actor_claims: { caracal_client_id: 'w' },
+      requested_scopes: ['r:read'],
+      challenge_resolved: false,
+    },
   })
 })
