@@ -25,6 +25,17 @@ const event = (
   occurred_at: new Date().toISOString(),
 })
 
+/** The session whose call it is and the delegation it rests on, so that the evidence of a session has its calls. */
+function actor(call: Call): Readonly<Record<string, unknown>> {
+  const { claims } = mandateOf(call)
+  const sessionId = textClaim(claims, 'agent_session_id')
+  const edgeId = textClaim(claims, 'delegation_edge_id')
+  return {
+    ...(sessionId === '' ? {} : { agent_session_id: sessionId }),
+    ...(edgeId === '' ? {} : { delegation_edge_id: edgeId }),
+  }
+}
+
 /** Step 12 found the marker of an earlier use. */
 export const replayDetected = (call: Call, jti: string): AuditEvent =>
   event(call, 'replay_detected', 'deny', 'anomaly', {
@@ -33,6 +44,7 @@ export const replayDetected = (call: Call, jti: string): AuditEvent =>
     client_id: call.applicationId,
     subject_fp: fingerprintOf(mandateOf(call).digest),
     request_id: call.requestId,
+    ...actor(call),
   })
 
 /** A verified mandate was refused because of a revocation or by the exchange. */
@@ -44,6 +56,7 @@ export const requestDenied = (call: Call, denial: Denial, status: 'revoked' | 's
     method: call.request.method ?? '',
     gateway_status: denial.status,
     reason: denial.description === '' ? denial.code : denial.description,
+    ...actor(call),
   })
 
 export type EvaluationStatus = 'executed' | 'upstream_error' | 'upstream_rejected' | 'build_failed'
@@ -80,6 +93,7 @@ export function resourceRequested(call: Call, outcome: ResourceOutcome): AuditEv
     gateway_status: outcome.gatewayStatus,
     latency_ms: Math.max(0, Math.round(outcome.latencyMs)),
     response_bytes: outcome.responseBytes,
+    ...actor(call),
     ...(call.traceId === '' ? {} : { trace_id: call.traceId }),
     ...(subjectKind === 'user' || subjectKind === 'application' ? { subject_kind: subjectKind } : {}),
     ...(target === null ? {} : { upstream_host: target.hostname }),

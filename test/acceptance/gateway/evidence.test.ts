@@ -11,6 +11,7 @@ import { eventually } from '../../fixtures/eventually.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { createRedisStore, redisSettings } from '../../platform/bus/redis-store.ts'
 import { openStage, startUpstream, type Upstream } from '../../roles/gateway/stage.ts'
+import { claimsOf } from '../../roles/sts/world.ts'
 import { openScene, type Scene } from './scene.ts'
 
 let upstream: Upstream
@@ -93,8 +94,10 @@ describe('gateway: evidence', () => {
     const event = JSON.parse(data ?? '') as { id: string; metadata_json: Record<string, unknown> }
     expect(event.id).toBe(id)
     expect(Object.keys(event.metadata_json).sort()).toEqual([
+      'agent_session_id',
       'application_id',
       'auth_mode',
+      'delegation_edge_id',
       'gateway_status',
       'latency_ms',
       'method',
@@ -108,6 +111,8 @@ describe('gateway: evidence', () => {
       'upstream_host',
       'upstream_status',
     ])
+    const { agent_session_id, delegation_edge_id } = claimsOf(mandate)
+    expect(event.metadata_json).toMatchObject({ agent_session_id, delegation_edge_id })
     const key = Buffer.from(scene.stage.settings.AUDIT_HMAC_KEY ?? '', 'hex')
     expect(sig).toBe(
       createHmac('sha256', key)

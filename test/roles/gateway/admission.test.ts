@@ -205,7 +205,7 @@ describe('signature', () => {
 
 describe('one use', () => {
   it('401 on the second presentation, with evidence', async () => {
-    const mandate = stage.sts.mint({ jti: 'used-once' })
+    const mandate = stage.sts.mint({ jti: 'used-once', agent_session_id: 's-1', delegation_edge_id: 'e-1' })
     expect((await stage.call({ mandate })).status).toBe(200)
     upstream.seen.length = 0
     const again = await stage.call({ mandate, headers: { 'x-request-id': 'second-use' } })
@@ -222,6 +222,8 @@ describe('one use', () => {
         resource: 'resource://demo',
         client_id: 'app-1',
         request_id: 'second-use',
+        agent_session_id: 's-1',
+        delegation_edge_id: 'e-1',
       },
     })
     expect(event?.metadata_json?.subject_fp).toMatch(/^[0-9a-f]{16}$/)
