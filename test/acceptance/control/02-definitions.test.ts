@@ -539,6 +539,36 @@ describe('policies (control-api §16)', () => {
     })
   })
 
+  test('the policies a decision rested on can be read and tried when they and their set are gone', async () => {
+    const zone = await stage.zone()
+    const base = `/v1/zones/${zone}`
+    const content = grantDocument('a', 'resource://r', ['a'])
+    const other = '# caracal:data-document\npackage caracal.authz\nrestrict := []'
+    const [one, two] = [
+      (await stage.send('POST', `${base}/policies`, { name: 'one', content })).body,
+      (await stage.send('POST', `${base}/policies`, { name: 'two', content: other })).body,
+    ]
+    const set = `${base}/policy-sets/${(await stage.send('POST', `${base}/policy-sets`, { name: 's' })).body.id}`
+    const manifest = [{ policy_version_id: two.version_id }, { policy_version_id: one.version_id }]
+    const { version_id } = (await stage.send('POST', `${set}/versions`, { manifest })).body
+    for (const path of [`${base}/policies/${one.id}`, `${base}/policies/${two.id}`, set])
+      expect((await stage.send('DELETE', path)).status).toBe(204)
+    expect((await stage.send('GET', `${base}/policies/${one.id}`)).status).toBe(404)
+    const sealed = await stage.send('GET', `${set}/versions/${version_id}`)
+    expect(sealed.body.policies).toEqual([two.version_id, one.version_id])
+    const documents = await stage.send('GET', `${set}/versions/${version_id}/documents`)
+    expect(documents.body).toMatchObject([
+      { id: two.version_id, policy_id: two.id, policy_name: 'two', version: 1, content: other },
+      { id: one.version_id, policy_id: one.id, policy_name: 'one', version: 1, content },
+    ])
+    const tried = await stage.send('POST', `${set}/simulate`, { version_id, input: {} })
+    expect(tried.body.explanation.evaluation).toBe('executed')
+    expect((await stage.send('POST', `${set}/activate`, { version_id })).status).toBe(404)
+    const elsewhere = set.replace(zone, await stage.zone())
+    for (const path of [`${set}/versions/nope`, `${elsewhere}/versions/${version_id}`])
+      expect((await stage.send('GET', `${path}/documents`)).body.error).toBe('policy_set_version_not_found')
+  })
+
   test('35: simulation executes with a matching input and changes nothing', async () => {
     const zone = await stage.zone()
     const made = await stage.send('POST', `/v1/zones/${zone}/policies`, {

@@ -22,21 +22,19 @@ const base = {
   ...attribution,
 }
 const policy = named('Policy', v.object(base))
-const version = named(
-  'PolicyVersion',
-  v.object({
-    id: v.string(),
-    policy_id: v.string(),
-    version: v.number(),
-    content: v.string(),
-    content_sha256: v.string(),
-    schema_version: v.string(),
-    created_by: v.string(),
-    created_via_operator: v.boolean(),
-    created_at: timestamp,
-    archived_at: v.nullable(timestamp),
-  }),
-)
+export const versionShape = {
+  id: v.string(),
+  policy_id: v.string(),
+  version: v.number(),
+  content: v.string(),
+  content_sha256: v.string(),
+  schema_version: v.string(),
+  created_by: v.string(),
+  created_via_operator: v.boolean(),
+  created_at: timestamp,
+  archived_at: v.nullable(timestamp),
+}
+const version = named('PolicyVersion', v.object(versionShape))
 const sealed = {
   policy_id: v.string(),
   version: v.number(),

@@ -11,6 +11,7 @@ import { reading } from '../control.ts'
 import { found } from '../not-found.ts'
 import { can, created, noContent, ok, route } from '../route.ts'
 import { simulatePolicySet } from '../simulate-policy-set.ts'
+import { policyVersionsOf } from '../store/policies.ts'
 import {
   findPolicySet,
   findPolicySetVersion,
@@ -18,6 +19,7 @@ import {
   listPolicySetVersions,
 } from '../store/policy-sets.ts'
 import { anyObject, identifier, pageQuery, text } from './inputs.ts'
+import { versionShape } from './policies.ts'
 import { anyJson, attribution, named, pageOf, timestamp } from './shapes.ts'
 
 const policySet = named(
@@ -201,6 +203,27 @@ export const policySetRoutes = [
       )
       return ok({ ...row, policies: row.manifest_json.map((entry) => entry.policy_version_id) })
     },
+  }),
+  route({
+    method: 'GET',
+    path: `${path}/{id}/versions/{versionId}/documents`,
+    operationId: 'getPolicySetVersionDocuments',
+    tag,
+    summary: 'Read the policies a version is made of, also after they or their set were archived',
+    access: 'read',
+    permission: can('policy', 'policies', 'get'),
+    priority: 'P1',
+    responses: {
+      200: v.array(named('PolicyDocument', v.object({ ...versionShape, policy_name: v.string() }))),
+    },
+    errors: ['policy_set_version_not_found'],
+    handle: async (control, call) =>
+      reading(control, call, async (db) => {
+        const row = await findPolicySetVersion(db, call.zoneId, call.id, call.params.versionId ?? '')
+        const { manifest_json } = found(row, 'policy_set_version_not_found')
+        const ids = manifest_json.map((entry) => entry.policy_version_id)
+        return ok(await policyVersionsOf(db, call.zoneId, ids))
+      }),
   }),
   route({
     method: 'POST',

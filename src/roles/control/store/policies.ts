@@ -137,3 +137,19 @@ export async function loadManifestDocuments(
     join policies p on p.id = v.policy_id
     where v.id = any(${versionIds as string[]}::text[])`
 }
+
+/** These versions of the zone's policies in the order of the ids, each with the name of its policy, archived or not. */
+export async function policyVersionsOf(
+  db: Queryable,
+  zoneId: string,
+  ids: readonly string[],
+): Promise<(PolicyVersion & { readonly policy_name: string })[]> {
+  return await db.sql<(PolicyVersion & { readonly policy_name: string })[]>`
+    select v.id, v.policy_id, p.name as policy_name, v.version, v.content, v.content_sha256, v.schema_version,
+      v.created_by, v.created_via_operator, v.created_at, v.archived_at
+    from unnest(${ids as string[]}::text[]) with ordinality as named(id, place)
+    join policy_versions v on v.id = named.id
+    join policies p on p.id = v.policy_id
+    where p.zone_id = ${zoneId}
+    order by named.place`
+}

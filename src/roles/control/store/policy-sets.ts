@@ -142,7 +142,7 @@ export async function listPolicySetVersions(
   return keys.page(rows)
 }
 
-/** A version of a set that belongs to the zone and is not archived. */
+/** A version of a set of the zone; of an archived one too, because evidence goes on naming it. */
 export async function findPolicySetVersion(
   db: Queryable,
   zoneId: string,
@@ -154,7 +154,7 @@ export async function findPolicySetVersion(
       v.created_by, v.created_via_operator, v.created_at
     from policy_set_versions v
     join policy_sets s on s.id = v.policy_set_id
-    where v.id = ${versionId} and s.id = ${setId} and s.zone_id = ${zoneId} and s.archived_at is null`
+    where v.id = ${versionId} and s.id = ${setId} and s.zone_id = ${zoneId}`
   return row ?? null
 }
 
