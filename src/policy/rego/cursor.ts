@@ -75,6 +75,19 @@ export class Cursor {
     return token.kind === 'name' && token.text === text
   }
 
+  /** What follows the bracket that closes the one at hand. */
+  afterBracket(): Token {
+    let depth = 0
+    for (let index = this.#index; ; index += 1) {
+      const token = this.#tokens[index] as Token
+      if (token.kind === 'end') return token
+      if (token.kind !== 'operator') continue
+      if ('([{'.includes(token.text)) depth += 1
+      else if (')]}'.includes(token.text)) depth -= 1
+      if (depth === 0) return this.#tokens[index + 1] as Token
+    }
+  }
+
   beginsTerm(): boolean {
     const token = this.peek()
     if (token.kind === 'operator') return ['-', '(', '[', '{'].includes(token.text)

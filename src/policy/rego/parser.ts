@@ -153,7 +153,14 @@ function elseBranches(tokens: Cursor, kind: Rule['kind'], hasBody: boolean): Rul
 /** After `if`: braces, or one statement. */
 function ruleBody(tokens: Cursor): Body {
   tokens.next()
-  if (!tokens.isOperator('{')) return [statement(tokens)]
+  if (!tokens.isOperator('{') || isInfix(tokens.afterBracket())) return [statement(tokens)]
   tokens.next()
   return bodyUntil(tokens, '}')
+}
+
+/** Braces before one of these are a set or an object in a statement; nothing else can follow them. */
+const infix = new Set(['==', '!=', '<', '<=', '>', '>=', '=', '|', '&', '-', 'in'])
+
+function isInfix(following: Token): boolean {
+  return following.kind !== 'string' && infix.has(following.text)
 }
