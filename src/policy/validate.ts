@@ -2,12 +2,13 @@
 import { linkDocuments } from './bundle.ts'
 import { CONTRACT_PACKAGE, MAX_DOCUMENT_CHARS } from './contract.ts'
 import type { DocumentPreview, ValidationCode, ValidationResult } from './document.ts'
-import { isDataDocumentName } from './merge.ts'
+import { isDataDocumentName, type MergedDocuments } from './merge.ts'
+import { constantOf } from './rego/constant.ts'
 import { RegoSyntaxError } from './rego/failure.ts'
 import { parseModule } from './rego/parser.ts'
 import { referencedPaths } from './rego/references.ts'
 import type { Module } from './rego/syntax.ts'
-import { toJson } from './rego/value.ts'
+import { toJson, type Value } from './rego/value.ts'
 import { forbiddenCall, isPackageName, packageName, ruleHeads, scanText } from './scan.ts'
 import { documentWarnings } from './warnings.ts'
 
@@ -43,8 +44,18 @@ export function validateDocument(content: string): ValidationResult {
   if (linked instanceof RegoSyntaxError) return unsupported(linked, linked.message)
   if ('message' in linked) return unsupported(linked.at, linked.message)
 
-  const values = new Map([...linked.values].map(([rule, value]) => [rule, toJson(value)]))
-  return { ok: true, preview: previewOf(parsed), warnings: documentWarnings(values) }
+  return { ok: true, preview: previewOf(parsed), warnings: documentWarnings(standingValues(parsed, linked)) }
+}
+
+/** What the document says without a condition: its literal values, and the defaults of what is computed. */
+function standingValues(module: Module, { values, computed }: MergedDocuments): ReadonlyMap<string, unknown> {
+  const standing = new Map<string, Value>(values)
+  for (const { name, isDefault, value } of module.rules) {
+    const constant =
+      isDefault && isDataDocumentName(name) && computed.has(name) ? constantOf(value) : undefined
+    if (constant !== undefined) standing.set(name, constant)
+  }
+  return new Map([...standing].map(([name, value]) => [name, toJson(value)]))
 }
 
 const textProblems = {

@@ -49,6 +49,31 @@ test('values that can grant nothing are accepted with a warning', () => {
   expect(warned('grants := {"r":{"application":"a","roles":{"l":["s"]}}}\nrestrict := {}')).toEqual([])
 })
 
+test('values that do not say what they seem to say are accepted with a warning', () => {
+  const warned = (rules: string) => {
+    const result = validateDocument(header + rules)
+    return result.ok ? result.warnings : [result.code]
+  }
+  for (const rules of [
+    'restrict := false',
+    'default restrict := false\nrestrict if input.action.method == "POST"',
+  ])
+    expect(warned(rules)).toEqual([expect.stringContaining('false denies every exchange')])
+  expect(warned('default restrict := []\nrestrict := ["x"] if input.session')).toEqual([])
+  expect(warned('default risk := "x"\nrisk := [] if input.session')).toHaveLength(1)
+  expect(warned('confinement := [{"label_prefix":"a","scope":["s"]}]')).toEqual([
+    expect.stringContaining('entries with scope'),
+  ])
+  expect(warned('approval_tiers := [{"tier":"a","aprover":"subject"}]')).toEqual([
+    expect.stringContaining('entries with aprover'),
+  ])
+  const risk = 'risk := [{"scope":"r:pay","tier":"Money"}]'
+  expect(warned(`${risk}\napproval_tiers := [{"tier":"money"}]`)).toEqual([
+    expect.stringContaining('does not declare tier Money'),
+  ])
+  expect(warned(risk)).toEqual([])
+})
+
 test('every template passes', () => {
   expect(policyTemplates.map(({ id }) => id)).toEqual([
     'application-bindings',
