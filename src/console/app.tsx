@@ -98,8 +98,8 @@ function SignedIn({ session, onOut }: SignedInProps) {
         <SurroundingsContext.Provider
           value={{
             ...zones,
-            session,
             readOnly: false,
+            zoneId: null,
             reloadZones: known.reload,
             signOut: () => void signOut(),
             leave: onOut,
@@ -112,14 +112,21 @@ function SignedIn({ session, onOut }: SignedInProps) {
   )
 }
 
-/** A token of one zone cannot list zones. No list has the platform's own. */
-async function zonesOf(session: Session, signal: AbortSignal) {
+/**
+ * A token of one zone cannot list zones. No list has the platform's own. The session is asked for again: a
+ * zone more or less is also a change of what the operator may.
+ */
+async function zonesOf({ zone_id }: Session, signal: AbortSignal) {
   const own =
-    session.zone_id === null
+    zone_id === null
       ? api.list<Zone>('/v1/zones', signal)
-      : api.get<Zone>(`/v1/zones/${encodeURIComponent(session.zone_id)}`, signal).then((zone) => [zone])
-  const [zones, systemZones] = await Promise.all([own, api.list<Zone>('/system-zones', signal)])
-  return { zones, systemZones }
+      : api.get<Zone>(`/v1/zones/${encodeURIComponent(zone_id)}`, signal).then((zone) => [zone])
+  const [zones, systemZones, session] = await Promise.all([
+    own,
+    api.list<Zone>('/system-zones', signal),
+    api.get<Session>('/auth/session', signal),
+  ])
+  return { zones, systemZones, session }
 }
 
 const lastZone = 'caracal.zone'
@@ -170,7 +177,7 @@ function InZone({ zone, name, rest }: InZoneProps) {
   const readOnly = surroundings.systemZones.some(({ id }) => id === zone.id)
   const page = pages[name]
   return (
-    <SurroundingsContext.Provider value={{ ...surroundings, readOnly }}>
+    <SurroundingsContext.Provider value={{ ...surroundings, readOnly, zoneId: zone.id }}>
       <Shell zone={zone} page={name}>
         {page?.inZone ? <page.show key={`${zone.id} ${name}`} zone={zone} rest={rest} /> : <NotFound />}
       </Shell>

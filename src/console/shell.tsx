@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { type Destination, Palette } from './palette.tsx'
 import { Link, navigate, usePlace } from './router.tsx'
-import { useSurroundings, type Zone } from './state/session.tsx'
+import { type Session, useSurroundings, type Zone } from './state/session.tsx'
 import { Button, Notice } from './ui/basics.tsx'
 
 const zonePages: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
@@ -64,6 +64,11 @@ function destinationsIn(zone: Zone | undefined, readOnly: boolean): readonly Des
 const pathIn = (zone: Zone | undefined, name: string): string =>
   `/zones/${zone?.id ?? ''}${name === 'dashboard' ? '' : `/${name}`}`
 
+function standingOf({ bootstrap, capability, reach }: Session): string {
+  if (bootstrap) return 'administrator'
+  return reach === null ? `may ${capability}` : 'account'
+}
+
 interface ShellProps {
   readonly zone: Zone | undefined
   readonly page: string
@@ -115,7 +120,7 @@ export function Shell({ zone, page, children }: ShellProps) {
         </div>
         <div class="nav-end">
           <span title={session.user.id}>{session.user.name}</span>
-          <span class="hint">{session.bootstrap ? 'administrator' : `may ${session.capability}`}</span>
+          <span class="hint">{standingOf(session)}</span>
           <Button onClick={signOut}>Sign out</Button>
         </div>
       </nav>

@@ -1,14 +1,13 @@
 import { useEffect } from 'preact/hooks'
 import { api } from '../api.ts'
 import { Link, navigate } from '../router.tsx'
-import { useMay, useSurroundings, type Zone } from '../state/session.tsx'
+import { mayMakeZones, useSurroundings, type Zone } from '../state/session.tsx'
 import { Button, Notice } from '../ui/basics.tsx'
 import { Form, TextField, type Values } from '../ui/form.tsx'
 
 /** What an operator sees while there is no zone. */
 export function Onboarding() {
   const { session, reloadZones, signOut } = useSurroundings()
-  const mayWrite = useMay('write')
   useEffect(() => {
     document.title = 'Welcome · Caracal'
   }, [])
@@ -26,7 +25,7 @@ export function Onboarding() {
         A zone is home to your agents: it holds the applications that run them, the resources they may reach
         and the policy that says who may do what, and nothing in it reaches into another zone.
       </p>
-      {mayWrite ? (
+      {mayMakeZones(session) ? (
         <Form action="Create zone" onSubmit={create}>
           <TextField
             name="name"

@@ -1,5 +1,5 @@
 /** Who is signed in, what they may do, and where else they are signed in. */
-import { type Session, useSurroundings } from '../state/session.tsx'
+import { type Session, useSurroundings, type Zone } from '../state/session.tsx'
 import { Button, Facts, Id, Page, Section, Time } from '../ui/basics.tsx'
 import { ConsoleSessions } from './profile/console-sessions.tsx'
 import { SignInMethods } from './profile/sign-in-methods.tsx'
@@ -11,9 +11,21 @@ const abilities: Readonly<Record<Session['capability'], string>> = {
   approve: 'Look at everything and decide approvals; not change definitions',
 }
 
+function rightsOf({ bootstrap, capability, zone_id, reach }: Session, zones: readonly Zone[]) {
+  if (reach !== null)
+    return { 'May do': 'Make zones and run them; in other zones what your roles there grant' }
+  return {
+    'May do': bootstrap ? 'Everything: administrator' : abilities[capability],
+    Where:
+      zone_id === null
+        ? 'In every zone'
+        : `In zone ${zones.find(({ id }) => id === zone_id)?.name ?? zone_id} only`,
+  }
+}
+
 export function Profile() {
   const { session, zones, signOut } = useSurroundings()
-  const { user, bootstrap, capability, zone_id, expires_at } = session
+  const { user, expires_at } = session
   return (
     <Page title="Profile" actions={<Button onClick={signOut}>Sign out</Button>}>
       <ComingBack />
@@ -22,11 +34,7 @@ export function Profile() {
           of={{
             'E-mail': user.email ?? undefined,
             Id: <Id value={user.id} />,
-            'May do': bootstrap ? 'Everything: administrator' : abilities[capability],
-            Where:
-              zone_id === null
-                ? 'In every zone'
-                : `In zone ${zones.find(({ id }) => id === zone_id)?.name ?? zone_id} only`,
+            ...rightsOf(session, zones),
             'Session ends': <Time at={expires_at} />,
           }}
         />

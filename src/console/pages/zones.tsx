@@ -1,7 +1,7 @@
 /** All zones of this server that the operator may see. */
 import { useState } from 'preact/hooks'
 import { Link, navigate } from '../router.tsx'
-import { useMay, useSurroundings, type Zone } from '../state/session.tsx'
+import { mayIn, mayMakeZones, useSurroundings, type Zone } from '../state/session.tsx'
 import { Badge, Button, Id, Page, Section, Time } from '../ui/basics.tsx'
 import { Table } from '../ui/table.tsx'
 import { DeleteZone } from './zones/delete-zone.tsx'
@@ -15,17 +15,15 @@ type Asked =
 
 export function Zones() {
   const { zones, systemZones, session } = useSurroundings()
-  const mayWrite = useMay('write')
   const isSystem = (zone: Zone) => systemZones.some(({ id }) => id === zone.id)
   const [asked, setAsked] = useState<Asked>()
   const close = () => setAsked(undefined)
-  const mayCreate = mayWrite && session.zone_id === null
   return (
     <Page
       title="Zones"
       lead="A zone is a world of its own: applications, resources, policies and keys of one zone mean nothing in another."
       actions={
-        mayCreate && (
+        mayMakeZones(session) && (
           <Button kind="primary" onClick={() => setAsked({ what: 'create' })}>
             New zone
           </Button>
@@ -51,7 +49,7 @@ export function Zones() {
             {
               title: '',
               cell: (zone) =>
-                mayWrite && (
+                mayIn(session, zone.id, 'write') && (
                   <div class="actions">
                     <Button onClick={() => setAsked({ what: 'edit', zone })}>Edit</Button>
                     <Button onClick={() => setAsked({ what: 'registration', zone })}>Registration</Button>

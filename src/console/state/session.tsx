@@ -9,6 +9,15 @@ export interface Session {
   /** The only zone of this operator; `null`: every one. */
   readonly zone_id: string | null
   readonly bootstrap: boolean
+  /** What an account may where; `null` of a token, whose capability says it. */
+  readonly reach: readonly Reach[] | null
+}
+
+interface Reach {
+  /** `null`: in every zone. */
+  readonly zone_id: string | null
+  readonly write: boolean
+  readonly approve: boolean
 }
 
 export interface Zone {
@@ -26,6 +35,8 @@ interface Surroundings {
   readonly systemZones: readonly Zone[]
   /** The zone looked at is one of those: nothing in it is changed here. */
   readonly readOnly: boolean
+  /** The zone looked at; `null` on the pages of the server. */
+  readonly zoneId: string | null
   reloadZones(): void
   signOut(): void
   /** The session is over already; says why where one signs in. */
@@ -40,10 +51,20 @@ export function useSurroundings(): Surroundings {
   return value
 }
 
-/** Whether the operator's token allows it, in the zone looked at; the server decides again. */
-export function useMay(what: 'write' | 'approve'): boolean {
-  const { session, readOnly } = useSurroundings()
-  if (readOnly) return false
-  if (session.bootstrap) return true
-  return session.capability === what
+type Act = 'write' | 'approve'
+
+/** Whether the operator's token or roles allow it, in the zone looked at; the server decides again. */
+export function useMay(what: Act): boolean {
+  const { session, zoneId, readOnly } = useSurroundings()
+  return !readOnly && mayIn(session, zoneId, what)
 }
+
+export function mayIn({ bootstrap, capability, reach }: Session, zoneId: string | null, what: Act): boolean {
+  if (bootstrap) return true
+  if (reach === null) return capability === what
+  return reach.some((one) => (one.zone_id === null || one.zone_id === zoneId) && one[what])
+}
+
+/** Every account may begin a zone of its own; of tokens those that write everywhere. */
+export const mayMakeZones = (session: Session): boolean =>
+  session.reach !== null || (session.zone_id === null && mayIn(session, null, 'write'))

@@ -15,12 +15,11 @@ const has = (list: readonly string[], wanted: string) => list.includes('*') || l
 export function useMayChangeLimits(resource: string): boolean {
   const { session } = useSurroundings()
   const mayWrite = useMay('write')
-  const isAccount = session.user.email !== null
+  const isAccount = session.reach !== null
   const { value: rules = [] } = useData(`rights ${isAccount}`, async (signal) =>
     isAccount ? (await api.get<{ permissions: readonly Rule[] }>('/v1/auth/me', signal)).permissions : [],
   )
-  if (!mayWrite || session.zone_id !== null) return false
-  if (!isAccount) return true
+  if (!isAccount) return mayWrite && session.zone_id === null
   return rules.some(
     ({ api_groups, resources, verbs }) =>
       has(api_groups, 'platform') && has(resources, resource) && has(verbs, 'update'),

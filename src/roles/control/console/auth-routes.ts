@@ -15,6 +15,7 @@ import { bodyOf } from './body.ts'
 import type { SecretCookie } from './cookie.ts'
 import { limitAddress } from './limits.ts'
 import { API } from './paths.ts'
+import { reachOf } from './reach.ts'
 import type { Operator } from './sessions.ts'
 
 export interface AuthRouteDeps {
@@ -46,6 +47,7 @@ function shown({ user, expiresAt, principal }: Operator) {
     capability: principal.capability,
     zone_id: principal.zoneId,
     bootstrap: principal.bootstrap,
+    reach: principal.bindings === null ? null : reachOf(principal.bindings),
   }
 }
 
