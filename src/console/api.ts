@@ -3,6 +3,8 @@
 const prefix = '/api/console'
 const pageSize = 500
 const mostPages = 50
+/** Asked by who is not signed in: a refusal there ends nothing. */
+const beforeSession = /^\/auth\/(?:session$|register|verify|password-reset|social)/
 
 /** A refusal of the server. `code` is stable; `message` is for people. */
 export class ApiError extends Error {
@@ -37,6 +39,18 @@ export function onSessionEnd(listener: Listener): () => void {
   return () => void endings.delete(listener)
 }
 
+const beginnings = new Set<() => void>()
+
+/** Hears that somebody is signed in again, after an end. Answers the way to stop. */
+export function onNewSession(listener: () => void): () => void {
+  beginnings.add(listener)
+  return () => void beginnings.delete(listener)
+}
+
+export function tellOfNewSession(): void {
+  for (const listener of beginnings) listener()
+}
+
 async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   let response: Response
   try {
@@ -62,7 +76,7 @@ async function request<T>(method: string, path: string, body?: unknown, signal?:
   if (response.ok) return answer as T
   const error = refusalOf(response, answer)
   const overSession = error.code === 'unauthenticated' || error.code === 'access_denied'
-  if (overSession && !path.startsWith('/auth/')) for (const listener of endings) listener(error)
+  if (overSession && !beforeSession.test(path)) for (const listener of endings) listener(error)
   throw error
 }
 

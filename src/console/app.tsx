@@ -1,11 +1,11 @@
 /** Signed in or not, which zone, which page. */
 import { useEffect, useState } from 'preact/hooks'
-import { ApiError, api, onSessionEnd } from './api.ts'
+import { ApiError, api, onSessionEnd, tellOfNewSession } from './api.ts'
 import { pages } from './pages/index.tsx'
 import { ResetPassword, VerifyEmail } from './pages/mailed-links.tsx'
 import { Onboarding } from './pages/onboarding.tsx'
 import { takeReturn } from './pages/sign-in/social.tsx'
-import { SignIn } from './pages/sign-in.tsx'
+import { SignIn, SignInAgain } from './pages/sign-in.tsx'
 import { currentPath, navigate, usePlace } from './router.tsx'
 import { Shell } from './shell.tsx'
 import { type Session, SurroundingsContext, useSurroundings, type Zone } from './state/session.tsx'
@@ -17,7 +17,8 @@ type Standing =
   | { readonly kind: 'out'; readonly why?: string }
   | { readonly kind: 'denied' }
   | { readonly kind: 'failed'; readonly error: Error }
-  | { readonly kind: 'in'; readonly session: Session }
+  /** `over`: the session has ended while somebody works; what they have on the screen stays. */
+  | { readonly kind: 'in'; readonly session: Session; readonly over: boolean }
 
 export function App() {
   const [standing, setStanding] = useState<Standing>({ kind: 'unknown' })
@@ -26,19 +27,20 @@ export function App() {
       const session = await api.get<Session>('/auth/session')
       const wanted = takeReturn()
       if (wanted !== null && currentPath() === '/') navigate(wanted, { replace: true })
-      setStanding({ kind: 'in', session })
+      setStanding({ kind: 'in', session, over: false })
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) setStanding({ kind: 'out' })
       else if (error instanceof ApiError && error.code === 'access_denied') setStanding({ kind: 'denied' })
-      else setStanding({ kind: 'failed', error: error as Error })
+      else setStanding((was) => (was.kind === 'in' ? was : { kind: 'failed', error: error as Error }))
     }
   }
   useEffect(() => {
     void look()
     return onSessionEnd(({ code }) =>
-      setStanding(
-        code === 'access_denied' ? { kind: 'denied' } : { kind: 'out', why: 'Your session has ended.' },
-      ),
+      setStanding((was) => {
+        if (code === 'access_denied') return { kind: 'denied' }
+        return was.kind === 'in' ? { ...was, over: true } : { kind: 'out', why: 'Your session has ended.' }
+      }),
     )
   }, [])
   const { path } = usePlace()
@@ -73,10 +75,19 @@ export function App() {
       )
     case 'in':
       return (
-        <SignedIn
-          session={standing.session}
-          onOut={(why) => setStanding({ kind: 'out', ...(why === undefined ? {} : { why }) })}
-        />
+        <>
+          <SignedIn
+            key={standing.session.user.id}
+            session={standing.session}
+            onOut={(why) => setStanding({ kind: 'out', ...(why === undefined ? {} : { why }) })}
+          />
+          {standing.over && (
+            <SignInAgain
+              onSignedIn={() => void look().then(tellOfNewSession)}
+              onLeave={() => setStanding({ kind: 'out' })}
+            />
+          )}
+        </>
       )
   }
 }

@@ -2,6 +2,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { api } from '../api.ts'
 import { Link } from '../router.tsx'
 import { Button, Notice } from '../ui/basics.tsx'
+import { Dialog } from '../ui/dialog.tsx'
 import { Form, TextField, type Values } from '../ui/form.tsx'
 import { Alone } from './alone.tsx'
 import { ComingBack, SocialButtons } from './sign-in/social.tsx'
@@ -25,8 +26,12 @@ export function SignIn({ why, onSignedIn }: { readonly why?: string; readonly on
   const [way, setWay] = useState<Way>('token')
   const [mailedTo, setMailedTo] = useState<string>()
   useEffect(() => {
+    const before = document.title
     document.title = 'Sign in · Caracal'
     api.get<Ways>('/auth/config').then(setWays, () => undefined)
+    return () => {
+      document.title = before
+    }
   }, [])
   const submit = async (values: Values) => {
     if (way === 'token') await api.post('/auth/session', { token: values.text('token') })
@@ -115,5 +120,19 @@ export function SignIn({ why, onSignedIn }: { readonly why?: string; readonly on
         </p>
       )}
     </Alone>
+  )
+}
+
+interface SignInAgainProps {
+  readonly onSignedIn: () => void
+  readonly onLeave: () => void
+}
+
+/** Over the page on which the session ended: whoever signs in goes on there, with all that they have typed. */
+export function SignInAgain({ onSignedIn, onLeave }: SignInAgainProps) {
+  return (
+    <Dialog title="Sign in again" onClose={onLeave} opaque>
+      <SignIn why="Your session has ended. Sign in to go on where you were." onSignedIn={onSignedIn} />
+    </Dialog>
   )
 }

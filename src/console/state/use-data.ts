@@ -1,5 +1,6 @@
 /** What a page shows, loaded from the server. */
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { onNewSession } from '../api.ts'
 
 export interface Data<T> {
   /** The last answer; kept while a newer one is awaited, forgotten when what is asked for changes. */
@@ -32,6 +33,8 @@ export function useData<T>(
   const latest = useRef(load)
   latest.current = load
   const { refreshMs } = options
+  // What could not be asked for meanwhile.
+  useEffect(() => onNewSession(() => setRound((was) => was + 1)), [])
   useEffect(() => {
     const asked = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined

@@ -8,10 +8,12 @@ interface DialogProps {
   readonly onClose: () => void
   /** At the side, for something long. */
   readonly side?: boolean
+  /** Hides the page below. */
+  readonly opaque?: boolean
   readonly children: ComponentChildren
 }
 
-export function Dialog({ title, onClose, side = false, children }: DialogProps) {
+export function Dialog({ title, onClose, side = false, opaque = false, children }: DialogProps) {
   const box = useRef<HTMLDialogElement>(null)
   // Closed while it is still in the page: only then the focus goes back to where it was.
   useLayoutEffect(() => {
@@ -26,7 +28,7 @@ export function Dialog({ title, onClose, side = false, children }: DialogProps) 
   return (
     <dialog
       ref={box}
-      class={side ? 'dialog side' : 'dialog'}
+      class={`dialog${side ? ' side' : ''}${opaque ? ' opaque' : ''}`}
       aria-label={title}
       onCancel={(event) => {
         event.preventDefault()

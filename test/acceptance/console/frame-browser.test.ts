@@ -5,7 +5,7 @@ import { uuidv7 } from '../../../src/platform/ids.ts'
 import { noChromium } from '../../fixtures/chromium.ts'
 import { type ConsoleInBrowser, consoleInBrowser } from '../../fixtures/console-in-browser.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
-import { createStage, type Stage } from '../../roles/control/stage.ts'
+import { adminToken, createStage, type Stage } from '../../roles/control/stage.ts'
 import { allPorts } from '../../server/store.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
@@ -34,6 +34,18 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
   const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
   const heading = (page: Page, name: string) => page.getByRole('heading', { name, exact: true }).first()
   const pageOf = (zone: string, name: string) => `${url}/console/zones/${zone}/${name}`
+
+  async function signIn(page: Page, token: string = adminToken): Promise<void> {
+    await page.getByLabel('Administrator token').fill(token)
+    await button(page, 'Sign in').click()
+  }
+
+  async function signedIn(): Promise<Page> {
+    const page = await browser.page()
+    await signIn(page)
+    await page.getByRole('navigation').waitFor()
+    return page
+  }
 
   /** An account without a zone, on its first page. */
   async function registered(): Promise<{ readonly page: Page; readonly email: string }> {
@@ -101,5 +113,62 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
     await page.goto(`${url}/console/profile`)
     await page.getByText('what your roles there grant').waitFor()
     expect(await page.getByText('In every zone').count()).toBe(0)
+  })
+
+  it('a session that ends while somebody types costs nothing of what they typed', async () => {
+    const zone = await stage.zone()
+    const page = await signedIn()
+    await page.goto(pageOf(zone, 'policies/new'))
+    const document = '# caracal:data-document\npackage caracal.authz\napp_ids := {}\n'
+    await page.getByRole('textbox', { name: 'Name' }).fill('half written')
+    await page.getByLabel('Document').fill(document)
+    await page.context().clearCookies()
+    await button(page, 'Create policy').click()
+    const again = page.getByRole('dialog', { name: 'Sign in again' })
+    await again.getByText('Your session has ended.').waitFor()
+    await again.getByLabel('Administrator token').fill('not it')
+    await again.getByRole('button', { name: 'Sign in' }).click()
+    await again.getByText('The admin token is not valid').waitFor()
+    await again.getByLabel('Administrator token').fill(adminToken)
+    await again.getByRole('button', { name: 'Sign in' }).click()
+    await again.waitFor({ state: 'detached' })
+    expect(await page.title()).toBe('New policy · Caracal')
+    expect(await page.getByRole('textbox', { name: 'Name' }).inputValue()).toBe('half written')
+    expect(await page.getByLabel('Document').inputValue()).toBe(document)
+    await button(page, 'Create policy').click()
+    await heading(page, 'half written').waitFor()
+
+    // In a dialog, and what could not be asked for meanwhile is asked for.
+    await page.goto(`${url}/console/zones`)
+    await button(page, 'New zone').click()
+    await page.getByRole('dialog').getByLabel('Name').fill('Half a zone')
+    await page.context().clearCookies()
+    await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click()
+    await again.getByLabel('Administrator token').fill(adminToken)
+    await again.getByRole('button', { name: 'Sign in' }).click()
+    await again.waitFor({ state: 'detached' })
+    expect(await page.getByRole('dialog').getByLabel('Name').inputValue()).toBe('Half a zone')
+    await page.keyboard.press('Escape')
+    await page.context().clearCookies()
+    await page.getByRole('link', { name: 'Profile', exact: true }).click()
+    await again.getByLabel('Administrator token').fill(adminToken)
+    await again.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByText('this one').waitFor()
+
+    // Somebody else goes on with nothing of it.
+    await page.goto(pageOf(zone, 'policies/new'))
+    await page.getByRole('textbox', { name: 'Name' }).fill('of the first person')
+    await page.context().clearCookies()
+    await button(page, 'Create policy').click()
+    const { body } = await stage.send('POST', '/v1/admin-tokens', {
+      name: `t-${uuidv7()}`,
+      scope: 'global',
+      capability: 'write',
+    })
+    await again.getByLabel('Administrator token').fill(body.token)
+    await again.getByRole('button', { name: 'Sign in' }).click()
+    await again.waitFor({ state: 'detached' })
+    await page.getByRole('textbox', { name: 'Name' }).waitFor()
+    expect(await page.getByRole('textbox', { name: 'Name' }).inputValue()).toBe('')
   })
 })
