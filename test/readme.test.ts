@@ -2,7 +2,7 @@
  * README.md and the code say the same. `UPDATE_README=1 npx vitest run test/readme.test.ts`
  * rewrites the generated part.
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { commands } from '../src/cli/commands.ts'
 import { documentVariables } from '../src/config/env.ts'
@@ -52,5 +52,17 @@ describe('README', () => {
     const blocks = [...readme.matchAll(/```sh\n(.*?)```/gs)].map((match) => match[1])
     expect(blocks.length).toBeGreaterThan(5)
     for (const block of blocks) expect(block).not.toContain('`')
+  })
+
+  it('and docs have commands that mean the same in zsh: no comment behind one, no expansion that is to be split', async () => {
+    const docs = new URL('../docs/', import.meta.url)
+    const names = (await readdir(docs)).filter((name) => name.endsWith('.md'))
+    for (const file of [path, ...names.map((name) => new URL(name, docs))]) {
+      const text = await readFile(file, 'utf8')
+      for (const [, block = ''] of text.matchAll(/```sh\n(.*?)```/gs)) {
+        expect(block).not.toMatch(/ #/)
+        for (const [expansion] of block.matchAll(/\$\{[^{}]*\}/g)) expect(expansion).not.toContain(' ')
+      }
+    }
   })
 })
