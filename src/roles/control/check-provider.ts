@@ -1,9 +1,15 @@
 /** Trying the credential of an OAuth provider with one request to its token endpoint (gateway §22.3). Any token is dropped. */
 import { EgressError } from '../../platform/egress/guarded-fetch.ts'
+import {
+  ClientMisconfigured,
+  type OAuthClient,
+  serviceGrant,
+  tokenParameters,
+} from '../../platform/oauth/client.ts'
 import { openProviderConfig } from './change-provider.ts'
 import { type Control, reading } from './control.ts'
 import { found, invalid } from './not-found.ts'
-import { clientCredentialsForm, jsonObjectOf, oauthErrorOf, postAsClient } from './oauth-client.ts'
+import { clientOf, jsonObjectOf, oauthErrorOf, postAsClient } from './oauth-client.ts'
 import { spendProbe } from './probe-budget.ts'
 import { isOAuthKind, type ProviderConfig, type ProviderKind } from './provider-config.ts'
 import type { Call } from './route.ts'
@@ -46,14 +52,14 @@ function verdictOf(kind: ProviderKind, config: ProviderConfig, status: number, b
   }
 }
 
-function placeholderForm(config: ProviderConfig): URLSearchParams {
-  return new URLSearchParams({
-    ...(config.public.token_params as Record<string, string> | undefined),
+/** A code that no endpoint gave out: what it says of it tells whether it knows the client. */
+function placeholderGrant({ config }: OAuthClient): Record<string, string> {
+  return {
     grant_type: 'authorization_code',
     code: 'caracal-connection-test',
-    redirect_uri: String(config.public.redirect_uri ?? ''),
+    redirect_uri: String(config.redirect_uri ?? ''),
     code_verifier: 'caracal-connection-test-verifier-0000000000000',
-  })
+  }
 }
 
 async function probe(
@@ -62,12 +68,15 @@ async function probe(
   config: ProviderConfig,
   signal: AbortSignal,
 ): Promise<Verdict> {
-  const form = kind === 'oauth2_authorization_code' ? placeholderForm(config) : clientCredentialsForm(config)
+  const client = clientOf(config)
   try {
-    const endpoint = String(config.public.token_endpoint)
-    const answer = await postAsClient(control.egress, endpoint, config, form, signal)
+    const grant = kind === 'oauth2_authorization_code' ? placeholderGrant(client) : await serviceGrant(client)
+    const form = { ...tokenParameters(client), ...grant }
+    const endpoint = String(client.config.token_endpoint)
+    const answer = await postAsClient(control.egress, endpoint, client, form, signal)
     return verdictOf(kind, config, answer.status, answer.body)
   } catch (error) {
+    if (error instanceof ClientMisconfigured) return { status: 'config_error', detail: error.message }
     if (!(error instanceof EgressError)) throw error
     return { status: 'unreachable', detail: 'the token endpoint cannot be reached' }
   }

@@ -5,13 +5,14 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { columnAad } from '../../platform/crypto/secret-store.ts'
-import { EgressError } from '../../platform/egress/guarded-fetch.ts'
+import { EgressError, type GuardedResponse } from '../../platform/egress/guarded-fetch.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../platform/ids.ts'
+import { ClientMisconfigured, tokenParameters } from '../../platform/oauth/client.ts'
 import { openProviderConfig } from './change-provider.ts'
 import { type Control, reading, writing } from './control.ts'
 import { found } from './not-found.ts'
-import { jsonObjectOf, postAsClient } from './oauth-client.ts'
+import { clientOf, jsonObjectOf, postAsClient } from './oauth-client.ts'
 import type { ProviderConfig } from './provider-config.ts'
 import type { Call } from './route.ts'
 import {
@@ -180,18 +181,20 @@ async function exchangeCode(
   verifier: string,
   signal: AbortSignal,
 ): Promise<TokenAnswer> {
-  const form = new URLSearchParams({
-    ...(config.public.token_params as Record<string, string> | undefined),
-    grant_type: 'authorization_code',
-    code,
-    redirect_uri: text(config.public.redirect_uri),
-    code_verifier: verifier,
-  })
+  const client = clientOf(config)
   const endpoint = text(config.public.token_endpoint)
-  let answer: Awaited<ReturnType<typeof postAsClient>>
+  let answer: GuardedResponse
   try {
-    answer = await postAsClient(control.egress, endpoint, config, form, signal)
+    const form = {
+      ...tokenParameters(client),
+      grant_type: 'authorization_code',
+      code,
+      redirect_uri: text(config.public.redirect_uri),
+      code_verifier: verifier,
+    }
+    answer = await postAsClient(control.egress, endpoint, client, form, signal)
   } catch (error) {
+    if (error instanceof ClientMisconfigured) throw errorOf('invalid_provider_config', { cause: error })
     if (!(error instanceof EgressError)) throw error
     if (error.reason === 'host_refused') throw errorOf('provider_token_endpoint_not_allowed')
     throw errorOf('provider_token_exchange_failed', { cause: error })
@@ -249,12 +252,12 @@ async function revokeUpstream(
   if (provider === null || endpoint === '' || sealed === null) return 'unsupported'
   try {
     const aad = tokens.refresh === null ? columnAad.connectionAccessToken : columnAad.connectionRefreshToken
-    const form = new URLSearchParams({
+    const form = {
       token: cipherOf(control).open(sealed, aad).toString('utf8'),
       token_type_hint: tokens.refresh === null ? 'access_token' : 'refresh_token',
-    })
-    const config = await openProviderConfig(control, provider)
-    const answer = await postAsClient(control.egress, endpoint, config, form, signal)
+    }
+    const client = clientOf(await openProviderConfig(control, provider))
+    const answer = await postAsClient(control.egress, endpoint, client, form, signal)
     return answer.status === 200 ? 'revoked' : 'failed'
   } catch (error) {
     control.log.warn({ err: error }, 'upstream_revocation_failed')

@@ -1,7 +1,7 @@
 /** Which settings a provider kind has, and what each may hold (gateway §22.2). */
 import { isIPv6 } from 'node:net'
 import { providerKinds } from '../../platform/db/schema/definitions.ts'
-import { tokenRequestParameters } from '../../platform/oauth/token-parameters.ts'
+import { tokenRequestParameters } from '../../platform/oauth/client.ts'
 
 export { providerKinds }
 export type ProviderKind = (typeof providerKinds)[number]

@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
+import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createTlsServer, type TlsAnswer, type TlsServer } from '../../fixtures/tls-server.ts'
 import { createStage, type Stage } from '../../roles/control/stage.ts'
@@ -91,6 +92,41 @@ describe('trying the credential of a provider (control-api §7.6, §16 check 27)
     const tokens = await stage.database
       .admin`select 1 from secret_store s where to_jsonb(s)::text like '%dropped%'`
     expect(tokens).toHaveLength(0)
+  })
+
+  test('27: what is tried is what the STS will send (gateway §25.2, §25.3)', async () => {
+    const zone = await stage.zone()
+    token({ access_token: 'dropped' })
+    const secret = 'a+b/c=%d'
+    const basic = await provider(
+      zone,
+      'oauth2_client_credentials',
+      { client_secret: secret },
+      { check: true },
+    )
+    expect(basic.status).toBe(201)
+    expect(asked[0]?.authorization).toBe(`Basic ${Buffer.from(`client:${secret}`).toString('base64')}`)
+
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const keyed = {
+      client_secret: undefined,
+      private_key: privateKey.export({ format: 'pem', type: 'pkcs8' }),
+    }
+    const proof = { ...keyed, client_auth_method: 'private_key_jwt' }
+    const proven = await provider(zone, 'oauth2_client_credentials', proof, { check: true })
+    expect(proven.status).toBe(201)
+    const { exp = 0, iat = 0, aud } = decodeJwt(asked[1]?.form.get('client_assertion') ?? '')
+    expect([exp - iat, aud]).toEqual([60, `${issuer.url('login')}/token`])
+
+    const bearer = { ...keyed, client_auth_method: 'none', grant_type: 'jwt_bearer', scopes: ['a', 'b'] }
+    const granted = await provider(zone, 'oauth2_client_credentials', bearer, { check: true })
+    expect(granted.status).toBe(201)
+    const { assertion = '', ...form } = Object.fromEntries(asked[2]?.form ?? [])
+    expect(form).toEqual({
+      grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      client_id: 'client',
+    })
+    expect(decodeJwt(assertion)).toMatchObject({ iss: 'client', sub: 'client', scope: 'a b' })
   })
 
   test('27: a check on creation keeps nothing of a provider that does not work', async () => {

@@ -5,9 +5,9 @@
 import type { ProviderDefinition, ResourceDefinition } from '../definitions.ts'
 import { buildDirective, DirectiveProblem, type SecretDocument, type UpstreamToken } from '../directive.ts'
 import type { UpstreamDirective } from '../port.ts'
-import { UpstreamTokenError } from './provider-config.ts'
 import type { SecretDocuments } from './secret-documents.ts'
 import type { ServiceTokens } from './service-tokens.ts'
+import { UpstreamTokenError } from './upstream-token-error.ts'
 import type { UserConnections } from './user-connections.ts'
 
 export interface ProviderCredentials {

@@ -8,7 +8,7 @@ import { sha256Hex } from '../../../platform/crypto/hmac.ts'
 import type { Ephemera } from '../../../platform/ephemera/port.ts'
 import { uuidv4 } from '../../../platform/ids.ts'
 import type { StsCounters } from '../metrics.ts'
-import { UpstreamTokenError } from './provider-config.ts'
+import { UpstreamTokenError } from './upstream-token-error.ts'
 
 const leaseMs = 15_000
 const renewEveryMs = 5_000

@@ -8,13 +8,13 @@ import { LRUCache } from 'lru-cache'
 import { canonicalJson } from '../../../platform/canonical-json.ts'
 import { sha256Hex } from '../../../platform/crypto/hmac.ts'
 import type { EgressGuard } from '../../../platform/egress/guarded-fetch.ts'
+import { serviceGrant } from '../../../platform/oauth/client.ts'
 import type { ProviderDefinition } from '../definitions.ts'
 import type { SecretDocument, UpstreamToken } from '../directive.ts'
 import type { StsCounters } from '../metrics.ts'
 import type { Circuit } from './circuit.ts'
-import { signAssertion } from './client-authentication.ts'
-import { configList, configText, misconfigured, UpstreamTokenError } from './provider-config.ts'
 import { requestToken } from './token-endpoint.ts'
+import { asTokenError, UpstreamTokenError } from './upstream-token-error.ts'
 
 export interface ServiceTokens {
   /** A token with at least 30 s left. Rejects with `UpstreamTokenError`. */
@@ -39,7 +39,6 @@ interface KeptToken {
 }
 
 const reserveMs = 30_000
-const assertionLifetimeSeconds = 300
 
 export function createServiceTokens(deps: ServiceTokenDeps): ServiceTokens {
   const kept = new LRUCache<string, KeptToken>({ max: 10_000 })
@@ -58,7 +57,8 @@ export function createServiceTokens(deps: ServiceTokenDeps): ServiceTokens {
       )
     }
     try {
-      const grant = await requestToken(deps.egress, provider, secrets, await grantFields(provider, secrets))
+      const asked = await serviceGrant({ config: provider.config, secrets })
+      const grant = await requestToken(deps.egress, provider, secrets, asked)
       await deps.circuit.succeeded(provider.id)
       const lifetime = Math.min(grant.expiresIn ?? deps.maxLifetimeSeconds, deps.maxLifetimeSeconds)
       const token = { fingerprint: mark, value: grant.accessToken, expiresAt: Date.now() + lifetime * 1000 }
@@ -67,7 +67,7 @@ export function createServiceTokens(deps: ServiceTokenDeps): ServiceTokens {
     } catch (error) {
       deps.counters.providerRefreshErrors += 1
       await deps.circuit.failed(provider.id)
-      throw error
+      throw asTokenError(error)
     }
   }
 
@@ -97,38 +97,4 @@ function fingerprint(provider: ProviderDefinition, secrets: SecretDocument): str
   return createHash('sha256')
     .update(`${provider.kind}\0${canonicalJson(provider.config)}\0${sha256Hex(canonicalJson(secrets))}`)
     .digest('hex')
-}
-
-async function grantFields(
-  provider: ProviderDefinition,
-  secrets: SecretDocument,
-): Promise<Record<string, string>> {
-  const scope = configList(provider, 'scopes').join(' ')
-  const grantType = configText(provider, 'grant_type') ?? 'client_credentials'
-  if (grantType === 'client_credentials') {
-    return {
-      grant_type: 'client_credentials',
-      ...(scope === '' ? {} : { scope }),
-      ...optional(provider, 'audience'),
-      ...optional(provider, 'resource'),
-    }
-  }
-  if (grantType !== 'jwt_bearer') throw misconfigured('grant_type is not supported')
-  const clientId = configText(provider, 'client_id')
-  const endpoint = configText(provider, 'token_endpoint')
-  if (clientId === null || endpoint === null) throw misconfigured('client_id or token_endpoint is missing')
-  return {
-    grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
-    assertion: await signAssertion(provider, secrets, assertionLifetimeSeconds, {
-      iss: clientId,
-      sub: configText(provider, 'assertion_subject') ?? clientId,
-      aud: configText(provider, 'assertion_audience') ?? endpoint,
-      ...(scope === '' ? {} : { scope }),
-    }),
-  }
-}
-
-function optional(provider: ProviderDefinition, name: string): Record<string, string> {
-  const value = configText(provider, name)
-  return value === null ? {} : { [name]: value }
 }

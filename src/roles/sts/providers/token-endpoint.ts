@@ -5,11 +5,15 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { EgressError, type EgressGuard } from '../../../platform/egress/guarded-fetch.ts'
-import { tokenRequestParameters } from '../../../platform/oauth/token-parameters.ts'
+import {
+  clientAuthentication,
+  configList,
+  configText,
+  tokenParameters,
+} from '../../../platform/oauth/client.ts'
 import type { ProviderDefinition } from '../definitions.ts'
 import type { SecretDocument } from '../directive.ts'
-import { clientAuthentication } from './client-authentication.ts'
-import { configList, configText, misconfigured, UpstreamTokenError } from './provider-config.ts'
+import { asTokenError, misconfigured, UpstreamTokenError } from './upstream-token-error.ts'
 
 export interface TokenGrant {
   readonly accessToken: string
@@ -33,7 +37,7 @@ export async function requestToken(
     try {
       return await requestOnce(egress, provider, secrets, grant)
     } catch (error) {
-      if (attempt === attempts) throw error
+      if (attempt === attempts) throw asTokenError(error)
       await pause(100 + Math.random() * 100)
     }
   }
@@ -49,8 +53,8 @@ async function requestOnce(
   if (endpoint === null) throw misconfigured('token_endpoint is missing')
   const hosts = configList(provider, 'allowed_token_hosts')
   if (hosts.length === 0) throw misconfigured('allowed_token_hosts is empty')
-  const authentication = await clientAuthentication(provider, secrets, endpoint)
-  const form = new URLSearchParams({ ...extraParams(provider), ...grant, ...authentication.form })
+  const authentication = await clientAuthentication({ config: provider.config, secrets })
+  const form = new URLSearchParams({ ...tokenParameters(provider), ...grant, ...authentication.form })
   let response: Awaited<ReturnType<EgressGuard['fetch']>>
   try {
     response = await egress.fetch(endpoint, {
@@ -101,15 +105,4 @@ function readGrant(provider: ProviderDefinition, body: Buffer): TokenGrant {
     expiresIn: typeof seconds === 'number' && Number.isFinite(seconds) && seconds > 0 ? seconds : null,
     refreshToken: typeof refresh_token === 'string' && refresh_token !== '' ? refresh_token : null,
   }
-}
-
-function extraParams(provider: ProviderDefinition): Record<string, string> {
-  const params = provider.config.token_params
-  if (params === undefined || params === null) return {}
-  if (typeof params !== 'object' || Array.isArray(params)) throw misconfigured('token_params is not a map')
-  const entries = Object.entries(params as Record<string, unknown>)
-  if (entries.some(([name, value]) => tokenRequestParameters.has(name) || typeof value !== 'string')) {
-    throw misconfigured('token_params names a reserved parameter')
-  }
-  return Object.fromEntries(entries) as Record<string, string>
 }

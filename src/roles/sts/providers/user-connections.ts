@@ -21,9 +21,9 @@ import {
   storeRefreshed,
 } from '../store/connections.ts'
 import type { Circuit } from './circuit.ts'
-import { UpstreamTokenError } from './provider-config.ts'
 import { refreshOnce } from './refresh-lease.ts'
 import { requestToken, type TokenGrant } from './token-endpoint.ts'
+import { UpstreamTokenError } from './upstream-token-error.ts'
 
 export interface UserConnections {
   /** The upstream token of this subject, `null` when nobody connected an account. Rejects with `UpstreamTokenError`. */

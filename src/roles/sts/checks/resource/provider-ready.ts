@@ -7,7 +7,7 @@ import type { ProviderDefinition, ResourceDefinition } from '../../definitions.t
 import { DirectiveProblem } from '../../directive.ts'
 import type { ExchangeDeps } from '../../exchange-deps.ts'
 import type { Exchange, ProviderProblem } from '../../exchange-state.ts'
-import { UpstreamTokenError } from '../../providers/provider-config.ts'
+import { UpstreamTokenError } from '../../providers/upstream-token-error.ts'
 
 export async function providerReady(
   x: Exchange,

@@ -1,5 +1,5 @@
-/** Reading a provider's stored configuration, and the one error of everything that fetches upstream tokens. */
-import type { ProviderDefinition } from '../definitions.ts'
+/** The one error of everything that fetches upstream tokens. */
+import { ClientMisconfigured } from '../../../platform/oauth/client.ts'
 
 /** Why no token was had; the message is safe to show to an operator and to the caller. */
 export class UpstreamTokenError extends Error {
@@ -18,16 +18,11 @@ export class UpstreamTokenError extends Error {
   }
 }
 
-export function configText(provider: ProviderDefinition, name: string): string | null {
-  const value = provider.config[name]
-  return typeof value === 'string' && value !== '' ? value : null
-}
-
-export function configList(provider: ProviderDefinition, name: string): readonly string[] {
-  const value = provider.config[name]
-  return Array.isArray(value) ? value.filter((entry): entry is string => typeof entry === 'string') : []
-}
-
 export function misconfigured(problem: string): UpstreamTokenError {
   return new UpstreamTokenError('http_request_failed', `provider configuration: ${problem}`)
+}
+
+/** `thrown`, or what it means to a token where the provider's settings make no client. */
+export function asTokenError(thrown: unknown): unknown {
+  return thrown instanceof ClientMisconfigured ? misconfigured(thrown.message) : thrown
 }
