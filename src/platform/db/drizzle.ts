@@ -3,7 +3,7 @@
  * All that is used of Drizzle. The build makes one module of it (`one-module.mjs`): the package has a hundred of them,
  * and the engine spells out its manifest of 180 kB for each, a hundred megabytes that a start would read and drop.
  */
-export { getTableColumns, getTableName, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
+export { getTableColumns, getTableName, sql } from 'drizzle-orm'
 export {
   bigint,
   bigserial,

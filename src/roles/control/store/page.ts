@@ -6,16 +6,14 @@
 import { createHash } from 'node:crypto'
 import type { ISql, PendingQuery, Row } from 'postgres'
 import { CaracalError } from '../../../platform/errors.ts'
+import { type Page, pageOf } from '../../../platform/http/list-envelope.ts'
 import { isRealDate } from '../../../platform/real-date.ts'
+
+export type { Page }
 
 export interface PageQuery {
   readonly limit: number
   readonly cursor?: string | undefined
-}
-
-export interface Page<T> {
-  readonly items: readonly T[]
-  readonly next_cursor: string | null
 }
 
 interface Position {
@@ -31,6 +29,10 @@ function filterHash(filters: readonly unknown[]): string {
 
 const invalidCursor = () =>
   new CaracalError('invalid_cursor', { status: 400, message: 'the cursor is not one this list gave out' })
+
+function encode({ ts, id }: Position, filters: readonly unknown[]): string {
+  return Buffer.from(JSON.stringify({ ts, id, f: filterHash(filters) })).toString('base64url')
+}
 
 function decode(cursor: string, filters: readonly unknown[]): Position {
   let value: unknown
@@ -92,16 +94,10 @@ export function keyset(
     // The indexes are declared `desc nulls last`; another place for nulls would be another order to the planner.
     tail: sql`order by ${at} desc nulls last, ${id} desc nulls last limit ${query.limit}`,
     page: (rows) => {
-      const last = rows.at(-1)
-      const full = last !== undefined && rows.length === query.limit
-      return {
-        items: rows.map(({ cursor_ts: _, ...row }) => row),
-        next_cursor: full
-          ? Buffer.from(JSON.stringify({ ts: last.cursor_ts, id: last.id, f: filterHash(filters) })).toString(
-              'base64url',
-            )
-          : null,
-      }
+      const { items, next_cursor } = pageOf(rows, query.limit, (last) =>
+        encode({ ts: last.cursor_ts, id: last.id }, filters),
+      )
+      return { items: items.map(({ cursor_ts: _, ...row }) => row), next_cursor }
     },
   }
 }
