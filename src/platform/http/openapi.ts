@@ -14,6 +14,19 @@ export interface DocumentOptions {
   readonly errorSchema: Json
 }
 
+export interface OpenApiDocument {
+  readonly openapi: '3.1.0'
+  readonly info: { readonly title: string; readonly version: string }
+  readonly servers: readonly { readonly url: string }[]
+  readonly tags: readonly { readonly name: string }[]
+  /** Operations by path and lower-case method. */
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Json>>>>
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Json>>
+    readonly securitySchemes: Readonly<Record<string, Json>>
+  }
+}
+
 /** `{"error","error_description?","requestId?","details?"}` and what a code adds. */
 export const errorEnvelopeSchema: Json = {
   type: 'object',
@@ -116,7 +129,10 @@ function operationOf(entry: OperationEntry, components: SchemaComponents): Json 
 }
 
 /** The document. Throws for a schema that cannot be expressed, a scheme that is not declared, or a repeated id. */
-export function openApiDocument(entries: readonly OperationEntry[], options: DocumentOptions): Json {
+export function openApiDocument(
+  entries: readonly OperationEntry[],
+  options: DocumentOptions,
+): OpenApiDocument {
   const components: SchemaComponents = new Map([['Error', options.errorSchema]])
   const paths: Record<string, Record<string, Json>> = {}
   const ids = new Set<string>()

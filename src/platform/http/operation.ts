@@ -63,7 +63,7 @@ export interface Operation<
 }
 
 /** Hono form of a declared path: `{id}` becomes `:id`. */
-function honoPath(path: string): string {
+export function honoPath(path: string): string {
   return path.replace(/\{(\w+)\}/g, ':$1')
 }
 

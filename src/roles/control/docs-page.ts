@@ -1,4 +1,5 @@
 /** The readable form of the OpenAPI document (control-api §13): one page, no scripts, nothing from elsewhere. */
+import type { OpenApiDocument } from '../../platform/http/openapi.ts'
 import { escaped } from './html.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -98,26 +99,21 @@ table{border-collapse:collapse;width:100%}td{border-bottom:1px solid #eceff1;pad
 code{font-size:.92em}small{opacity:.7}nav a{margin-right:.8rem}`
 
 /** The page of a document made by `openApiDocument`. */
-export function docsPage(document: Json): string {
-  const operations = Object.entries(asObject(document.paths)).flatMap(([path, item]) =>
-    Object.entries(asObject(item)).map(([method, operation]) => ({
-      method,
-      path,
-      operation: asObject(operation),
-    })),
+export function docsPage({ info, tags: named, paths, components }: OpenApiDocument): string {
+  const operations = Object.entries(paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({ method, path, operation })),
   )
-  const tags = asList(document.tags).map((tag) => String(tag.name))
+  const tags = named.map(({ name }) => name)
   const sections = tags.map((tag) => {
     const own = operations.filter(({ operation }) => (operation.tags as readonly string[]).includes(tag))
     const entries = own.map(({ method, path, operation }) => operationSection(method, path, operation))
     return `<h2 id="${escaped(anchorOf(tag))}">${escaped(tag)}</h2>${entries.join('')}`
   })
-  const schemas = Object.entries(asObject(asObject(document.components).schemas)).map(
+  const schemas = Object.entries(components.schemas).map(
     ([name, schema]) =>
-      `<details id="schema-${escaped(anchorOf(name))}"><summary>${escaped(name)}</summary>${membersOf(asObject(schema))}</details>`,
+      `<details id="schema-${escaped(anchorOf(name))}"><summary>${escaped(name)}</summary>${membersOf(schema)}</details>`,
   )
   const nav = tags.map((tag) => `<a href="#${escaped(anchorOf(tag))}">${escaped(tag)}</a>`).join('')
-  const info = asObject(document.info)
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escaped(info.title)}</title><style>${style}</style></head><body>
 <h1>${escaped(info.title)} <small>${escaped(info.version)}</small></h1>

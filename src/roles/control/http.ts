@@ -9,6 +9,7 @@ import type { AdminAudit } from '../../platform/admin-audit/gate.ts'
 import { adminAuditGate } from '../../platform/admin-audit/gate.ts'
 import { readJson } from '../../platform/http/body.ts'
 import { type ErrorCode, errorOf } from '../../platform/http/errors/registry.ts'
+import { honoPath } from '../../platform/http/operation.ts'
 import { countRequest } from '../../platform/http/rate-limit.ts'
 import { requestContext } from '../../platform/http/request-context.ts'
 import { ACCOUNT_HEADER } from './account-assertion.ts'
@@ -37,9 +38,6 @@ export interface HttpDeps {
   readonly audit: AdminAudit
   readonly standings: ZoneStandings
 }
-
-/** Hono form of a declared path: `{id}` becomes `:id`. */
-export const honoPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
 
 const CALLBACK = /^\/v1\/zones\/[^/]+\/provider-connections\/oauth\/callback$/
 

@@ -118,14 +118,14 @@ export async function perform(control: Control, route: Route, submission: Submis
 
 async function attempt(control: Control, route: Route, submission: Submission): Promise<Reply> {
   const { principal, params } = submission
-  checkParams(params, (route.invalidId ?? 'invalid_params') as ErrorCode)
+  checkParams(params, route.invalidId ?? 'invalid_params')
   const zoneId = zoneOf(route, params)
   const id = params.id ?? ''
   requirePermission(principal, route.permission, zoneId, id)
   const scope = scopeFor(principal, zoneId, route.path)
   if (route.needsLiveZone === true) await requireLiveZone(control, scope, zoneId)
-  const invalid = (route.invalid ?? 'invalid_body') as ErrorCode
-  const queryCode = route.method === 'GET' ? ((route.invalid ?? 'invalid_query') as ErrorCode) : invalid
+  const invalid = route.invalid ?? 'invalid_body'
+  const queryCode = route.method === 'GET' ? (route.invalid ?? 'invalid_query') : invalid
   const query = route.query === null ? undefined : parseWith(route.query, submission.query, queryCode)
   const given = submission.body === undefined && route.bodyOptional === true ? {} : submission.body
   const body = route.body === null ? undefined : parseWith(route.body, given, invalid)

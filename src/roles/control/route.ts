@@ -6,6 +6,7 @@
  */
 
 import type { CaracalError } from '../../platform/errors.ts'
+import type { ErrorCode } from '../../platform/http/errors/registry.ts'
 import type { GenericSchema, InferOutput } from '../../platform/schema.ts'
 import type { Control, Scope } from './control.ts'
 import type { Submission } from './perform.ts'
@@ -62,9 +63,9 @@ interface Declaration {
   readonly permission: Permission | null
   readonly priority: Priority
   /** Code of a 400 for a malformed path id; `invalid_params` unless told otherwise. */
-  readonly invalidId?: string
+  readonly invalidId?: ErrorCode
   /** Code of a 400 for query or body that does not parse. */
-  readonly invalid?: string
+  readonly invalid?: ErrorCode
   /** Creation under a zone answers 404 `zone_not_found` before it looks at the body (control-api §7). */
   readonly needsLiveZone?: boolean
   /** A missing body counts as `{}`. */
@@ -72,7 +73,7 @@ interface Declaration {
   /** Documented answers by status; `null` = no body. */
   readonly responses: Readonly<Record<number, GenericSchema | null>>
   /** Error codes beyond those every operation may answer. */
-  readonly errors: readonly string[]
+  readonly errors: readonly ErrorCode[]
   /** Also answers `text/csv`. */
   readonly csv?: boolean
   /** Answers a refusal of this operation, also of what does not parse; `null` leaves it to the common form. */

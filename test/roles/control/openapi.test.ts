@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEgressGuard } from '../../../src/platform/egress/guarded-fetch.ts'
-import { honoPath } from '../../../src/roles/control/http.ts'
-import { openApiDocument } from '../../../src/roles/control/openapi.ts'
+import { honoPath } from '../../../src/platform/http/operation.ts'
+import { managementDocument } from '../../../src/roles/control/openapi.ts'
 import { managementRoutes } from '../../../src/roles/control/routes/index.ts'
 import { type Described, type DescribedOperation, requestsOf } from '../../fixtures/described-requests.ts'
 import { createStage, type Stage } from './stage.ts'
@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => stage[Symbol.asyncDispose]())
 
-const described = openApiDocument(managementRoutes, {
+const described = managementDocument(managementRoutes, {
   version: 'test',
   serverUrl: '/',
 }) as unknown as Described

@@ -1,4 +1,5 @@
 /** Administrator tokens (control-api §7.1): managed by global tokens only, shown once. */
+import type { ErrorCode } from '../../../platform/http/errors/registry.ts'
 import * as v from '../../../platform/schema.ts'
 import { reading } from '../control.ts'
 import { mintAdminToken, revokeToken } from '../mint-admin-token.ts'
@@ -22,7 +23,7 @@ const adminToken = named(
 )
 const path = '/v1/admin-tokens'
 const tag = 'Admin tokens'
-const gateErrors = [
+const gateErrors: readonly ErrorCode[] = [
   'admin_token_management_requires_global',
   'admin_token_management_forbidden_for_derived_token',
 ]

@@ -1,4 +1,5 @@
 /** Applications: who may ask for mandates (control-api §7.5). Their id is the `client_id` at the STS. */
+import type { ErrorCode } from '../../../platform/http/errors/registry.ts'
 import * as v from '../../../platform/schema.ts'
 import { changeApplication, removeApplication, rotateApplicationSecret } from '../change-application.ts'
 import { reading } from '../control.ts'
@@ -41,7 +42,7 @@ function secretReply({ application: row, clientSecret }: CreatedApplication) {
 const traits = v.array(v.string())
 const path = '/v1/zones/{zoneId}/applications'
 const tag = 'Applications'
-const secretErrors = ['application_not_found', 'secret_backend_unavailable']
+const secretErrors: readonly ErrorCode[] = ['application_not_found', 'secret_backend_unavailable']
 
 export const applicationRoutes = [
   route({

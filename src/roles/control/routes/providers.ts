@@ -1,4 +1,5 @@
 /** Providers: which credential an upstream gets (control-api §7.7). */
+import type { ErrorCode } from '../../../platform/http/errors/registry.ts'
 import * as v from '../../../platform/schema.ts'
 import { changeProvider, removeProvider } from '../change-provider.ts'
 import { testProvider } from '../check-provider.ts'
@@ -44,7 +45,7 @@ const fields = {
 }
 const path = '/v1/zones/{zoneId}/providers'
 const tag = 'Providers'
-const configErrors = [
+const configErrors: readonly ErrorCode[] = [
   'invalid_provider',
   'invalid_provider_identifier',
   'invalid_provider_config',

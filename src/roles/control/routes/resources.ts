@@ -1,4 +1,5 @@
 /** Resources (control-api §7.9). */
+import type { ErrorCode } from '../../../platform/http/errors/registry.ts'
 import * as v from '../../../platform/schema.ts'
 import { reading } from '../control.ts'
 import { changeResource, createResource, removeResource, visibleResource } from '../create-resource.ts'
@@ -55,7 +56,7 @@ const scopes = v.pipe(v.array(text(1, 200)), v.minLength(1), v.maxLength(64))
 
 const path = '/v1/zones/{zoneId}/resources'
 const tag = 'Resources'
-const writeErrors = [
+const writeErrors: readonly ErrorCode[] = [
   'invalid_resource',
   'invalid_resource_identifier',
   'reserved_namespace',

@@ -1,4 +1,5 @@
 /** Authority records, sessions and the administrative ledger of a zone (control-api §7.18). */
+import type { ErrorCode } from '../../../platform/http/errors/registry.ts'
 import * as v from '../../../platform/schema.ts'
 import { adminAuditFields, chooseFields, flatAdminAction } from '../audit-fields.ts'
 import { reading } from '../control.ts'
@@ -108,7 +109,7 @@ const adminAction = named(
   }),
 )
 
-const listErrors = ['invalid_query', 'invalid_cursor']
+const listErrors: readonly ErrorCode[] = ['invalid_query', 'invalid_cursor']
 
 export const runtimeRoutes = [
   route({

@@ -2,7 +2,7 @@
 import type { Context, Hono } from 'hono'
 import { CaracalError } from '../../../platform/errors.ts'
 import { readJson } from '../../../platform/http/body.ts'
-import { errorEnvelopeSchema, openApiDocument } from '../../../platform/http/openapi.ts'
+import { errorEnvelopeSchema, type OpenApiDocument, openApiDocument } from '../../../platform/http/openapi.ts'
 import type { OperationEntry } from '../../../platform/http/operation.ts'
 import { countRequest } from '../../../platform/http/rate-limit.ts'
 import { parseWith } from '../../../platform/http/validate.ts'
@@ -43,7 +43,7 @@ export function publicRoutes(
     return c.json(await stats(context, await totals()))
   })
 
-  let document: Readonly<Record<string, unknown>> | null = null
+  let document: OpenApiDocument | null = null
   app.get('/openapi.json', (c) => {
     document ??= describe(entries)
     return c.json(document)
