@@ -1,11 +1,12 @@
 /** Making and withdrawing grants (control-api §7.13). Withdrawing one ends what its user holds in the zone. */
+import { lockAuthority } from '../../platform/db/zone-locks.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import { type Control, writing } from './control.ts'
 import { found, notFound } from './not-found.ts'
 import type { Call } from './route.ts'
 import { findApplication } from './store/applications.ts'
-import { lockAuthority, revokeRecordsOf } from './store/authority.ts'
+import { revokeRecordsOf } from './store/authority.ts'
 import { type Grant, insertGrant, revokeGrant } from './store/grants.ts'
 import { findResource } from './store/resources.ts'
 

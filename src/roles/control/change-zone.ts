@@ -2,6 +2,7 @@
 
 import type { Tx } from '../../platform/db/port.ts'
 import { violatedConstraint } from '../../platform/db/unavailable.ts'
+import { lockAuthority } from '../../platform/db/zone-locks.ts'
 import { CaracalError } from '../../platform/errors.ts'
 import { type Control, writing } from './control.ts'
 import { conflict, found, invalid, noFields } from './not-found.ts'
@@ -9,7 +10,6 @@ import { refuseReserved } from './reserved.ts'
 import type { Call } from './route.ts'
 import { isEmptyPatch } from './routes/inputs.ts'
 import { recordDcrShutdown, shutDownDcr } from './shut-down-dcr.ts'
-import { lockAuthority } from './store/authority.ts'
 import { countLiveDcrApplications, lockZone, updateZone, type Zone, type ZonePatch } from './store/zones.ts'
 
 export interface ZoneChange extends ZonePatch {

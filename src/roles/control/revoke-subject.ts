@@ -5,6 +5,7 @@
  */
 import { appendAdminAction } from '../../platform/admin-audit/append.ts'
 import type { Tx } from '../../platform/db/port.ts'
+import { lockAuthority } from '../../platform/db/zone-locks.ts'
 import { endSessions } from '../coordinator/index.ts'
 import { type Control, writing } from './control.ts'
 import { singleLine } from './events.ts'
@@ -13,7 +14,6 @@ import { notFound } from './not-found.ts'
 import type { Call } from './route.ts'
 import {
   liveSessionsOf,
-  lockAuthority,
   revokeConnectionsOf,
   revokeRecordsOf,
   subjectSeen,

@@ -5,8 +5,10 @@
  *
  * Round trips: locks, key and facts; writes. `begin` and `commit` travel along.
  */
+
 import type { OpenRecord } from '../../platform/admin-audit/gate.ts'
 import type { Tx } from '../../platform/db/port.ts'
+import { lockGraph } from '../../platform/db/zone-locks.ts'
 import { uuidv7 } from '../../platform/ids.ts'
 import { hopsOf } from './constraints.ts'
 import { type DelegateRequest, readTerms, type Terms } from './delegation-terms.ts'
@@ -20,7 +22,6 @@ import { refuse } from './refusal.ts'
 import { type EdgeRow, insertEdge, isEdgeLive, liveInbound, type NewEdge } from './store/edges.ts'
 import { readEpoch, startEpoch } from './store/epochs.ts'
 import { reaches } from './store/graph.ts'
-import { lockGraph } from './store/locks.ts'
 import { findResources, type ResourceRef } from './store/references.ts'
 import { findEndpoints, type SessionRow } from './store/sessions.ts'
 

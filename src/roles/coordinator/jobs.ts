@@ -2,7 +2,9 @@
  * Background workers (coordinator §11). One replica at a time does a sweep; a transaction covers
  * one zone, so that nobody waits for the locks of zones that are swept before theirs.
  */
+
 import type { Tx } from '../../platform/db/port.ts'
+import { lockAuthority, lockGraph, lockSpawn } from '../../platform/db/zone-locks.ts'
 import { uuidv4 } from '../../platform/ids.ts'
 import type { Job } from '../../platform/jobs/job.ts'
 import { singleRunner, withXactTryLock } from '../../platform/jobs/single-runner.ts'
@@ -12,7 +14,6 @@ import { endSessions } from './end-sessions.ts'
 import { edgesExpired, invocationChanged, type Origin } from './events.ts'
 import { raiseEpoch } from './store/epochs.ts'
 import { endOverdue } from './store/invocations.ts'
-import { lockGraph, lockSpawn, lockZone } from './store/locks.ts'
 import {
   deleteExpiredReceipts,
   deleteOldEdges,
@@ -48,7 +49,7 @@ function ttlSweeper(context: CoordinatorContext): Job {
         await zonesWithOverdueTasks(db),
         signal,
         async (tx, zoneId) => {
-          await lockZone(tx, zoneId)
+          await lockAuthority(tx, zoneId)
           const roots = await overdueTasks(tx, zoneId, left)
           if (roots.length === 0) return true
           const { sessions } = await endSessions(context, tx, originIn(zoneId), roots, 'ttl')

@@ -1,4 +1,5 @@
 /** Revokes a delegation and what was built on it (coordinator §8.6). */
+import { lockAuthority } from '../../platform/db/zone-locks.ts'
 import { isAdmin, mayDelegateFrom, type Recorded } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { endSessions } from './end-sessions.ts'
@@ -6,7 +7,6 @@ import { recordedChange } from './recorded-change.ts'
 import { refuse } from './refusal.ts'
 import { revokeReachable } from './store/cascade.ts'
 import { findEdgeForUpdate } from './store/edges.ts'
-import { lockZone } from './store/locks.ts'
 
 export interface Revoked {
   readonly revoked_edges: number
@@ -24,7 +24,7 @@ export function revokeDelegation(
   const { zoneId } = caller
   return recordedChange(deps, record, async (tx, open) => {
     const [, write, edge] = await Promise.all([
-      lockZone(tx, zoneId),
+      lockAuthority(tx, zoneId),
       open(tx),
       findEdgeForUpdate(tx, zoneId, edgeId),
     ])

@@ -3,7 +3,9 @@
  * heartbeats that carry the current one. A dead subject ends the session and a missed lease
  * suspends it; both are committed before the caller hears of them.
  */
+
 import type { Tx } from '../../platform/db/port.ts'
+import { lockAuthority, lockSpawn } from '../../platform/db/zone-locks.ts'
 import { type Asked, type Caller, mayManage } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { endSessions } from './end-sessions.ts'
@@ -11,7 +13,6 @@ import { refuse } from './refusal.ts'
 import { serviceView } from './service-view.ts'
 import { iso } from './session-view.ts'
 import { type LeaseFacts, type LeaseRow, readLeaseFacts, renewLease } from './store/leases.ts'
-import { lockSpawn, lockZone } from './store/locks.ts'
 import { beatService, type ServiceHealth, type ServiceRow } from './store/services.ts'
 import { suspendLapsed } from './suspend-session.ts'
 
@@ -93,7 +94,7 @@ async function settle(deps: CoordinatorContext, request: LeaseRequest, lapse: La
   const origin = { zoneId: caller.zoneId, requestId }
   await deps.outbox.transaction(deps.db, async (tx) => {
     if (lapse === 'session_subject_inactive') {
-      await lockZone(tx, caller.zoneId)
+      await lockAuthority(tx, caller.zoneId)
       await endSessions(deps, tx, origin, [sessionId], 'subject_authority_inactive')
     } else {
       await lockSpawn(tx, caller.zoneId)

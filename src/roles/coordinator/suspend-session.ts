@@ -1,11 +1,12 @@
 /** Suspend and resume (coordinator §4.7): reversible, so nothing here revokes anything. */
+
 import type { Tx } from '../../platform/db/port.ts'
+import { lockSpawn } from '../../platform/db/zone-locks.ts'
 import { type Asked, mayManage } from './caller.ts'
 import type { CoordinatorContext } from './deps.ts'
 import { type Origin, suspendedOrResumed } from './events.ts'
 import { refuse } from './refusal.ts'
 import { sessionView } from './session-view.ts'
-import { lockSpawn } from './store/locks.ts'
 import { findSession, findSessionForUpdate } from './store/sessions.ts'
 import { lapsedServices, resumeSubtrees, suspendSubtrees } from './store/suspension.ts'
 

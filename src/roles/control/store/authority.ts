@@ -5,12 +5,6 @@
  */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
 
-/** The zone's locks in their fixed order: spawn, then delegation graph (storage-and-operations §7.2). */
-export async function lockAuthority(tx: Tx, zoneId: string): Promise<void> {
-  await tx.sql`select pg_advisory_xact_lock(hashtext(${`coordinator:agent_spawn:${zoneId}`}))`
-  await tx.sql`select pg_advisory_xact_lock(hashtext(${`delegation:${zoneId}`}))`
-}
-
 const PAGE = 1000
 
 export interface Withdrawal {

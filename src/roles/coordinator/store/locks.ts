@@ -1,32 +1,9 @@
-/**
- * The coordinator's advisory locks, all held to the end of the transaction. Order, everywhere:
- * idempotency key → spawn → delegation graph → audit chain → rows (storage-and-operations §7.2).
- */
+/** The locks of several changes in one transaction: their idempotency keys, their zones' (`zone-locks.ts`), the audit chain's. */
 import type postgres from 'postgres'
 import { adminChainName } from '../../../platform/admin-audit/chain-name.ts'
 import { awaitNamedLocks } from '../../../platform/db/advisory-locks.ts'
 import type { Tx } from '../../../platform/db/port.ts'
-
-const spawn = (zoneId: string): string => `coordinator:agent_spawn:${zoneId}`
-const graph = (zoneId: string): string => `delegation:${zoneId}`
-
-/** Serialises everything that counts, suspends or ends sessions of the zone. */
-export async function lockSpawn(tx: Tx, zoneId: string): Promise<void> {
-  await tx.sql`select pg_advisory_xact_lock(hashtext(${spawn(zoneId)}))`
-}
-
-/** Serialises every change of the zone's delegation graph against each other and against minting. */
-export async function lockGraph(tx: Tx, zoneId: string): Promise<void> {
-  await tx.sql`select pg_advisory_xact_lock(hashtext(${graph(zoneId)}))`
-}
-
-/** Both, in their order, in one statement. */
-export async function lockZone(tx: Tx, zoneId: string): Promise<void> {
-  await tx.sql`
-    select
-      pg_advisory_xact_lock(hashtext(${spawn(zoneId)})),
-      pg_advisory_xact_lock(hashtext(${graph(zoneId)}))`
-}
+import { graphLock, spawnLock } from '../../../platform/db/zone-locks.ts'
 
 /** What one of several changes of a transaction must hold. */
 export interface WantedLocks {
@@ -50,8 +27,8 @@ export async function tryLocks(tx: Tx, wanted: readonly WantedLocks[]): Promise<
   const asked = wanted.map(({ zoneId, key, graph: withGraph, chain }, n) => ({
     n,
     key,
-    spawn: spawn(zoneId),
-    graph: withGraph ? graph(zoneId) : null,
+    spawn: spawnLock(zoneId),
+    graph: withGraph ? graphLock(zoneId) : null,
     chain: chain ? adminChainName(zoneId) : null,
   }))
   const [row] = await tx.sql<{ granted: string }[]>`
@@ -81,8 +58,8 @@ export async function awaitLocks(tx: Tx, wanted: readonly WantedLocks[]): Promis
     keys.length === 0 ? undefined : awaitNamedLocks(tx, keys),
     tx.sql`
       select
-        pg_advisory_xact_lock(hashtext(${spawn(zoneId)})),
-        pg_advisory_xact_lock(hashtext(${wanted.some((each) => each.graph) ? graph(zoneId) : null}::text)),
+        pg_advisory_xact_lock(hashtext(${spawnLock(zoneId)})),
+        pg_advisory_xact_lock(hashtext(${wanted.some((each) => each.graph) ? graphLock(zoneId) : null}::text)),
         pg_advisory_xact_lock(
           hashtextextended(${wanted.some(({ chain }) => chain) ? adminChainName(zoneId) : null}::text, 0)
         ),

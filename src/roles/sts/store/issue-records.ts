@@ -13,9 +13,11 @@
  * Lock and insert are two statements of one function, `sts_issue`: one round trip.
  * Locks: `delegation:<zone>` shared, then rows of authority_records.
  */
+
 import { createCoalescer } from '../../../platform/bus/coalesce.ts'
 import type { Database, Queryable } from '../../../platform/db/port.ts'
 import { sqlState } from '../../../platform/db/unavailable.ts'
+import { lockGraphShared } from '../../../platform/db/zone-locks.ts'
 
 export interface NewRecord {
   readonly id: string
@@ -148,7 +150,7 @@ async function insertUnderLock(db: Database, zoneId: string, items: readonly Iss
   const connection = await db.sql.reserve()
   try {
     const insert = insertStatement(connection, items)
-    const statements = [connection`begin`, lockStatement(connection, zoneId), insert, connection`commit`]
+    const statements = [connection`begin`, lockGraphShared(connection, zoneId), insert, connection`commit`]
     for (const statement of statements) statement.execute()
     for (const outcome of await Promise.allSettled(statements)) {
       if (outcome.status === 'rejected') throw outcome.reason
@@ -157,15 +159,6 @@ async function insertUnderLock(db: Database, zoneId: string, items: readonly Iss
   } finally {
     connection.release()
   }
-}
-
-/** Held until the transaction ends; graph changes and revocations wait for it. */
-export async function lockDelegationShared(db: Pick<Queryable, 'sql'>, zoneId: string): Promise<void> {
-  await lockStatement(db.sql, zoneId)
-}
-
-function lockStatement(sql: Queryable['sql'], zoneId: string) {
-  return sql`select pg_advisory_xact_lock_shared(hashtext(${`delegation:${zoneId}`}))`
 }
 
 /** Inserts what rests on nothing dead; the caller holds the locks. */

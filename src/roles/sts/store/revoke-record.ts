@@ -4,7 +4,9 @@
  * before can commit after. Late and repeated messages change nothing: `revoked_at` and
  * `revoked_reason` are set once. Indexes: primary key, `(zone_id, parent_id)`.
  */
+
 import type { Database, Tx } from '../../../platform/db/port.ts'
+import { lockGraph } from '../../../platform/db/zone-locks.ts'
 
 /** Resolves to how many records were revoked now. */
 export function revokeRecord(
@@ -23,7 +25,7 @@ export async function revokeRecordIn(
   recordId: string,
   reason: string,
 ): Promise<number> {
-  await tx.sql`select pg_advisory_xact_lock(hashtext(${`delegation:${zoneId}`}))`
+  await lockGraph(tx, zoneId)
   const rows = await tx.sql`
     with recursive lineage as (
       select id from authority_records where id = ${recordId} and zone_id = ${zoneId}

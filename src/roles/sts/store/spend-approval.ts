@@ -4,17 +4,13 @@
  * Locks: `delegation:<zone>` shared when the record rests on a delegation, then the
  * hold's row, then authority_records.
  */
+
 import type { Database, Tx } from '../../../platform/db/port.ts'
+import { lockGraphShared } from '../../../platform/db/zone-locks.ts'
 import { uuidv7 } from '../../../platform/ids.ts'
 import type { Hold } from '../approvals/hold.ts'
 import { consumeHold } from './holds.ts'
-import {
-  type Issued,
-  insertRecords,
-  type LiveBasis,
-  lockDelegationShared,
-  type NewRecord,
-} from './issue-records.ts'
+import { type Issued, insertRecords, type LiveBasis, type NewRecord } from './issue-records.ts'
 
 type Outcome = Issued | 'already_consumed'
 
@@ -33,7 +29,7 @@ export function spendApproval(
   basis: LiveBasis | null,
 ): Promise<Outcome> {
   return undoable(db, async (tx) => {
-    if (basis !== null) await lockDelegationShared(tx, record.zoneId)
+    if (basis !== null) await lockGraphShared(tx.sql, record.zoneId)
     if (!(await consumeHold(tx, hold, record.id))) throw new Undone('already_consumed')
     const outcome = await insertOne(tx, record, basis)
     if (outcome !== 'inserted') throw new Undone(outcome)
@@ -52,7 +48,7 @@ export function judgeReissue(db: Database, record: NewRecord, basis: LiveBasis |
     sessions: basis?.sessions ?? [],
   }
   return undoable(db, async (tx) => {
-    await lockDelegationShared(tx, record.zoneId)
+    await lockGraphShared(tx.sql, record.zoneId)
     throw new Undone(await insertOne(tx, { ...record, id: uuidv7() }, reissued))
   })
 }
