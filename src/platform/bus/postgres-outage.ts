@@ -1,4 +1,4 @@
-import { DatabaseTimeout, isUnavailable, sqlState } from '../db/unavailable.ts'
+import { isUnavailable, sqlState } from '../db/unavailable.ts'
 import { BusUnavailable, GroupLost } from './port.ts'
 
 /**
@@ -10,19 +10,6 @@ export function isStoreAway(error: unknown): boolean {
   if (isUnavailable(error)) return true
   const state = sqlState(error)
   return state !== null && /^(08|53|57|25006)/.test(state)
-}
-
-/** Rejects with `DatabaseTimeout` when `work` takes longer than `ms`; the late result is dropped. */
-export async function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DatabaseTimeout(`the store did not answer within ${ms} ms`)), ms)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** What a caller of the bus gets to see: `BusUnavailable` when the store is away, the error itself otherwise. */

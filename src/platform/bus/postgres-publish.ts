@@ -3,11 +3,14 @@
  * statement, at most two statements at a time: thousands of entries a second at
  * one commit and one notification per batch. Round trips per publish: 1.
  */
+
 import type { Sql } from '../db/port.ts'
+import { storeTimeout } from '../db/unavailable.ts'
+import { within } from '../within.ts'
 import { createCoalescer } from './coalesce.ts'
 import type { OutgoingEntry, Published } from './port.ts'
 import { formatId } from './position.ts'
-import { isStoreAway, within } from './postgres-outage.ts'
+import { isStoreAway } from './postgres-outage.ts'
 
 export const notifyChannel = 'caracal_bus'
 
@@ -57,7 +60,7 @@ export function createPublisher(sql: Sql, hooks: PublisherHooks): PostgresPublis
 
   const flushEntries = async (entries: readonly OutgoingEntry[]): Promise<Published[]> => {
     try {
-      const ids = await within(insert(entries), timeoutMs)
+      const ids = await within(insert(entries), timeoutMs, storeTimeout)
       return ids.map((id) => ({ ok: true, id }))
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)

@@ -2,13 +2,15 @@
  * Opens the store: one pool, shared by raw statements and Drizzle. Every connection starts at
  * zone `*` with its time-outs as start-up parameters, and as a role that row security binds.
  */
+
 import type { Logger } from 'pino'
+import { within } from '../within.ts'
 import { type ConnectionTarget, connect, type SessionParameters } from './connection.ts'
 import { ormOver } from './orm.ts'
 import type { Database, Sql } from './port.ts'
 import { decideSessionRole } from './session-role.ts'
 import { runTransaction } from './transaction.ts'
-import { DatabaseTimeout, isUnavailable } from './unavailable.ts'
+import { DatabaseTimeout, isUnavailable, storeTimeout } from './unavailable.ts'
 
 /** The members of `Settings` that shape a pool (storage-and-operations §10.2). Times in milliseconds. */
 export interface DatabaseSettings {
@@ -94,19 +96,12 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Databa
 
 async function ping(sql: Sql, timeoutMs: number): Promise<void> {
   const query = sql`select 1`
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new DatabaseTimeout(`the store did not answer within ${timeoutMs} ms`))
-      // Takes a waiting statement out of the queue; one on its way is ended by the statement time-out.
-      query.cancel()
-    }, timeoutMs)
-  })
-  query.catch(() => undefined)
   try {
-    await Promise.race([query, late])
-  } finally {
-    clearTimeout(timer)
+    await within(query, timeoutMs, storeTimeout)
+  } catch (error) {
+    // Takes a waiting statement out of the queue; one on its way is ended by the statement time-out.
+    if (error instanceof DatabaseTimeout) query.cancel()
+    throw error
   }
 }
 

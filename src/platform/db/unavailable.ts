@@ -40,6 +40,9 @@ export class DatabaseTimeout extends Error {
   override readonly name = 'DatabaseTimeout'
 }
 
+export const storeTimeout = (ms: number): DatabaseTimeout =>
+  new DatabaseTimeout(`the store did not answer within ${ms} ms`)
+
 /** A failure of a connection, as the driver would name it. */
 function connectionError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code })

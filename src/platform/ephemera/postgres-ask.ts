@@ -1,4 +1,6 @@
-import { isStoreAway, within } from '../bus/postgres-outage.ts'
+import { isStoreAway } from '../bus/postgres-outage.ts'
+import { storeTimeout } from '../db/unavailable.ts'
+import { within } from '../within.ts'
 import { EphemeraUnavailable } from './port.ts'
 
 const timeoutMs = 5000
@@ -6,7 +8,7 @@ const timeoutMs = 5000
 /** Everything above this driver sees one error when the store is away. */
 export async function askStore<T>(work: Promise<T>): Promise<T> {
   try {
-    return await within(work, timeoutMs)
+    return await within(work, timeoutMs, storeTimeout)
   } catch (error) {
     if (error instanceof EphemeraUnavailable || !isStoreAway(error)) throw error
     throw new EphemeraUnavailable('Postgres cannot be reached', { cause: error })

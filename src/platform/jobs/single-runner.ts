@@ -6,6 +6,7 @@
 
 import type { Logger } from 'pino'
 import type { Database, OwnSession, Queryable, Tx } from '../db/port.ts'
+import { within } from '../within.ts'
 import type { Job, JobContext } from './job.ts'
 
 /**
@@ -75,6 +76,8 @@ interface Held {
   readonly pid: number
 }
 
+const probeTimedOut = (): Error => new Error('leader probe timed out')
+
 /**
  * Session-level lease on a connection of its own. A lost session and a probe that fails step down
  * at once. Does not work through a transaction-mode pooler.
@@ -87,17 +90,7 @@ export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
   let closed = false
   let contending: Promise<boolean> | null = null
 
-  const bounded = async <T>(work: Promise<T>): Promise<T> => {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('leader probe timed out')), probeTimeoutMs)
-    })
-    try {
-      return await Promise.race([work, late])
-    } finally {
-      clearTimeout(timer)
-    }
-  }
+  const bounded = <T>(work: Promise<T>): Promise<T> => within(work, probeTimeoutMs, probeTimedOut)
 
   const change = (next: Held | null, told: Logger): void => {
     if ((held === null) === (next === null)) return

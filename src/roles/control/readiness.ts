@@ -1,5 +1,7 @@
 /** Whether control should get traffic (control-api §2.8): each dependency in turn, five seconds at most for each. */
+
 import type { HealthReport } from '../../platform/role.ts'
+import { within } from '../../platform/within.ts'
 import type { Control } from './control.ts'
 import { outboxBacklog } from './store/outbox-status.ts'
 
@@ -9,23 +11,13 @@ function unready(error: string, dependency: string): HealthReport {
   return { status: 503, body: { ok: false, error, dependency } }
 }
 
-async function within<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${TIMEOUT_MS} ms`)), TIMEOUT_MS)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+const noAnswer = (ms: number): Error => new Error(`no answer within ${ms} ms`)
 
 /** Answers the report of `/ready`; never rejects. */
 export function createReadiness(control: Control): () => Promise<HealthReport> {
   const fails = async (check: string, work: () => Promise<unknown>): Promise<boolean> => {
     try {
-      await within(work())
+      await within(work(), TIMEOUT_MS, noAnswer)
       return false
     } catch (error) {
       control.log.warn({ err: error, check }, 'not_ready')

@@ -1,6 +1,8 @@
 /** `/ready` of the coordinator (coordinator §14): both stores are asked at once, Postgres is reported first. */
+
 import { countDead } from '../../platform/outbox/rows.ts'
 import type { HealthReport } from '../../platform/role.ts'
+import { within } from '../../platform/within.ts'
 import type { CoordinatorDeps } from './deps.ts'
 
 const budgetMs = 5_000
@@ -16,17 +18,8 @@ export async function readiness(deps: Pick<CoordinatorDeps, 'db' | 'ephemera'>):
   return { status: 200, body: { ok: true } }
 }
 
-async function bounded<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${budgetMs} ms`)), budgetMs)
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+const bounded = <T>(answer: Promise<T>): Promise<T> =>
+  within(answer, budgetMs, (ms) => new Error(`no answer within ${ms} ms`))
 
 function notReady(error: string, dependency: string): HealthReport {
   return { status: 503, body: { ok: false, error, dependency } }

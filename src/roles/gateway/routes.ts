@@ -1,9 +1,11 @@
 /** The five paths that belong to the operator (gateway §2); every other path is proxied. */
+
 import { Hono } from 'hono'
 import type { Registry } from 'prom-client'
 import { secretEquals } from '../../platform/crypto/hmac.ts'
 import { pathOf } from '../../platform/http/incoming.ts'
 import type { Platform } from '../../platform/platform.ts'
+import { within } from '../../platform/within.ts'
 import { metricsJson, metricsText } from './metrics.ts'
 import { type ReadinessDeps, readiness } from './readiness.ts'
 import { requestIdOf } from './request-id.ts'
@@ -21,6 +23,7 @@ export interface RouteDeps extends ReadinessDeps {
 
 const reloadPath = '/internal/revocations/reload'
 const reloadBudgetMs = 5000
+const reloadTimedOut = (): Error => new Error('revocation reload took too long')
 const anyMethodPaths = new Set(['/health', '/ready', '/metrics', '/metrics.json'])
 
 /** True for exactly the operator's paths; the reload path only with POST. */
@@ -63,7 +66,7 @@ export function createRoutes(deps: RouteDeps): Hono {
     if (token === null || !bearerMatches(c.req.header('authorization'), token))
       return c.text('not found', 404)
     try {
-      await withinBudget(deps.snapshot.load())
+      await within(deps.snapshot.load(), reloadBudgetMs, reloadTimedOut)
       return c.json({ ok: true, revocations: deps.revocations.size })
     } catch (error) {
       deps.log.warn({ err: error }, 'revocation_reload_failed')
@@ -71,16 +74,4 @@ export function createRoutes(deps: RouteDeps): Hono {
     }
   })
   return app
-}
-
-async function withinBudget(work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const expired = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('revocation reload took too long')), reloadBudgetMs)
-  })
-  try {
-    await Promise.race([work, expired])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -3,12 +3,14 @@
  * before the request refuses when any address is unsafe; the lookup of the socket
  * asks again and keeps only safe ones, which closes the window between the two.
  */
+
 import type { LookupAddress } from 'node:dns'
 import { lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { LRUCache } from 'lru-cache'
 import { classifyAddress, upstreamAllowed } from '../../../platform/egress/address.ts'
+import { within } from '../../../platform/within.ts'
 
 export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>
 
@@ -31,6 +33,7 @@ export interface AddressGuard {
 /** DNS answers at the check before the request may be this old; the dial always asks again. */
 const answerLifeMs = 1000
 const resolveTimeoutMs = 5000
+const tookTooLong = (): Error => new Error('name resolution took too long')
 
 const resolveBySystem: Resolve = (hostname) =>
   new Promise((resolve, reject) => {
@@ -54,7 +57,8 @@ export function createAddressGuard(rules: AddressRules): AddressGuard {
   }
 
   const judge = async (hostname: string, port: number): Promise<boolean> => {
-    const addresses = await withinDeadline(resolve(hostname)).catch(() => null)
+    // A resolver that hangs must not hold the caller.
+    const addresses = await within(resolve(hostname), resolveTimeoutMs, tookTooLong).catch(() => null)
     if (addresses === null) return false
     const verdict = addresses.length > 0 && addresses.every((one) => safe(one.address, hostname, port))
     verdicts.set(`${hostname}:${port}`, verdict)
@@ -93,19 +97,6 @@ export function createAddressGuard(rules: AddressRules): AddressGuard {
         (error: NodeJS.ErrnoException) => callback(error, ''),
       )
     },
-  }
-}
-
-/** A resolver that hangs must not hold the caller; its late answer is dropped. */
-async function withinDeadline<T>(resolving: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const expired = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('name resolution took too long')), resolveTimeoutMs)
-  })
-  try {
-    return await Promise.race([resolving, expired])
-  } finally {
-    clearTimeout(timer)
   }
 }
 
