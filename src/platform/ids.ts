@@ -57,3 +57,8 @@ export function siblingId(id: string): string {
 export function uuidv4(): string {
   return randomUUID()
 }
+
+/** An id of ours or of v1, as it may stand in a path or a claim (control-api §2.4). */
+export const idPattern: RegExp = /^[A-Za-z0-9_.\-:]{1,128}$/
+
+export const uuidPattern: RegExp = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i

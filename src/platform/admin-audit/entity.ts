@@ -1,5 +1,5 @@
 /** What a management path is about (audit-and-events §8.1). */
-import { idPattern } from '../http/validate.ts'
+import { idPattern } from '../ids.ts'
 
 export interface EntityRef {
   readonly type: string | null

@@ -1,8 +1,9 @@
 /** The OpenAPI 3.1 document of a surface, made from the entries that registered it (control-api §13). */
+
+import { idPattern } from '../ids.ts'
 import { errorRegistry } from './errors/registry.ts'
 import { type Json, jsonSchemaOf, type SchemaComponents } from './json-schema.ts'
 import type { OperationEntry } from './operation.ts'
-import { idPattern } from './validate.ts'
 
 export interface DocumentOptions {
   readonly title: string

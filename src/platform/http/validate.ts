@@ -2,8 +2,10 @@
  * The border: valibot schemas in, typed values out. Issues become path and our own
  * text; valibot's default messages echo the received value and never leave here.
  */
+
 import type { Context } from 'hono'
 import type { CaracalError } from '../errors.ts'
+import { idPattern } from '../ids.ts'
 import * as v from '../schema.ts'
 import { type JsonBodyRules, readJson } from './body.ts'
 import { type ErrorCode, errorOf } from './errors/registry.ts'
@@ -126,10 +128,7 @@ export function parseQuery<const S extends Schema>(
   return parseWith(schema, values, code)
 }
 
-/** Path ids after percent-decoding (control-api §2.4). */
-export const idPattern: RegExp = /^[A-Za-z0-9_.\-:]{1,128}$/
-
-/** The named path parameters, each a well-formed id. Throws 400 `invalid_params`. */
+/** The named path parameters after percent-decoding, each a well-formed id. Throws 400 `invalid_params`. */
 export function pathIds<const Names extends readonly string[]>(
   c: Context,
   ...names: Names

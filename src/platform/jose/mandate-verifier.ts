@@ -4,8 +4,10 @@
  * caller's checks. Because keys are looked up inside the claimed zone only, a zone can
  * never vouch for another.
  */
+
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { idPattern } from '../ids.ts'
 import { type Claims, type JwsHeader, type ParsedJws, parseCompact, verifySignature } from './compact.ts'
 import type { KeySet } from './key-set.ts'
 
@@ -33,8 +35,6 @@ export interface MandateVerifierOptions {
   readonly rememberMs?: number
 }
 
-const zonePattern = /^[A-Za-z0-9._:-]{1,128}$/
-
 /** A verifier over one key set. A remembered verification saves the signature check only, never a liveness check. */
 export function createMandateVerifier(options: MandateVerifierOptions): MandateVerifier {
   const remembered = options.remember
@@ -43,7 +43,7 @@ export function createMandateVerifier(options: MandateVerifierOptions): MandateV
 
   async function verifyParsed(jws: ParsedJws, token: string): Promise<Verification> {
     const zoneId = jws.claims.zone_id
-    if (typeof zoneId !== 'string' || !zonePattern.test(zoneId)) return { ok: false, reason: 'zone_missing' }
+    if (typeof zoneId !== 'string' || !idPattern.test(zoneId)) return { ok: false, reason: 'zone_missing' }
     const digest = remembered ? hash('sha256', token, 'base64') : ''
     const known = remembered?.get(digest)
     if (known) return known

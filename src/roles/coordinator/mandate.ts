@@ -1,9 +1,9 @@
 /** What a mandate shown to the coordinator must be, whatever it is shown for (coordinator §2.2, §14.1). */
+import { idPattern } from '../../platform/ids.ts'
 import { type Claims, parseCompact } from '../../platform/jose/compact.ts'
 import type { MandateVerifier } from '../../platform/jose/mandate-verifier.ts'
 
 const leewaySeconds = 60
-const identifier = /^[A-Za-z0-9_.\-:]{1,128}$/
 
 export interface MandateRules {
   readonly verifier: MandateVerifier
@@ -34,7 +34,7 @@ export async function readMandate(
   const { claims } = verified
   const { zone_id: claimedZone, sub: subject, iss, aud, exp, nbf } = claims
   const now = Math.floor(Date.now() / 1000)
-  if (typeof claimedZone !== 'string' || !identifier.test(claimedZone)) return null
+  if (typeof claimedZone !== 'string' || !idPattern.test(claimedZone)) return null
   if (iss !== issuer || !(Array.isArray(aud) ? aud.includes(issuer) : aud === issuer)) return null
   if (typeof exp !== 'number' || exp + leewaySeconds <= now) return null
   if (nbf !== undefined && (typeof nbf !== 'number' || nbf - leewaySeconds > now)) return null

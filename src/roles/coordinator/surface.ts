@@ -16,7 +16,7 @@ import {
   type OperationMethod,
 } from '../../platform/http/operation.ts'
 import { requestContext } from '../../platform/http/request-context.ts'
-import { idPattern } from '../../platform/http/validate.ts'
+import { idPattern } from '../../platform/ids.ts'
 import type { GenericSchema } from '../../platform/schema.ts'
 import { admit, identify } from './authenticate.ts'
 import type { Caller, Recorded } from './caller.ts'

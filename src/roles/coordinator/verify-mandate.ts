@@ -1,4 +1,5 @@
 /** `POST /v1/verify` (coordinator §14.1): what a mandate says, if this zone signed it. Revocation is not asked. */
+import { idPattern } from '../../platform/ids.ts'
 import { KeySetUnavailable } from '../../platform/jose/key-set.ts'
 import * as v from '../../platform/schema.ts'
 import type { CoordinatorContext } from './deps.ts'
@@ -11,7 +12,7 @@ export const verifyBody = v.strictObject({
   token: v.optional(v.string()),
   /** `Bearer x`, or the token alone. */
   authorization: v.optional(v.string()),
-  zone_id: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.\-:]{1,128}$/)),
+  zone_id: v.pipe(v.string(), v.regex(idPattern)),
   required_scope: v.optional(name),
   require_session: v.optional(v.boolean(), false),
   require_delegation: v.optional(v.boolean(), false),

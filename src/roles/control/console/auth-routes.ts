@@ -2,7 +2,7 @@
 import type { Context, Hono } from 'hono'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
 import { requestContext } from '../../../platform/http/request-context.ts'
-import { idPattern } from '../../../platform/http/validate.ts'
+import { idPattern } from '../../../platform/ids.ts'
 import * as v from '../../../platform/schema.ts'
 import type { Authenticator } from '../authenticate.ts'
 import type { Control } from '../control.ts'

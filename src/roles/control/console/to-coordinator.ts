@@ -6,7 +6,7 @@
 import type { Context } from 'hono'
 import { AUTHORIZED_BY, nameOf } from '../../../platform/http/authorized-by.ts'
 import { errorOf } from '../../../platform/http/errors/registry.ts'
-import { idPattern } from '../../../platform/http/validate.ts'
+import { idPattern } from '../../../platform/ids.ts'
 import type { Control } from '../control.ts'
 import { notFound } from '../not-found.ts'
 import { attributionOf, type Principal } from '../principal.ts'

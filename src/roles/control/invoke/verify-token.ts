@@ -1,5 +1,7 @@
 /** The one-use STS token of a Control call (control-api §9.4, steps 3 and 4). */
+
 import type { JWK } from 'jose'
+import { idPattern } from '../../../platform/ids.ts'
 import { createKeySet, KeySetUnavailable } from '../../../platform/jose/key-set.ts'
 import { createMandateVerifier } from '../../../platform/jose/mandate-verifier.ts'
 import type { Control } from '../control.ts'
@@ -16,7 +18,6 @@ export interface ControlToken {
 }
 
 const TOLERANCE_SECONDS = 60
-const ZONE_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 const unauthorized = (evidence: string) =>
@@ -57,7 +58,7 @@ export function createTokenVerifier(control: Control): TokenVerifier {
     if (typeof exp !== 'number' || typeof iat !== 'number') throw unauthorized('times')
     if (exp <= now - TOLERANCE_SECONDS || iat > now + TOLERANCE_SECONDS) throw unauthorized('expired')
     if (text(jti) === '' || text(sub) === '') throw unauthorized('identity')
-    if (!ZONE_ID.test(text(zoneId))) throw unauthorized('zone')
+    if (!idPattern.test(text(zoneId))) throw unauthorized('zone')
     const token = {
       subject: text(sub),
       clientId: text(claims.client_id),

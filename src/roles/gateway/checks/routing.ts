@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { utf8Of } from '../../../platform/http/incoming.ts'
+import { idPattern } from '../../../platform/ids.ts'
 import { mandateOf } from '../call.ts'
 import { denials } from '../denial.ts'
 import { textClaim } from '../mandate.ts'
 import type { Check } from './check.ts'
-
-const idPattern = /^[A-Za-z0-9._:-]{1,128}$/
 
 /** Step 6: who calls follows from the mandate, never from a header. */
 export const clientIdAbsent: Check = (call) =>

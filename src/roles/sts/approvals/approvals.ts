@@ -3,8 +3,10 @@
  * must look like to use one is decided by its checks (`checks/present-approval.ts`,
  * `checks/hold-for-approval.ts`).
  */
+
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../../../platform/db/port.ts'
+import { uuidPattern } from '../../../platform/ids.ts'
 import { internalError } from '../refusal.ts'
 import { deleteExpiredHold, type HoldRequest, insertHold, readHold, readOpenHold } from '../store/holds.ts'
 import type { Hold } from './hold.ts'
@@ -16,10 +18,8 @@ export interface Approvals {
   ensure(request: HoldRequest, terms: HoldTerms): Promise<{ readonly hold: Hold; readonly created: boolean }>
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
 export function isHoldId(text: string): boolean {
-  return uuid.test(text)
+  return uuidPattern.test(text)
 }
 
 export function createApprovals(db: Database): Approvals {

@@ -1,6 +1,8 @@
 /** Who launches (sts §14): the workload's rate and secret, the same two answers on both routes. */
+
 import type { CredentialHasher } from '../../../platform/crypto/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
+import { uuidPattern } from '../../../platform/ids.ts'
 import type { Evidence, Metadata } from '../evidence.ts'
 import type { Form } from '../form.ts'
 import type { MintLimit } from '../mint-limit.ts'
@@ -26,10 +28,8 @@ export interface Credentials {
   readonly secret: string
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
 export function launchIdOf(header: string | undefined): string | null {
-  return header !== undefined && uuid.test(header) ? header.toLowerCase() : null
+  return header !== undefined && uuidPattern.test(header) ? header.toLowerCase() : null
 }
 
 export function credentialsOf(form: Form): Credentials {
