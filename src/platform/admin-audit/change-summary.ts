@@ -1,5 +1,7 @@
 /** Which fields a change touched: names, never values (audit-and-events §8.1). */
+
 import type { Logger } from 'pino'
+import { isJsonObject } from '../json.ts'
 import { actionSegment, type EntityRules } from './entity.ts'
 
 const secretFields: ReadonlySet<string> = new Set([
@@ -33,10 +35,6 @@ interface Walk {
   secretSeen: boolean
 }
 
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 function walk(value: Record<string, unknown>, prefix: string, depth: number, found: Walk): void {
   for (const [name, member] of Object.entries(value)) {
     if (secretFields.has(name.toLowerCase())) {
@@ -46,8 +44,8 @@ function walk(value: Record<string, unknown>, prefix: string, depth: number, fou
     const path = prefix === '' ? name : `${prefix}.${name}`
     if (path.length > longestName) continue
     const before = found.fields.length
-    if (isPlainObject(member) && depth < deepest) walk(member, path, depth + 1, found)
-    else if (isPlainObject(member)) noteSecrets(member, found)
+    if (isJsonObject(member) && depth < deepest) walk(member, path, depth + 1, found)
+    else if (isJsonObject(member)) noteSecrets(member, found)
     if (found.fields.length === before) found.fields.push(path)
   }
 }
@@ -55,7 +53,7 @@ function walk(value: Record<string, unknown>, prefix: string, depth: number, fou
 function noteSecrets(value: Record<string, unknown>, found: Walk): void {
   for (const [name, member] of Object.entries(value)) {
     if (secretFields.has(name.toLowerCase())) found.secretSeen = true
-    else if (isPlainObject(member)) noteSecrets(member, found)
+    else if (isJsonObject(member)) noteSecrets(member, found)
   }
 }
 
@@ -78,7 +76,7 @@ export function summaryForRecord(change: Change, rules: EntityRules, log: Logger
 /** The summary of a successful change; `null` for an update that touches no recordable field. */
 export function changeSummary(change: Change, rules: EntityRules): ChangeSummary | null {
   const found: Walk = { fields: [], secretSeen: false }
-  if (isPlainObject(change.body)) walk(change.body, '', 1, found)
+  if (isJsonObject(change.body)) walk(change.body, '', 1, found)
   const verb = actionSegment(change.path, rules)
   const rotates = /\/rotate(-secret)?$/.test(change.path)
   const rotated = found.secretSeen || rotates

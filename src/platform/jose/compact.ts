@@ -4,8 +4,10 @@
  * `crit`. One spelling per token, so a replay marker or a cache keyed by the text
  * cannot be walked around.
  */
+
 import { type KeyObject, sign, verify } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { isJsonObject } from '../json.ts'
 
 /** Longest bearer accepted anywhere, in characters. */
 export const maxTokenLength = 8192
@@ -42,9 +44,7 @@ function decodeObject(part: string): Record<string, unknown> | null {
   if (bytes === null) return null
   try {
     const value: unknown = JSON.parse(utf8.decode(bytes))
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : null
+    return isJsonObject(value) ? value : null
   } catch {
     return null
   }

@@ -3,8 +3,10 @@
  * (audit-and-events §6.4, §7.2). Only what Postgres once refused may be tried again;
  * integrity and parse failures never become evidence.
  */
+
 import type { Bus, StreamEntry } from '../../platform/bus/port.ts'
 import type { Database } from '../../platform/db/port.ts'
+import { type JsonObject, parseJsonObject } from '../../platform/json.ts'
 import { auditDeadLetterStream, auditStream } from './frame.ts'
 import { markReplayed } from './store/dead-letters.ts'
 
@@ -127,13 +129,6 @@ function viewOf(entry: StreamEntry, driver: Bus['driver']): DeadLetterView {
 }
 
 /** The parsed source event, `{}` when the text is not a JSON object. */
-export function claimedEvent(entry: StreamEntry): Readonly<Record<string, unknown>> {
-  try {
-    const parsed: unknown = JSON.parse(entry.fields.src_data ?? '')
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
-      ? (parsed as Record<string, unknown>)
-      : {}
-  } catch {
-    return {}
-  }
+export function claimedEvent(entry: StreamEntry): JsonObject {
+  return parseJsonObject(entry.fields.src_data ?? '') ?? {}
 }

@@ -1,5 +1,7 @@
 /** Trying the credential of an OAuth provider with one request to its token endpoint (gateway §22.3). Any token is dropped. */
+
 import { EgressError } from '../../platform/egress/guarded-fetch.ts'
+import { parseJsonObject } from '../../platform/json.ts'
 import {
   ClientMisconfigured,
   type OAuthClient,
@@ -9,7 +11,7 @@ import {
 import { openProviderConfig } from './change-provider.ts'
 import { type Control, reading } from './control.ts'
 import { found, invalid } from './not-found.ts'
-import { clientOf, jsonObjectOf, oauthErrorOf, postAsClient } from './oauth-client.ts'
+import { clientOf, oauthErrorOf, postAsClient } from './oauth-client.ts'
 import { spendProbe } from './probe-budget.ts'
 import { isOAuthKind, type ProviderConfig, type ProviderKind } from './provider-config.ts'
 import type { Call } from './route.ts'
@@ -33,7 +35,7 @@ function verdictOf(kind: ProviderKind, config: ProviderConfig, status: number, b
     return { status: 'ok', detail: 'the endpoint knows the client and refused the placeholder code' }
   }
   if (kind === 'oauth2_client_credentials' && status === 200 && code === null) {
-    const token = jsonObjectOf(body)?.access_token
+    const token = parseJsonObject(body.toString('utf8'))?.access_token
     if (typeof token === 'string' && token !== '') return { status: 'ok', detail: 'a token was issued' }
   }
   const grantRefused = config.public.grant_type === 'jwt_bearer' && code === 'invalid_grant'

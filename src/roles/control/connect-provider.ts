@@ -3,16 +3,18 @@
  * page with PKCE and a state that is used once. Revoking is local first; what the
  * provider answers changes nothing about it.
  */
+
 import { createHash, randomBytes } from 'node:crypto'
 import { columnAad } from '../../platform/crypto/secret-store.ts'
 import { EgressError, type GuardedResponse } from '../../platform/egress/guarded-fetch.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
 import { uuidv7 } from '../../platform/ids.ts'
+import { parseJsonObject } from '../../platform/json.ts'
 import { ClientMisconfigured, tokenParameters } from '../../platform/oauth/client.ts'
 import { openProviderConfig } from './change-provider.ts'
 import { type Control, reading, writing } from './control.ts'
 import { found } from './not-found.ts'
-import { clientOf, jsonObjectOf, postAsClient } from './oauth-client.ts'
+import { clientOf, postAsClient } from './oauth-client.ts'
 import type { ProviderConfig } from './provider-config.ts'
 import type { Call } from './route.ts'
 import {
@@ -158,7 +160,7 @@ interface TokenAnswer {
 }
 
 function tokenAnswer(body: Buffer, config: ProviderConfig): TokenAnswer {
-  const answer = jsonObjectOf(body)
+  const answer = parseJsonObject(body.toString('utf8'))
   const access = text(answer?.access_token)
   if (answer === null || access === '') throw errorOf('provider_token_response_invalid')
   const type = text(answer.token_type)

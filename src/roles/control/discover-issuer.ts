@@ -1,8 +1,9 @@
 /** Reading what an OAuth issuer publishes about itself (gateway §22.3; OpenID Connect Discovery, RFC 8414). */
+
 import { EgressError } from '../../platform/egress/guarded-fetch.ts'
 import { errorOf } from '../../platform/http/errors/registry.ts'
+import { parseJsonObject } from '../../platform/json.ts'
 import type { Control } from './control.ts'
-import { jsonObjectOf } from './oauth-client.ts'
 import { spendProbe } from './probe-budget.ts'
 
 const knownAuthMethods = new Set(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
@@ -69,7 +70,7 @@ export async function discoverIssuer(control: Control, zoneId: string, issuer: s
         headers: { accept: 'application/json' },
         signal,
       })
-      const document = answer.status === 200 ? jsonObjectOf(answer.body) : null
+      const document = answer.status === 200 ? parseJsonObject(answer.body.toString('utf8')) : null
       const found = document === null ? null : published(document, issuer)
       if (found !== null) return found
     } catch (error) {

@@ -39,15 +39,3 @@ export function oauthErrorOf(body: Buffer): string | null {
   }
   return typeof code === 'string' && /^[a-z_]{1,64}$/.test(code) ? code : null
 }
-
-/** The answer as an object, `null` when it is not JSON. */
-export function jsonObjectOf(body: Buffer): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : null
-  } catch {
-    return null
-  }
-}

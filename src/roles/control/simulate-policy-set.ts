@@ -1,5 +1,6 @@
 /** Deciding an input with a sealed version without activating it (control-api §7.12). Nothing is stored or counted. */
 
+import { isJsonObject } from '../../platform/json.ts'
 import { POLICY_SCHEMA_VERSION } from '../../policy/index.ts'
 import type { PolicyResult } from '../sts/port.ts'
 import { type Control, reading } from './control.ts'
@@ -10,9 +11,6 @@ import { verifyManifest } from './verify-manifest.ts'
 
 type Input = Readonly<Record<string, unknown>>
 
-const isObject = (value: unknown): value is Input =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** What an input lacks or contradicts; evaluation would not answer the question that was meant. */
 function inputWarnings(input: Input, zoneId: string): string[] {
   const warnings: string[] = []
@@ -21,9 +19,9 @@ function inputWarnings(input: Input, zoneId: string): string[] {
     warnings.push(`input_schema_mismatch:${String(version).slice(0, 64)}`)
   }
   const principal = input.principal
-  if (!isObject(principal) || principal.zone_id !== zoneId) warnings.push('principal_zone_mismatch')
+  if (!isJsonObject(principal) || principal.zone_id !== zoneId) warnings.push('principal_zone_mismatch')
   for (const part of ['resource', 'action', 'context']) {
-    if (!isObject(input[part])) warnings.push(`missing_${part}`)
+    if (!isJsonObject(input[part])) warnings.push(`missing_${part}`)
   }
   return warnings
 }

@@ -1,7 +1,9 @@
 /** What an STS answer over HTTP means (gateway §4 step 15, §9.2). */
+
 import { STATUS_CODES } from 'node:http'
+import { asJsonObject } from '../../platform/json.ts'
 import { type GatewayExchangeResult, StsUnreachable, type UpstreamDirective } from '../sts/port.ts'
-import { asObject, type StsAnswer } from './sts-client.ts'
+import type { StsAnswer } from './sts-client.ts'
 
 /** Rejects a 200 that is not a usable grant as `invalid_response`. */
 export function readExchangeAnswer(answer: StsAnswer): GatewayExchangeResult {
@@ -11,7 +13,7 @@ export function readExchangeAnswer(answer: StsAnswer): GatewayExchangeResult {
   const json = answer.mediaType === 'application/json' || answer.mediaType.endsWith('+json')
   if (!json || document === null || typeof token !== 'string' || token === '') throw invalidAnswer()
   const directives: [string, UpstreamDirective][] = []
-  for (const [resource, value] of Object.entries(asObject(document.upstreams) ?? {})) {
+  for (const [resource, value] of Object.entries(asJsonObject(document.upstreams) ?? {})) {
     const directive = readDirective(value)
     if (directive !== null) directives.push([resource, directive])
   }
@@ -52,7 +54,7 @@ function refused({ status, document, retryAfter }: StsAnswer): GatewayExchangeRe
 
 /** `null` when a member has the wrong type: a credential must never be placed by guess. */
 function readDirective(value: unknown): UpstreamDirective | null {
-  const raw = asObject(value)
+  const raw = asJsonObject(value)
   if (raw === null || typeof raw.url !== 'string' || typeof raw.auth_mode !== 'string') return null
   for (const name of optionalTexts) {
     if (raw[name] !== undefined && typeof raw[name] !== 'string') return null

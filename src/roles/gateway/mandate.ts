@@ -2,8 +2,10 @@
  * The presented mandate, parsed once. Until the signature check every claim is an
  * unverified peek and nothing but a denial may depend on it (gateway §5).
  */
+
 import { hash } from 'node:crypto'
 import { type Claims, decodeBase64url, type ParsedJws, parseCompact } from '../../platform/jose/compact.ts'
+import { parseJsonObject } from '../../platform/json.ts'
 
 /** What the gateway reads of the payload; everything else is the STS's business. */
 export interface MandateClaims extends Claims {
@@ -39,13 +41,7 @@ export function parseMandate(token: string, digest: string): Mandate | null {
 function peekClaims(token: string): Claims | null {
   const parts = token.split('.')
   const payload = parts.length === 3 ? decodeBase64url(parts[1] as string) : null
-  if (payload === null) return null
-  try {
-    const value: unknown = JSON.parse(payload.toString('utf8'))
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Claims) : null
-  } catch {
-    return null
-  }
+  return payload === null ? null : parseJsonObject(payload.toString('utf8'))
 }
 
 /** A claim that must be a string; everything else counts as absent. */

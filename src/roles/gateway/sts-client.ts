@@ -1,5 +1,7 @@
 /** One signed call to the STS of another process: no redirects, no retries, a bounded answer, one deadline over all. */
+
 import { Pool } from 'undici'
+import { parseJsonObject } from '../../platform/json.ts'
 import type { HmacKey } from '../../platform/keys.ts'
 import { StsUnreachable } from '../sts/port.ts'
 import { envelopeHeaders } from './signed-exchange.ts'
@@ -73,7 +75,7 @@ export function createStsClient(options: StsClientOptions): StsClient {
           status: response.statusCode,
           mediaType: single(response.headers['content-type']).split(';', 1)[0]?.trim().toLowerCase() ?? '',
           retryAfter: single(response.headers['retry-after']),
-          document: parseObject(await readBounded(response.body, call.maxAnswerBytes)),
+          document: parseJsonObject((await readBounded(response.body, call.maxAnswerBytes)) ?? ''),
         }
       } catch (error) {
         throw unreachable(error, call.signal, deadline)
@@ -113,17 +115,3 @@ function unreachable(error: unknown, caller: AbortSignal | undefined, deadline: 
   if (deadline.aborted || timeoutCodes.has(code)) return new StsUnreachable('timeout', 'sts timeout')
   return new StsUnreachable('transport', `sts unavailable (${code})`)
 }
-
-function parseObject(text: string | null): Readonly<Record<string, unknown>> | null {
-  if (text === null) return null
-  try {
-    return asObject(JSON.parse(text))
-  } catch {
-    return null
-  }
-}
-
-export const asObject = (value: unknown): Readonly<Record<string, unknown>> | null =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : null

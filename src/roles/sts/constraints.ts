@@ -2,6 +2,7 @@
  * The constraint object of a delegation edge, read strictly (sts §5.3.1): a key or
  * a value this version does not know might narrow authority, so it denies.
  */
+import { isJsonObject } from '../../platform/json.ts'
 
 export interface Constraints {
   /** Resource identifiers; empty = no limit. */
@@ -29,7 +30,7 @@ export const maxLineageEdges = 10
 
 /** The parsed constraints, or a private sentence saying what is wrong with them. */
 export function parseConstraints(value: unknown): Constraints | { readonly invalid: string } {
-  if (!isRecord(value)) return { invalid: 'constraints are not an object' }
+  if (!isJsonObject(value)) return { invalid: 'constraints are not an object' }
   for (const key of Object.keys(value)) {
     if (!knownKeys.has(key)) return { invalid: `unknown constraint ${key}` }
   }
@@ -55,10 +56,6 @@ export function parseConstraints(value: unknown): Constraints | { readonly inval
   if (expiresAt === undefined) return { invalid: 'expires_at is not an RFC 3339 time' }
   const ttl = (value.ttl_seconds as number | null | undefined) ?? 0
   return { resources, ttlSeconds: ttl > 0 ? ttl : null, maxHops, expiresAt }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isCount(value: unknown): boolean {

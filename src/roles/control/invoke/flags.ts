@@ -1,5 +1,7 @@
 /** Flags of a command (control-api §9.6): few, short, flat; their meaning is the command's. */
+
 import { deepestNesting, nestsTooDeep } from '../../../platform/http/nesting.ts'
+import { isJsonObject } from '../../../platform/json.ts'
 import { refuse } from './refusal.ts'
 
 type FlagValue = string | number | boolean | null | readonly (string | number | boolean | null)[]
@@ -42,8 +44,7 @@ export interface Flags {
 
 /** Reads the `flags` member; anything but an object counts as none. Throws `invalid`. */
 export function readFlags(value: unknown): Flags {
-  const given: Record<string, unknown> =
-    typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+  const given = isJsonObject(value) ? value : {}
   const names = Object.keys(given)
   if (names.length > MAX_FLAGS) throw refuse('invalid', `at most ${MAX_FLAGS} flags`)
   for (const name of names) {

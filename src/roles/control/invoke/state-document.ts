@@ -5,6 +5,7 @@
  */
 
 import { canonicalJson } from '../../../platform/canonical-json.ts'
+import { isJsonObject } from '../../../platform/json.ts'
 import { contentSha256 } from '../../../policy/index.ts'
 import { given } from '../create-provider.ts'
 import { normalizePublicConfig, type ProviderKind, providerKinds, secretKeys } from '../provider-config.ts'
@@ -33,9 +34,6 @@ export interface Outcome {
   readonly error?: { readonly code: string; readonly reason: string }
 }
 
-const isObject = (value: unknown): value is Spec =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 const MAX_OBJECTS = 500
 
 const kindOf = (name: unknown) => declarativeKinds.find((entry) => entry.kind === name)
@@ -58,7 +56,7 @@ function storedNames(kind: DeclarativeKind, spec: Spec): Spec {
 export function readObject(kindName: unknown, written: unknown, zoneId: string): DocumentObject {
   const kind = kindOf(kindName)
   if (kind === undefined) throw refuse('invalid', 'an object has an unknown kind')
-  if (!isObject(written)) throw refuse('invalid', `a ${kind.kind} needs a spec object`)
+  if (!isJsonObject(written)) throw refuse('invalid', `a ${kind.kind} needs a spec object`)
   const spec = storedNames(kind.kind, written)
   const identity = spec[kind.identityField]
   if (typeof identity !== 'string' || identity === '') {
@@ -81,12 +79,12 @@ export function readObject(kindName: unknown, written: unknown, zoneId: string):
 
 /** The objects of a document. Throws before anything is written. */
 export function readDocument(document: unknown, zoneId: string): DocumentObject[] {
-  if (!isObject(document) || !Array.isArray(document.objects)) {
+  if (!isJsonObject(document) || !Array.isArray(document.objects)) {
     throw refuse('invalid', 'a document has a list of objects')
   }
   if (document.objects.length > MAX_OBJECTS) throw refuse('invalid', `at most ${MAX_OBJECTS} objects`)
   const objects = document.objects.map((entry: unknown) => {
-    if (!isObject(entry)) throw refuse('invalid', 'an object has kind and spec')
+    if (!isJsonObject(entry)) throw refuse('invalid', 'an object has kind and spec')
     return readObject(entry.kind, entry.spec, zoneId)
   })
   const seen = new Set<string>()
@@ -154,7 +152,7 @@ const same = (a: unknown, b: unknown): boolean => canonicalJson(a ?? null) === c
 /** The public part of a spec's provider configuration, with the defaults that storing it would add. */
 function publicConfig(spec: Spec, current: Row | null): unknown {
   const kind = (spec.kind ?? current?.kind) as ProviderKind
-  const config = isObject(spec.config) ? spec.config : {}
+  const config = isJsonObject(spec.config) ? spec.config : {}
   const open = Object.fromEntries(
     Object.entries(config).filter(([name]) => !(secretKeys as readonly string[]).includes(name)),
   )
@@ -165,7 +163,7 @@ function publicConfig(spec: Spec, current: Row | null): unknown {
 function normalOperations(value: unknown): unknown {
   if (!Array.isArray(value)) return value
   return value.map((operation) =>
-    isObject(operation)
+    isJsonObject(operation)
       ? {
           ...operation,
           method: String(operation.method ?? '')

@@ -1,5 +1,5 @@
 /** GitHub, which speaks no OpenID Connect: the access token is used at once to ask who it is for, and kept nowhere. */
-import { jsonObjectOf } from '../../oauth-client.ts'
+import { parseJsonObject } from '../../../../platform/json.ts'
 import type { GitHubEndpoints } from './endpoints.ts'
 import {
   ask,
@@ -35,7 +35,7 @@ export function createGitHub(endpoints: GitHubEndpoints, client: SocialClient): 
         read(endpoints.user, access_token, answered.signal),
         read(endpoints.emails, access_token, answered.signal),
       ])
-      const id = jsonObjectOf(user)?.id
+      const id = parseJsonObject(user.toString('utf8'))?.id
       if (typeof id !== 'number' || !Number.isSafeInteger(id)) throw signInFailed('a user without an id')
       return { provider: 'github', subject: String(id), email: primaryVerified(emails) }
     },

@@ -1,6 +1,7 @@
 /** Google, by OpenID Connect: the id_token is the whole answer, and is believed only when it verifies (Core §3.1.3.7). */
+
 import { createLocalJWKSet, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
-import { jsonObjectOf } from '../../oauth-client.ts'
+import { parseJsonObject } from '../../../../platform/json.ts'
 import type { GoogleEndpoints } from './endpoints.ts'
 import {
   type Answered,
@@ -31,7 +32,7 @@ export function createGoogle(
   /** Read for each sign-in: there are few, and the keys change every few days. */
   async function keys(signal: AbortSignal): Promise<JSONWebKeySet> {
     const body = await ask(client, endpoints.keys, { headers: { accept: 'application/json' }, signal })
-    const document = jsonObjectOf(body)
+    const document = parseJsonObject(body.toString('utf8'))
     if (!Array.isArray(document?.keys)) throw signInFailed('no key set')
     return document as unknown as JSONWebKeySet
   }

@@ -3,13 +3,15 @@
  * and the calls behind the browser's back. Whatever a provider says that is not as it should be is
  * `social_sign_in_failed`; its own words go nowhere but, shortened to a code, to the log.
  */
+
 import {
   EgressError,
   type EgressGuard,
   type GuardedRequest,
 } from '../../../../platform/egress/guarded-fetch.ts'
 import { errorOf } from '../../../../platform/http/errors/registry.ts'
-import { jsonObjectOf, oauthErrorOf } from '../../oauth-client.ts'
+import { parseJsonObject } from '../../../../platform/json.ts'
+import { oauthErrorOf } from '../../oauth-client.ts'
 import type { SocialName } from './endpoints.ts'
 
 /** Somebody, as a provider knows them. */
@@ -111,7 +113,7 @@ export async function redeem(
   })
   // GitHub refuses a code with status 200.
   const refusal = oauthErrorOf(body)
-  const answer = jsonObjectOf(body)
+  const answer = parseJsonObject(body.toString('utf8'))
   if (answer === null || refusal !== null) throw signInFailed(`no token: ${refusal ?? 'not an object'}`)
   return answer
 }
