@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { csvCell, toCsv } from '../../../src/platform/csv.ts'
 import { propagationOf } from '../../../src/roles/control/activation-status.ts'
-import { csvCell, toCsv } from '../../../src/roles/control/csv.ts'
 import { retryDelay, signatureOf } from '../../../src/roles/control/deliver-notifications.ts'
 import { explainRequest } from '../../../src/roles/control/explain-request.ts'
 import { createBuckets } from '../../../src/roles/control/invoke/bucket.ts'
@@ -22,7 +22,7 @@ describe('CSV', () => {
     expect(csvCell('=1+1')).toBe("'=1+1")
     expect(csvCell('\t=1')).toBe("'\t=1")
     expect(csvCell('a,"b"')).toBe('"a,""b"""')
-    expect(csvCell(['x', 'y'])).toBe('x y')
+    expect(toCsv(['a'], [{ a: ['x', 'y'] }])).toBe('a\r\nx y\r\n')
     expect(toCsv(['a'], [{ a: null }, { a: new Date(0) }])).toBe('a\r\n\r\n1970-01-01T00:00:00.000Z\r\n')
   })
 })

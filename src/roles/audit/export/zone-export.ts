@@ -2,7 +2,7 @@
 import type { Queryable } from '../../../platform/db/port.ts'
 import { headSequence, type LedgerEvent, readEvents } from '../store/read-events.ts'
 import { exportedEvent } from '../wire-event.ts'
-import { csvHeader, csvLine } from './csv-line.ts'
+import { eventHeader, eventLine } from './event-csv.ts'
 
 const pageSize = 1_000
 
@@ -20,13 +20,13 @@ export async function* exportZone(
   query: ExportQuery,
   format: ExportFormat,
 ): AsyncGenerator<string> {
-  if (format === 'csv') yield csvHeader
+  if (format === 'csv') yield eventHeader
   const end = await headSequence(db, query.zoneId)
   let afterSeq = 0
   for (;;) {
     const rows = await readEvents(db, { ...query, afterSeq, limit: pageSize })
     const page = rows.filter((row) => row.chainSeq <= end)
-    if (page.length > 0) yield page.map(format === 'csv' ? csvLine : ndjsonLine).join('')
+    if (page.length > 0) yield page.map(format === 'csv' ? eventLine : ndjsonLine).join('')
     afterSeq = rows.at(-1)?.chainSeq ?? end
     if (rows.length < pageSize || afterSeq >= end) return
   }

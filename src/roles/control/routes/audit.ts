@@ -1,8 +1,9 @@
 /** Reading a zone's evidence (control-api §7.18). */
+
+import { toCsv } from '../../../platform/csv.ts'
 import * as v from '../../../platform/schema.ts'
 import { auditFields, chooseFields, flatEvent, visibleEvent } from '../audit-fields.ts'
 import { type Control, reading, type Scope } from '../control.ts'
-import { toCsv } from '../csv.ts'
 import { explainRequest } from '../explain-request.ts'
 import { notFound } from '../not-found.ts'
 import { requireAlso } from '../perform.ts'

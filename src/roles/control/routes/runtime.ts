@@ -1,9 +1,10 @@
 /** Authority records, sessions and the administrative ledger of a zone (control-api §7.18). */
+
+import { toCsv } from '../../../platform/csv.ts'
 import type { ErrorCode } from '../../../platform/http/errors/registry.ts'
 import * as v from '../../../platform/schema.ts'
 import { adminAuditFields, chooseFields, flatAdminAction } from '../audit-fields.ts'
 import { reading } from '../control.ts'
-import { toCsv } from '../csv.ts'
 import { requireAlso } from '../perform.ts'
 import { redactEvidence } from '../redact-evidence.ts'
 import { can, ok, route } from '../route.ts'
@@ -44,7 +45,7 @@ const authorityColumns = [
   'expires_at',
   'revoked_at',
   'revoked_reason',
-]
+] as const
 
 const session = named(
   'Session',
@@ -86,7 +87,7 @@ const sessionColumns = [
   'terminated_at',
   'termination_reason',
   'ttl_seconds',
-]
+] as const
 
 const adminAction = named(
   'AdminAction',
@@ -138,7 +139,7 @@ export const runtimeRoutes = [
         listAuthorityRecords(db, call.zoneId, filters, { limit, cursor }),
       )
       if (form === 'json') return ok(page)
-      const content = toCsv(authorityColumns, page.items as unknown as Record<string, unknown>[])
+      const content = toCsv(authorityColumns, page.items)
       return csvReply(`authority-records-${call.zoneId}`, content, page.next_cursor)
     },
   }),
@@ -170,7 +171,7 @@ export const runtimeRoutes = [
         listSessions(db, call.zoneId, filters, { limit, cursor }),
       )
       if (form === 'json') return ok(page)
-      const content = toCsv(sessionColumns, page.items as unknown as Record<string, unknown>[])
+      const content = toCsv(sessionColumns, page.items)
       return csvReply(`sessions-${call.zoneId}`, content, page.next_cursor)
     },
   }),

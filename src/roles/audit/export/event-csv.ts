@@ -1,4 +1,5 @@
-/** CSV as spreadsheets read it safely (audit-and-events §7.3): CRLF, minimal quoting, no formulas. */
+/** The CSV form of ledger events (audit-and-events §7.3). */
+import { csvLine } from '../../../platform/csv.ts'
 import type { LedgerEvent } from '../store/read-events.ts'
 
 const columns: readonly (readonly [name: string, cell: (row: LedgerEvent) => string])[] = [
@@ -21,14 +22,6 @@ const columns: readonly (readonly [name: string, cell: (row: LedgerEvent) => str
   ['chain_hmac', (row) => row.chainHmac],
 ]
 
-/** A cell a spreadsheet would run as a formula gets a leading apostrophe. */
-function quoted(text: string): string {
-  const guarded = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
-  return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded
-}
+export const eventHeader = csvLine(columns.map(([name]) => name))
 
-export const csvHeader = `${columns.map(([name]) => name).join(',')}\r\n`
-
-export function csvLine(row: LedgerEvent): string {
-  return `${columns.map(([, cell]) => quoted(cell(row))).join(',')}\r\n`
-}
+export const eventLine = (row: LedgerEvent): string => csvLine(columns.map(([, cell]) => cell(row)))
