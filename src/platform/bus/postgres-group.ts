@@ -10,7 +10,7 @@
 import type { Database, Sql } from '../db/port.ts'
 import { isUniqueViolation } from '../db/unavailable.ts'
 import { type ClaimedEntry, type Fields, GroupLost, type GroupStats, type WorkGroup } from './port.ts'
-import { parseId } from './position.ts'
+import { maxSeq, parseId } from './position.ts'
 import { flushedLater } from './postgres-flush.ts'
 import { finalBelow, settleMs } from './postgres-horizon.ts'
 import { asBusError } from './postgres-outage.ts'
@@ -160,7 +160,7 @@ export function openGroup(
             continue
           }
           const xid = from === 'end' ? (BigInt(row.bound) - 1n).toString() : '0'
-          const seq = from === 'end' ? '9223372036854775807' : '0'
+          const seq = from === 'end' ? String(maxSeq) : '0'
           await sql`
             insert into bus_cursor (stream, grp, xid, seq)
             values (${stream}, ${group}, ${xid}::xid8, ${seq}::bigint)

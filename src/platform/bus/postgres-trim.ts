@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from '../db/port.ts'
-import { formatId, type Position, parseId } from './position.ts'
+import { formatId, maxSeq, type Position, parseId } from './position.ts'
 
 /** Row of `bus_cursor` that holds the highest trimmed position of a stream; no group can have this name. */
 export const trimMark = '\u0001trimmed'
@@ -59,5 +59,5 @@ export async function trimBelow(sql: Sql, stream: string, minId: string): Promis
   const bound = parseId(minId)
   if (bound.seq > 0n) await trimThrough(sql, stream, { xid: bound.xid, seq: bound.seq - 1n })
   else if (bound.xid > 0n)
-    await trimThrough(sql, stream, parseId(formatId({ xid: bound.xid - 1n, seq: 9223372036854775807n })))
+    await trimThrough(sql, stream, parseId(formatId({ xid: bound.xid - 1n, seq: maxSeq })))
 }

@@ -7,8 +7,10 @@
  * Anything else never verifies. The credential key is random, made once per
  * deployment and kept only as an envelope in `credential_keys`.
  */
+
 import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { lockMigrations } from '../db/advisory-locks.ts'
 import type { Database, Queryable } from '../db/port.ts'
 import { createDerivationQueue, type ScryptParameters } from './derivation-queue.ts'
 import type { Caller, CredentialHasher, EnvelopeCipher } from './port.ts'
@@ -16,9 +18,6 @@ import type { Caller, CredentialHasher, EnvelopeCipher } from './port.ts'
 export const credentialKeyAad = 'caracal/credentialKey'
 const keyBytes = 32
 const saltBytes = 16
-
-/** Serialises whoever first needs the credential key with migrations and with each other (storage-and-operations §7.2). */
-const migrationAdvisoryLock = '4732518903281471'
 
 const written: ScryptParameters = { cost: 32_768, blockSize: 8, parallelization: 1 }
 
@@ -206,7 +205,7 @@ export async function loadCredentialKey(db: Database, cipher: EnvelopeCipher): P
   const existing = await openStoredKey(db, cipher)
   if (existing) return existing
   return db.transaction(async (tx) => {
-    await tx.sql`select pg_advisory_xact_lock(${migrationAdvisoryLock}::bigint)`
+    await lockMigrations(tx)
     const madeMeanwhile = await openStoredKey(tx, cipher)
     if (madeMeanwhile) return madeMeanwhile
     const key = randomBytes(keyBytes)

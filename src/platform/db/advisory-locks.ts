@@ -1,4 +1,9 @@
-import type { Tx } from './port.ts'
+import type { Queryable, Tx } from './port.ts'
+
+/** Serialises migrations, and whoever first needs what a deployment makes once (storage-and-operations §7.2). */
+export async function lockMigrations({ sql }: Pick<Queryable, 'sql'>): Promise<void> {
+  await sql`select pg_advisory_xact_lock(4732518903281471)`
+}
 
 /**
  * Waits for the advisory locks of these names, held to the end of the transaction. They are taken in one order,

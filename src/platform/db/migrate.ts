@@ -2,14 +2,14 @@
  * Applies `drizzle/NNNN_name.up.sql` in name order: forward only, one transaction for each file,
  * one runner at a time (storage-and-operations §7.1).
  */
+
 import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type postgres from 'postgres'
+import { lockMigrations } from './advisory-locks.ts'
 import { type ConnectionTarget, connect } from './connection.ts'
 import { isUnavailable } from './unavailable.ts'
-
-const MIGRATION_ADVISORY_LOCK_KEY = '4732518903281471'
 
 /** The same place seen from `src` and from `dist`. */
 const migrationsDirectory = new URL('../../../drizzle/', import.meta.url)
@@ -121,7 +121,7 @@ async function reach(sql: postgres.Sql, options: MigrateOptions): Promise<void> 
 async function applyOne(sql: postgres.Sql, version: string): Promise<boolean> {
   const text = await readFile(migrationFile(version), 'utf8')
   return (await sql.begin(async (tx) => {
-    await tx`select pg_advisory_xact_lock(${MIGRATION_ADVISORY_LOCK_KEY}::bigint)`
+    await lockMigrations({ sql: tx })
     if ((await appliedVersions(tx)).has(version)) return false
     await tx.unsafe(text).simple()
     await tx`insert into schema_migrations (version) values (${version})`

@@ -94,3 +94,11 @@ export function isUnavailable(error: unknown): boolean {
   if (error instanceof DatabaseTimeout) return true
   return findCode(error, (code) => transientStates.has(code) || networkCodes.has(code)) !== null
 }
+
+/** A statement that ran into its time-out waited for somebody else. */
+const statementTimeout = '57014'
+
+/** True for errors that mean "later" to who asked, rather than "our fault": asking again helps. */
+export function helpsToRetry(error: unknown): boolean {
+  return isUnavailable(error) || sqlState(error) === statementTimeout
+}

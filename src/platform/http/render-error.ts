@@ -2,14 +2,11 @@
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { isUnavailable, sqlState } from '../db/unavailable.ts'
+import { helpsToRetry } from '../db/unavailable.ts'
 import { CaracalError } from '../errors.ts'
 import type { ErrorStyle } from './error-style.ts'
 import { errorOf } from './errors/registry.ts'
 import { type RequestContext, requestContext } from './request-context.ts'
-
-/** A statement that ran into its time-out waited for somebody else: trying again later helps. */
-const statementTimeout = '57014'
 
 /**
  * Anything thrown, as a `CaracalError`: a store that cannot be asked is "later", not "our fault"; what we
@@ -23,8 +20,7 @@ export function toCaracalError(thrown: unknown): CaracalError {
     if (thrown.status === 401) return errorOf('unauthorized', { cause: thrown })
     if (thrown.status >= 400 && thrown.status < 500) return errorOf('invalid_body', { cause: thrown })
   }
-  if (isUnavailable(thrown) || sqlState(thrown) === statementTimeout)
-    return errorOf('service_unavailable', { cause: thrown })
+  if (helpsToRetry(thrown)) return errorOf('service_unavailable', { cause: thrown })
   return errorOf('internal_error', { cause: thrown })
 }
 
