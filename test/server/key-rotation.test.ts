@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { createEnvelopeCipher, parseKek } from '../../src/platform/crypto/envelope.ts'
+import { createEnvelopeCipher } from '../../src/platform/crypto/envelope.ts'
 import { Caracal } from '../../src/sdk/index.ts'
 import { close, createWorld, listen, openStage, type Stage, type World } from '../acceptance/clients/stage.ts'
 import { runCaracal } from '../cli/process.ts'
@@ -13,7 +13,7 @@ vi.setConfig({ testTimeout: 120_000 })
 
 const kekA = randomBytes(32).toString('hex')
 const kekB = randomBytes(32).toString('hex')
-const keyId = (kek: string) => createEnvelopeCipher({ kek: parseKek(kek) }).keyId
+const keyId = (kek: string) => createEnvelopeCipher({ kek: Buffer.from(kek, 'hex') }).keyId
 const apiKey = `sk-upstream-${randomBytes(12).toString('hex')}`
 const laterKey = `sk-later-${randomBytes(12).toString('hex')}`
 
@@ -175,7 +175,7 @@ it('19, 20, 20a: old and new side by side, re-sealed while it runs, and the old 
   // One value that was left behind: that one answers 5xx, the server and everything else go on.
   const { id } = provider as { id: string }
   const ref = `zones/${world.zoneId}/providers/${id}/secretConfig`
-  const envelope = createEnvelopeCipher({ kek: parseKek(kekA) }).seal(Buffer.from('{}'), ref)
+  const envelope = createEnvelopeCipher({ kek: Buffer.from(kekA, 'hex') }).seal(Buffer.from('{}'), ref)
   await postgres.run(DATABASE_URL, async (sql) => {
     await sql`update secret_store set envelope = ${envelope}, version = version + 1 where ref = ${ref}`
   })

@@ -43,29 +43,6 @@ export class EnvelopeError extends Error {
   }
 }
 
-/**
- * Why `value` cannot be a key-encryption key, or `null` when it can (storage-and-operations §8.2).
- * Hex is checked by hand because `Buffer.from(text, 'hex')` silently stops at the first bad digit.
- */
-export function kekProblem(value: string): string | null {
-  if (!/^[0-9a-fA-F]*$/.test(value)) return 'must be hexadecimal'
-  if (value.length !== keyBytes * 2) return 'must be exactly 32 bytes (64 hexadecimal digits)'
-  const key = Buffer.from(value, 'hex')
-  const steps = new Set<number>()
-  for (let i = 1; i < key.length; i++) steps.add(((key[i] as number) - (key[i - 1] as number) + 256) % 256)
-  if (steps.size === 1 && steps.has(0)) return 'is one repeated byte'
-  if (steps.size === 1 && (steps.has(1) || steps.has(255))) return 'is a sequence'
-  if (key.every((byte, i) => byte === key[i % 2])) return 'is a two-byte repetition'
-  return null
-}
-
-/** The 32 bytes of a KEK. Throws a sentence that names `variable` and never the value. */
-export function parseKek(value: string, variable = 'SECRET_STORE_KEK'): Buffer {
-  const problem = kekProblem(value)
-  if (problem !== null) throw new Error(`${variable} ${problem}`)
-  return Buffer.from(value, 'hex')
-}
-
 function kekId(kek: Uint8Array): Buffer {
   return hash('sha256', kek, 'buffer').subarray(0, 8)
 }

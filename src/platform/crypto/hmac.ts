@@ -42,10 +42,3 @@ export function verifyHmac(
 export function secretEquals(presented: string, expected: string): boolean {
   return timingSafeEqual(hash('sha256', presented, 'buffer'), hash('sha256', expected, 'buffer'))
 }
-
-/** Why `value` cannot be an HMAC key, or `null` when it can: hex of at least 32 bytes (storage-and-operations §9.1). */
-export function hmacKeyProblem(value: string): string | null {
-  if (!/^[0-9a-fA-F]*$/.test(value) || value.length % 2 !== 0) return 'must be hexadecimal'
-  if (value.length < 64) return 'must be at least 32 bytes (64 hexadecimal digits)'
-  return null
-}

@@ -1,6 +1,5 @@
 /** Turns the configured hex keys into the process's key ring (storage-and-operations §9.1). */
 import type { HmacKey, KeyRing } from '../keys.ts'
-import { hmacKeyProblem } from './hmac.ts'
 
 type KeyName = 'AUDIT_HMAC_KEY' | 'STREAMS_HMAC_KEY' | 'GATEWAY_STS_HMAC_KEY' | 'IDEMPOTENCY_HMAC_KEY'
 
@@ -11,25 +10,17 @@ export type KeySettings = Readonly<Record<KeyName | `${KeyName}_PREVIOUS`, strin
 
 const developmentIdempotencyKey = 'caracal-development-idempotency-key'
 
-function parseKey(name: string, value: string | null): Buffer | null {
-  if (value === null || value === '') return null
-  const problem = hmacKeyProblem(value)
-  if (problem !== null) throw new Error(`${name} ${problem}`)
-  return Buffer.from(value, 'hex')
-}
+const bytesOf = (hex: string | null): Buffer | null => (hex === null ? null : Buffer.from(hex, 'hex'))
 
 function rotationPair(current: Buffer | null, previous: Buffer | null): HmacKey {
   if (current === null) return { current: null, accepted: [] }
   return { current, accepted: previous === null ? [current] : [current, previous] }
 }
 
-/**
- * Opens the key ring. Throws a sentence naming the variable for a malformed key. Which keys a role
- * must have is the configuration's business; here an absent key is `null`.
- */
+/** Opens the key ring. What a key must be, and which a role must have, is the configuration's business. */
 export function keyRing(settings: KeySettings): KeyRing {
   const pair = (name: KeyName): HmacKey =>
-    rotationPair(parseKey(name, settings[name]), parseKey(`${name}_PREVIOUS`, settings[`${name}_PREVIOUS`]))
+    rotationPair(bytesOf(settings[name]), bytesOf(settings[`${name}_PREVIOUS`]))
   const idempotency = pair('IDEMPOTENCY_HMAC_KEY')
   return {
     audit: pair('AUDIT_HMAC_KEY'),

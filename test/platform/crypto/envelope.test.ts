@@ -5,8 +5,6 @@ import {
   createEnvelopeCipher,
   EnvelopeError,
   type EnvelopeFailure,
-  kekProblem,
-  parseKek,
 } from '../../../src/platform/crypto/envelope.ts'
 
 const kekHex = '8f3d9a712c45e6b0d18f2a4c6e9b3d57a1c4f8020e6a9c3d5b7f1a2c4e6d8b90'
@@ -15,7 +13,7 @@ const golden = Buffer.from(
   'hex',
 )
 const aad = 'caracal/test/golden'
-const cipher = createEnvelopeCipher({ kek: parseKek(kekHex) })
+const cipher = createEnvelopeCipher({ kek: Buffer.from(kekHex, 'hex') })
 
 function failure(work: () => unknown): EnvelopeFailure | 'opened' {
   try {
@@ -70,28 +68,8 @@ describe('CSS1 (sts §18, check 56)', () => {
   })
 
   test('rotation: the previous KEK opens, the current one seals', () => {
-    const next = createEnvelopeCipher({ kek: randomBytes(32), previous: parseKek(kekHex) })
+    const next = createEnvelopeCipher({ kek: randomBytes(32), previous: Buffer.from(kekHex, 'hex') })
     expect(next.open(golden, aad).toString()).toBe('cross-language golden secret')
     expect(next.seal(Buffer.from('x'), aad).subarray(4, 12).toString('hex')).toBe(next.keyId)
-  })
-})
-
-describe('KEK rules (sts §18, check 56)', () => {
-  test.each([
-    ['00'.repeat(32), 'repeated byte'],
-    ['7f'.repeat(32), 'repeated byte'],
-    [Buffer.from(Array.from({ length: 32 }, (_, i) => i)).toString('hex'), 'sequence'],
-    [Buffer.from(Array.from({ length: 32 }, (_, i) => 250 + i)).toString('hex'), 'sequence'],
-    [Buffer.from(Array.from({ length: 32 }, (_, i) => 200 - i)).toString('hex'), 'sequence'],
-    ['abcd'.repeat(16), 'two-byte'],
-    ['ab'.repeat(16), 'exactly 32 bytes'],
-    [`zz${kekHex.slice(2)}`, 'hexadecimal'],
-  ])('%s is refused: %s', (value, reason) => {
-    expect(kekProblem(value)).toContain(reason)
-    expect(() => parseKek(value)).toThrow(/^SECRET_STORE_KEK /)
-  })
-
-  test('the message never carries the value', () => {
-    expect(() => parseKek('deadbeef')).toThrow(expect.not.stringContaining('deadbeef'))
   })
 })

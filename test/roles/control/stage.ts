@@ -13,7 +13,7 @@ import type { Bus } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
 import { createRedisBus } from '../../../src/platform/bus/redis.ts'
 import { createCredentialHasher, loadCredentialKey } from '../../../src/platform/crypto/credentials.ts'
-import { createEnvelopeCipher, parseKek } from '../../../src/platform/crypto/envelope.ts'
+import { createEnvelopeCipher } from '../../../src/platform/crypto/envelope.ts'
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
 import type { CredentialHasher, SecretStore } from '../../../src/platform/crypto/port.ts'
 import { createSecretStore } from '../../../src/platform/crypto/secret-store.ts'
@@ -144,7 +144,7 @@ async function joinStage(options: StageOptions): Promise<Stage> {
   const { db } = database
   const settings = testSettings({ ISSUER_URL: joined.env.ISSUER_URL ?? '', ...options.settings })
   const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
-  const cipher = createEnvelopeCipher({ kek: parseKek(testKeys.SECRET_STORE_KEK) })
+  const cipher = createEnvelopeCipher({ kek: Buffer.from(testKeys.SECRET_STORE_KEK, 'hex') })
   const hasher = createCredentialHasher({
     credentialKey: await loadCredentialKey(db, cipher),
     concurrency: 2,
@@ -231,7 +231,7 @@ async function createHere(options: StageOptions): Promise<Stage> {
     API_V1_RATE_LIMIT_PER_MIN: 0,
     ...options.settings,
   })
-  const cipher = createEnvelopeCipher({ kek: parseKek(testKeys.SECRET_STORE_KEK) })
+  const cipher = createEnvelopeCipher({ kek: Buffer.from(testKeys.SECRET_STORE_KEK, 'hex') })
   const hasher = createCredentialHasher({
     credentialKey: await loadCredentialKey(db, cipher),
     concurrency: 2,

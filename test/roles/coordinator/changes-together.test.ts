@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RecordWithin } from '../../../src/platform/admin-audit/gate.ts'
 import { adminContentSha256 } from '../../../src/platform/admin-audit/record.ts'
 import { createCredentialHasher, loadCredentialKey } from '../../../src/platform/crypto/credentials.ts'
-import { createEnvelopeCipher, parseKek } from '../../../src/platform/crypto/envelope.ts'
+import { createEnvelopeCipher } from '../../../src/platform/crypto/envelope.ts'
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
 import type { CredentialHasher } from '../../../src/platform/crypto/port.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
@@ -27,7 +27,7 @@ let stage: Stage
 let hasher: CredentialHasher
 beforeAll(async () => {
   stage = await createStage()
-  const cipher = createEnvelopeCipher({ kek: parseKek(testKeys.SECRET_STORE_KEK) })
+  const cipher = createEnvelopeCipher({ kek: Buffer.from(testKeys.SECRET_STORE_KEK, 'hex') })
   hasher = createCredentialHasher({
     credentialKey: await loadCredentialKey(stage.store.db, cipher),
     concurrency: 1,

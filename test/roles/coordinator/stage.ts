@@ -5,7 +5,7 @@ import type { Bus } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
 import { createRedisBus } from '../../../src/platform/bus/redis.ts'
 import { createCredentialHasher, loadCredentialKey } from '../../../src/platform/crypto/credentials.ts'
-import { createEnvelopeCipher, parseKek } from '../../../src/platform/crypto/envelope.ts'
+import { createEnvelopeCipher } from '../../../src/platform/crypto/envelope.ts'
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
 import { columnAad } from '../../../src/platform/crypto/secret-store.ts'
 import type { Database } from '../../../src/platform/db/port.ts'
@@ -123,7 +123,7 @@ export async function createStage(
       ? createPostgresBus({ db: store.db, log })
       : createRedisBus({ url: joined.redisUrl, log, settings })
   const bus: Bus = dispatched || together === undefined ? apart : { ...apart, store: together }
-  const cipher = createEnvelopeCipher({ kek: parseKek(testKeys.SECRET_STORE_KEK) })
+  const cipher = createEnvelopeCipher({ kek: Buffer.from(testKeys.SECRET_STORE_KEK, 'hex') })
   const hasher = createCredentialHasher({
     credentialKey: await loadCredentialKey(store.db, cipher),
     concurrency: 1,

@@ -13,7 +13,7 @@ import type { Bus } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
 import { createRedisBus } from '../../../src/platform/bus/redis.ts'
 import { createCredentialHasher, loadCredentialKey } from '../../../src/platform/crypto/credentials.ts'
-import { createEnvelopeCipher, parseKek } from '../../../src/platform/crypto/envelope.ts'
+import { createEnvelopeCipher } from '../../../src/platform/crypto/envelope.ts'
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
 import type { CredentialHasher, EnvelopeCipher } from '../../../src/platform/crypto/port.ts'
 import type { Database } from '../../../src/platform/db/port.ts'
@@ -86,7 +86,7 @@ async function createHere(
   const database = await createTestDatabase()
   const { db } = database
   const settings = testSettings({ ISSUER_URL: issuer, ...overrides })
-  const cipher = createEnvelopeCipher({ kek: parseKek(testKeys.SECRET_STORE_KEK) })
+  const cipher = createEnvelopeCipher({ kek: Buffer.from(testKeys.SECRET_STORE_KEK, 'hex') })
   const hasher = createCredentialHasher({
     credentialKey: await loadCredentialKey(db, cipher),
     concurrency: 2,
@@ -177,7 +177,7 @@ async function joinWorld(overrides: Partial<Settings>): Promise<World> {
   const { db } = database
   const settings = testSettings({ ISSUER_URL: issuer, ...overrides })
   const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
-  const cipher = createEnvelopeCipher({ kek: parseKek(testKeys.SECRET_STORE_KEK) })
+  const cipher = createEnvelopeCipher({ kek: Buffer.from(testKeys.SECRET_STORE_KEK, 'hex') })
   const hasher = createCredentialHasher({
     credentialKey: await loadCredentialKey(db, cipher),
     concurrency: 2,
