@@ -5,11 +5,9 @@
  */
 import { CaracalError } from '../../platform/errors.ts'
 import { uuidv7 } from '../../platform/ids.ts'
-import type { OutboxEvent } from '../../platform/outbox/port.ts'
 import { type Control, writing } from './control.ts'
-import { auditEvent, policyInvalidated } from './events.ts'
+import { policyInvalidated } from './events.ts'
 import { conflict, notFound } from './not-found.ts'
-import { attributionOf } from './principal.ts'
 import type { Call } from './route.ts'
 import { loadManifestDocuments } from './store/policies.ts'
 import {
@@ -96,26 +94,10 @@ export async function activatePolicySet(
     await touchPolicySet(tx, call.id, call.attribution)
     const [outboxId] = await control.outbox.enqueue(tx, 'control', [
       policyInvalidated(call.zoneId, { setId: call.id, versionId }, call.requestId),
-      policyActivated(control, call, version),
     ])
     if (outboxId === undefined) throw new Error('the outbox took no row')
     return { outboxId }
   })
-}
-
-/** The administrative ledger has who activated a set; which version, and so what decided from then on, stands here. */
-function policyActivated(control: Control, call: AnyCall, version: PolicySetVersion): OutboxEvent {
-  return auditEvent(
-    {
-      zoneId: call.zoneId,
-      eventType: 'policy_activate',
-      decision: 'allow',
-      requestId: call.requestId,
-      policy: { setId: call.id, versionId: version.id, manifestSha: version.manifest_sha256 },
-      metadata: { version: version.version, actor: attributionOf(call.principal) },
-    },
-    control.keys.audit,
-  )
 }
 
 /** Archives the set; deleting the active one leaves the zone denying everything. Throws 404. */

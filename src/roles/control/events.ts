@@ -42,8 +42,6 @@ export interface AuditFacts {
   readonly eventType: string
   readonly decision: string
   readonly requestId: string
-  /** The version of a policy set it is about. */
-  readonly policy?: { readonly setId: string; readonly versionId: string; readonly manifestSha: string }
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
@@ -55,13 +53,6 @@ export function auditEvent(facts: AuditFacts, key: HmacKey, now: Date = new Date
     event_type: facts.eventType,
     request_id: facts.requestId,
     decision: facts.decision,
-    ...(facts.policy === undefined
-      ? {}
-      : {
-          policy_set_id: facts.policy.setId,
-          policy_set_version_id: facts.policy.versionId,
-          manifest_sha: facts.policy.manifestSha,
-        }),
     evaluation_status: 'complete',
     determining_policies_json: [],
     diagnostics_json: [],

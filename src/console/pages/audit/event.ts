@@ -37,7 +37,6 @@ export const eventTypes: Readonly<Record<string, string>> = {
   run_launch: 'Workload launched',
   credential_revealed: 'Secret revealed',
   audit_key_rotated: 'Audit key rotated',
-  policy_activate: 'Policies activated',
   'control.invoke': 'Control command',
   jti_collision: 'Mandate id collision',
 }
