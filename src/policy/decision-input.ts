@@ -10,8 +10,8 @@ export interface DecisionInput {
   readonly resource: PolicyResource
   readonly action: PolicyAction
   /** The effective authority record. */
-  readonly session?: { readonly id: string }
-  readonly delegation_edge?: PolicyDelegationEdge
+  readonly session?: { readonly id: string } | undefined
+  readonly delegation_edge?: PolicyDelegationEdge | undefined
   readonly context: PolicyContext
 }
 
@@ -19,11 +19,11 @@ export interface PolicyPrincipal {
   readonly type: 'Application' | 'Workload'
   readonly id: string
   readonly zone_id: string
-  readonly registration_method?: 'managed' | 'dcr'
-  readonly agent_session_id?: string
-  readonly lifecycle?: 'task' | 'service'
+  readonly registration_method?: 'managed' | 'dcr' | undefined
+  readonly agent_session_id?: string | undefined
+  readonly lifecycle?: 'task' | 'service' | undefined
   /** Labels given to the session at spawn; the keys of `roles`. */
-  readonly labels?: readonly string[]
+  readonly labels?: readonly string[] | undefined
 }
 
 export interface PolicyResource {
@@ -35,8 +35,8 @@ export interface PolicyResource {
 
 export interface PolicyAction {
   readonly id: 'TokenExchange' | 'CredentialInjection'
-  readonly method?: string
-  readonly path?: string
+  readonly method?: string | undefined
+  readonly path?: string | undefined
 }
 
 export interface PolicyDelegationEdge {
@@ -46,7 +46,7 @@ export interface PolicyDelegationEdge {
   readonly issuer_application_id: string
   readonly receiver_application_id: string
   /** Omitted for an edge that is not bound to one resource. */
-  readonly resource_id?: string
+  readonly resource_id?: string | undefined
   readonly scopes: readonly string[]
   readonly edge_version: number
   readonly path: readonly string[]
@@ -57,11 +57,11 @@ export interface PolicyDelegationEdge {
 export interface PolicyContext {
   readonly actor_claims: { readonly caracal_client_id: string }
   /** Every claim of the presented subject token; omitted without one. */
-  readonly subject_claims?: Readonly<Record<string, unknown>>
+  readonly subject_claims?: Readonly<Record<string, unknown>> | undefined
   readonly trace_id: string
-  readonly session_id?: string
-  readonly agent_session_id?: string
-  readonly delegation_edge_id?: string
+  readonly session_id?: string | undefined
+  readonly agent_session_id?: string | undefined
+  readonly delegation_edge_id?: string | undefined
   readonly challenge_resolved: boolean
   /** As requested: order and duplicates kept, `[]` when none. */
   readonly requested_scopes: readonly string[]

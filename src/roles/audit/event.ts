@@ -10,9 +10,9 @@ export interface AuditEvent {
   readonly event_type: string
   readonly request_id: string
   readonly decision: string
-  readonly policy_set_id?: string
-  readonly policy_set_version_id?: string
-  readonly manifest_sha?: string
+  readonly policy_set_id?: string | undefined
+  readonly policy_set_version_id?: string | undefined
+  readonly manifest_sha?: string | undefined
   readonly evaluation_status: string
   readonly determining_policies_json: readonly Readonly<Record<string, unknown>>[]
   readonly diagnostics_json: readonly Readonly<Record<string, unknown>>[]

@@ -28,13 +28,14 @@ const event = (
 /** The session whose call it is and the delegation it rests on, so that the evidence of a session has its calls. */
 function actor(call: Call): Readonly<Record<string, unknown>> {
   const { claims } = mandateOf(call)
-  const sessionId = textClaim(claims, 'agent_session_id')
-  const edgeId = textClaim(claims, 'delegation_edge_id')
   return {
-    ...(sessionId === '' ? {} : { agent_session_id: sessionId }),
-    ...(edgeId === '' ? {} : { delegation_edge_id: edgeId }),
+    agent_session_id: known(textClaim(claims, 'agent_session_id')),
+    delegation_edge_id: known(textClaim(claims, 'delegation_edge_id')),
   }
 }
+
+/** A member that is `undefined` is not told. */
+const known = (text: string): string | undefined => (text === '' ? undefined : text)
 
 /** Step 12 found the marker of an earlier use. */
 export const replayDetected = (call: Call, jti: string): AuditEvent =>
@@ -80,11 +81,12 @@ export interface ResourceOutcome {
   readonly errorKind: ErrorKind | null
 }
 
-/** Exactly one per exchanged request, after its outcome is known. */
+/** Exactly one per exchanged request, after its outcome is known. One literal: spreading each of its parts took ten times as long. */
 export function resourceRequested(call: Call, outcome: ResourceOutcome): AuditEvent {
   const mandate = mandateOf(call)
   const subjectKind = textClaim(mandate.claims, 'sub_type')
   const { directive, target } = call
+  const { upstreamStatus } = outcome
   return event(call, 'gateway_resource_request', 'allow', outcome.status, {
     application_id: call.applicationId,
     resource: call.resource,
@@ -93,17 +95,17 @@ export function resourceRequested(call: Call, outcome: ResourceOutcome): AuditEv
     gateway_status: outcome.gatewayStatus,
     latency_ms: Math.max(0, Math.round(outcome.latencyMs)),
     response_bytes: outcome.responseBytes,
-    ...actor(call),
-    ...(call.traceId === '' ? {} : { trace_id: call.traceId }),
-    ...(subjectKind === 'user' || subjectKind === 'application' ? { subject_kind: subjectKind } : {}),
-    ...(target === null ? {} : { upstream_host: target.hostname }),
-    ...(directive === null ? {} : { auth_mode: directive.auth_mode }),
-    ...(directive?.provider_id === undefined ? {} : { provider_id: directive.provider_id }),
-    ...(directive?.connection_id === undefined ? {} : { connection_id: directive.connection_id }),
-    ...(outcome.upstreamStatus === null
-      ? {}
-      : { upstream_status: outcome.upstreamStatus, result_class: resultClass(outcome.upstreamStatus) }),
-    ...(outcome.revocationInterrupted ? { revocation_interrupted: true } : {}),
-    ...(outcome.errorKind === null ? {} : { error_kind: outcome.errorKind }),
+    agent_session_id: known(textClaim(mandate.claims, 'agent_session_id')),
+    delegation_edge_id: known(textClaim(mandate.claims, 'delegation_edge_id')),
+    trace_id: known(call.traceId),
+    subject_kind: subjectKind === 'user' || subjectKind === 'application' ? subjectKind : undefined,
+    upstream_host: target?.hostname,
+    auth_mode: directive?.auth_mode,
+    provider_id: directive?.provider_id,
+    connection_id: directive?.connection_id,
+    upstream_status: upstreamStatus ?? undefined,
+    result_class: upstreamStatus === null ? undefined : resultClass(upstreamStatus),
+    revocation_interrupted: outcome.revocationInterrupted || undefined,
+    error_kind: outcome.errorKind ?? undefined,
   })
 }

@@ -48,25 +48,26 @@ export async function issueMandate(x: Exchange, deps: ExchangeDeps): Promise<Iss
   const signer = await deps.keys.signer(x.zoneId, x.snapshot)
   const scope = x.request.scope !== '' || x.request.gateway === null ? x.request.scope : presentedScope(x)
   const target = x.granted.map(({ resource }) => resource.identifier)
-  const claims = mandateClaims({
-    issuer: deps.issuer,
-    use,
-    sub: record.subjectId,
-    subType: subjectType(x),
-    audience: use === 'resource' ? target : [deps.issuer],
-    issuedAt,
-    expiresAt: issuedAt + ttl,
-    jti,
-    zoneId: x.zoneId,
-    clientId: x.application.id,
-    scope,
-    sid: record.id,
-    rootSid: x.presented?.rootSid ?? x.presented?.sid ?? record.id,
-    target,
-    agentSessionId: x.delegation === null ? null : x.agentSessionId,
-    delegation: x.delegation,
-  })
+  // Most mandates for a resource are seen by nobody: neither spelled nor signed before somebody asks.
   const accessToken = (): string => {
+    const claims = mandateClaims({
+      issuer: deps.issuer,
+      use,
+      sub: record.subjectId,
+      subType: subjectType(x),
+      audience: use === 'resource' ? target : [deps.issuer],
+      issuedAt,
+      expiresAt: issuedAt + ttl,
+      jti,
+      zoneId: x.zoneId,
+      clientId: x.application.id,
+      scope,
+      sid: record.id,
+      rootSid: x.presented?.rootSid ?? x.presented?.sid ?? record.id,
+      target,
+      agentSessionId: x.delegation === null ? null : x.agentSessionId,
+      delegation: x.delegation,
+    })
     const mandate = signer.sign(claims)
     if (use === 'gateway') deps.onGatewayMandate(mandate)
     return mandate

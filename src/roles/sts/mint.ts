@@ -24,8 +24,10 @@ export interface MandateFacts {
   readonly delegation: Delegation | null
 }
 
+/** The claims of a mandate. One literal, in which what is absent is undefined and so left out of the JSON. */
 export function mandateClaims(facts: MandateFacts): Record<string, unknown> {
   const { delegation } = facts
+  const path = delegation?.lineage.map((edge) => edge.id)
   return {
     iss: facts.issuer,
     sub: facts.sub,
@@ -35,26 +37,19 @@ export function mandateClaims(facts: MandateFacts): Record<string, unknown> {
     jti: facts.jti,
     zone_id: facts.zoneId,
     client_id: facts.clientId,
-    ...(facts.scope === '' ? {} : { scope: facts.scope }),
+    scope: facts.scope === '' ? undefined : facts.scope,
     sid: facts.sid,
     root_sid: facts.rootSid,
     use: facts.use,
     sub_type: facts.subType,
-    ...(facts.target.length === 0 ? {} : { target: facts.target }),
-    ...(facts.agentSessionId === null ? {} : { agent_session_id: facts.agentSessionId }),
-    ...(delegation === null ? {} : delegationClaims(delegation)),
-  }
-}
-
-function delegationClaims(delegation: Delegation): Record<string, unknown> {
-  const path = delegation.lineage.map((edge) => edge.id)
-  return {
-    delegation_edge_id: delegation.leaf.id,
-    source_session_id: delegation.leaf.source_session_id,
-    target_session_id: delegation.leaf.target_session_id,
+    target: facts.target.length === 0 ? undefined : facts.target,
+    agent_session_id: facts.agentSessionId ?? undefined,
+    delegation_edge_id: delegation?.leaf.id,
+    source_session_id: delegation?.leaf.source_session_id,
+    target_session_id: delegation?.leaf.target_session_id,
     delegation_path: path,
-    delegation_chain: delegation.chain,
-    hop_count: path.length,
-    ...(delegation.epoch > 0 ? { delegation_graph_epoch: delegation.epoch } : {}),
+    delegation_chain: delegation?.chain,
+    hop_count: path?.length,
+    delegation_graph_epoch: delegation !== null && delegation.epoch > 0 ? delegation.epoch : undefined,
   }
 }

@@ -1,4 +1,7 @@
-/** The decision input of an exchange (sts §6.1): absent members are omitted, never null. */
+/**
+ * The decision input of an exchange (sts §6.1): absent members are undefined, which a policy sees as absent, never
+ * null. Literals without spreads, because what is put together from parts costs ten times as much.
+ */
 import { type DecisionInput, POLICY_SCHEMA_VERSION } from '../../policy/index.ts'
 import type { ResourceDefinition } from './definitions.ts'
 import type { Delegation, Exchange } from './exchange-state.ts'
@@ -12,13 +15,9 @@ export function exchangeInput(x: Exchange, resource: ResourceDefinition): Decisi
       id: x.application.id,
       zone_id: x.zoneId,
       registration_method: x.application.registrationMethod,
-      ...(session === null
-        ? {}
-        : {
-            agent_session_id: session.id,
-            lifecycle: session.lifecycle,
-            ...(session.labels.length === 0 ? {} : { labels: session.labels }),
-          }),
+      agent_session_id: session?.id,
+      lifecycle: session?.lifecycle,
+      labels: session === null || session.labels.length === 0 ? undefined : session.labels,
     },
     resource: {
       type: 'Resource',
@@ -28,17 +27,18 @@ export function exchangeInput(x: Exchange, resource: ResourceDefinition): Decisi
     },
     action: {
       id: 'TokenExchange',
-      ...(request.gateway === null ? {} : { method: request.gateway.method, path: request.gateway.path }),
+      method: request.gateway?.method,
+      path: request.gateway?.path,
     },
-    ...(x.recordId === null ? {} : { session: { id: x.recordId } }),
-    ...(delegation === null ? {} : { delegation_edge: edgeInput(delegation) }),
+    session: x.recordId === null ? undefined : { id: x.recordId },
+    delegation_edge: delegation === null ? undefined : edgeInput(delegation),
     context: {
       actor_claims: { caracal_client_id: x.application.id },
-      ...(x.presented === null ? {} : { subject_claims: x.presented.claims }),
+      subject_claims: x.presented?.claims,
       trace_id: request.requestId,
-      ...(x.recordId === null ? {} : { session_id: x.recordId }),
-      ...(x.agentSessionId === null ? {} : { agent_session_id: x.agentSessionId }),
-      ...(x.delegationEdgeId === null ? {} : { delegation_edge_id: x.delegationEdgeId }),
+      session_id: x.recordId ?? undefined,
+      agent_session_id: x.agentSessionId ?? undefined,
+      delegation_edge_id: x.delegationEdgeId ?? undefined,
       challenge_resolved: x.approval !== null,
       requested_scopes: request.requestedScopes,
     },
@@ -53,7 +53,7 @@ function edgeInput(delegation: Delegation): NonNullable<DecisionInput['delegatio
     target_session_id: leaf.target_session_id,
     issuer_application_id: leaf.issuer_application_id,
     receiver_application_id: leaf.receiver_application_id,
-    ...(leaf.resource_id === null ? {} : { resource_id: leaf.resource_id }),
+    resource_id: leaf.resource_id ?? undefined,
     scopes: leaf.scopes,
     edge_version: leaf.edge_version,
     path: delegation.lineage.map((edge) => edge.id),

@@ -67,9 +67,9 @@ function tokenResponse(issued: IssuedMandate) {
     access_token: issued.accessToken(),
     token_type: 'Bearer',
     expires_in: issued.expiresIn,
-    ...(issued.scope === '' ? {} : { scope: issued.scope }),
+    scope: issued.scope === '' ? undefined : issued.scope,
     issued_token_type: accessTokenType,
-    ...(issued.targetResources.length === 0 ? {} : { target_resources: issued.targetResources }),
-    ...(issued.upstreams === null ? {} : { upstreams: issued.upstreams }),
+    target_resources: issued.targetResources.length === 0 ? undefined : issued.targetResources,
+    upstreams: issued.upstreams ?? undefined,
   }
 }
