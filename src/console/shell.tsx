@@ -1,6 +1,6 @@
 /** The frame around every page: where one can go, in which zone, as whom. */
 import type { ComponentChildren } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { type Destination, Palette } from './palette.tsx'
 import { Link, navigate, usePlace } from './router.tsx'
 import { type Session, useSurroundings, type Zone } from './state/session.tsx'
@@ -75,13 +75,34 @@ interface ShellProps {
   readonly children: ComponentChildren
 }
 
+/** Of the page before this one, whatever frame it had; `null` for the first. */
+let pathBefore: string | null = null
+
 export function Shell({ zone, page, children }: ShellProps) {
   const { session, zones, readOnly, signOut } = useSurroundings()
   const [open, setOpen] = useState(false)
   const { path } = usePlace()
-  useEffect(() => setOpen(false), [path])
+  const content = useRef<HTMLDivElement>(null)
+  const toContent = () => content.current?.focus()
+  useEffect(() => {
+    setOpen(false)
+    // What had the focus is gone with the page before: Tab goes on in this one, not at the top of the navigation.
+    if (pathBefore !== null && pathBefore !== path && document.activeElement === document.body) toContent()
+    pathBefore = path
+  }, [path])
+  useEffect(() => {
+    if (!open) return
+    const close = ({ key }: KeyboardEvent) => {
+      if (key === 'Escape') setOpen(false)
+    }
+    addEventListener('keydown', close)
+    return () => removeEventListener('keydown', close)
+  }, [open])
   return (
     <div class={open ? 'shell open' : 'shell'}>
+      <button type="button" class="skip" onClick={toContent}>
+        To the content
+      </button>
       <nav class="side" aria-label="Pages">
         <Link to="/" class="brand">
           <img src="/console/favicon.svg" alt="" width="24" height="24" /> Caracal
@@ -124,8 +145,14 @@ export function Shell({ zone, page, children }: ShellProps) {
           <Button onClick={signOut}>Sign out</Button>
         </div>
       </nav>
-      <div class="content">
-        <button type="button" class="menu" aria-label="Menu" onClick={() => setOpen(!open)}>
+      <div class="content" ref={content} tabIndex={-1}>
+        <button
+          type="button"
+          class="menu"
+          aria-label="Menu"
+          aria-expanded={open}
+          onClick={() => setOpen(!open)}
+        >
           ☰
         </button>
         {readOnly && (
