@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { ApiError } from '../api.ts'
 import type { Data } from '../state/use-data.ts'
+import { copied } from './clipboard.ts'
 import { ago, moment } from './format.ts'
 
 interface PageProps {
@@ -155,15 +156,14 @@ export function Time({ at }: { readonly at: string | null | undefined }) {
   )
 }
 
-/** Copies `text`, and says so. */
+/** Copies `text`, and says whether that went well. */
 export function Copy({ text, label = 'Copy' }: { readonly text: string; readonly label?: string }) {
-  const [done, setDone] = useState(false)
+  const [said, setSaid] = useState<string>()
   const copy = async () => {
-    await navigator.clipboard.writeText(text)
-    setDone(true)
-    setTimeout(() => setDone(false), 1500)
+    setSaid((await copied(text)) ? 'Copied' : 'Not copied')
+    setTimeout(() => setSaid(undefined), 1500)
   }
-  return <Button onClick={copy}>{done ? 'Copied' : label}</Button>
+  return <Button onClick={copy}>{said ?? label}</Button>
 }
 
 /** Text to copy: a command, variables, an id. */
