@@ -70,14 +70,25 @@ async function request<T>(method: string, path: string, body?: unknown, signal?:
     throw new ApiError(0, 'unreachable', 'The server does not answer.', null, [])
   }
   if (response.status === 204) return undefined as T
-  const answer = response.headers.get('content-type')?.includes('json')
-    ? await response.json()
-    : await response.text()
+  const answer = await answerOf(response)
   if (response.ok) return answer as T
   const error = refusalOf(response, answer)
   const overSession = error.code === 'unauthenticated' || error.code === 'access_denied'
   if (overSession && !beforeSession.test(path)) for (const listener of endings) listener(error)
   throw error
+}
+
+/** Text where it is no JSON, whatever it says of itself; throws where it breaks off. */
+async function answerOf(response: Response): Promise<unknown> {
+  const text = await response.text().catch(() => {
+    throw new ApiError(0, 'unreachable', 'The answer of the server broke off.', null, [])
+  })
+  if (!response.headers.get('content-type')?.includes('json')) return text
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw refusalOf(response, text)
+  }
 }
 
 function refusalOf(response: Response, answer: unknown): ApiError {

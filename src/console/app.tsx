@@ -10,7 +10,7 @@ import { currentPath, navigate, usePlace } from './router.tsx'
 import { Shell } from './shell.tsx'
 import { type Session, SurroundingsContext, useSurroundings, type Zone } from './state/session.tsx'
 import { useData } from './state/use-data.ts'
-import { Async, Button, Failure, Notice, Page } from './ui/basics.tsx'
+import { Async, Button, Failure, Loading, Notice, Page } from './ui/basics.tsx'
 
 type Standing =
   | { readonly kind: 'unknown' }
@@ -29,7 +29,8 @@ export function App() {
       if (wanted !== null && currentPath() === '/') navigate(wanted, { replace: true })
       setStanding({ kind: 'in', session, over: false })
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) setStanding({ kind: 'out' })
+      if (error instanceof ApiError && error.status === 401)
+        setStanding((was) => (was.kind === 'in' ? { ...was, over: true } : { kind: 'out' }))
       else if (error instanceof ApiError && error.code === 'access_denied') setStanding({ kind: 'denied' })
       else setStanding((was) => (was.kind === 'in' ? was : { kind: 'failed', error: error as Error }))
     }
@@ -48,7 +49,11 @@ export function App() {
   if (path === '/verify-email') return <VerifyEmail onSignedIn={() => void look()} />
   switch (standing.kind) {
     case 'unknown':
-      return null
+      return (
+        <div class="alone">
+          <Loading />
+        </div>
+      )
     case 'failed':
       return (
         <div class="alone">
@@ -79,6 +84,7 @@ export function App() {
           <SignedIn
             key={standing.session.user.id}
             session={standing.session}
+            onChange={() => void look()}
             onOut={(why) => setStanding({ kind: 'out', ...(why === undefined ? {} : { why }) })}
           />
           {standing.over && (
@@ -94,11 +100,17 @@ export function App() {
 
 interface SignedInProps {
   readonly session: Session
+  /** What the operator may can be another now. */
+  readonly onChange: () => void
   readonly onOut: (why?: string) => void
 }
 
-function SignedIn({ session, onOut }: SignedInProps) {
+function SignedIn({ session, onChange, onOut }: SignedInProps) {
   const known = useData('zones', (signal) => zonesOf(session, signal))
+  const reloadZones = () => {
+    known.reload()
+    onChange()
+  }
   const signOut = async () => {
     await api.remove('/auth/session').catch(() => undefined)
     onOut()
@@ -109,9 +121,10 @@ function SignedIn({ session, onOut }: SignedInProps) {
         <SurroundingsContext.Provider
           value={{
             ...zones,
+            session,
             readOnly: false,
             zoneId: null,
-            reloadZones: known.reload,
+            reloadZones,
             signOut: () => void signOut(),
             leave: onOut,
           }}
@@ -123,21 +136,14 @@ function SignedIn({ session, onOut }: SignedInProps) {
   )
 }
 
-/**
- * A token of one zone cannot list zones. No list has the platform's own. The session is asked for again: a
- * zone more or less is also a change of what the operator may.
- */
+/** A token of one zone cannot list zones. No list has the platform's own. */
 async function zonesOf({ zone_id }: Session, signal: AbortSignal) {
   const own =
     zone_id === null
       ? api.list<Zone>('/v1/zones', signal)
       : api.get<Zone>(`/v1/zones/${encodeURIComponent(zone_id)}`, signal).then((zone) => [zone])
-  const [zones, systemZones, session] = await Promise.all([
-    own,
-    api.list<Zone>('/system-zones', signal),
-    api.get<Session>('/auth/session', signal),
-  ])
-  return { zones, systemZones, session }
+  const [zones, systemZones] = await Promise.all([own, api.list<Zone>('/system-zones', signal)])
+  return { zones, systemZones }
 }
 
 const lastZone = 'caracal.zone'

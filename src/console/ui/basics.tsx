@@ -118,6 +118,14 @@ export function Failure({ error, retry }: { readonly error: Error; readonly retr
   )
 }
 
+export function Loading() {
+  return (
+    <p class="faint loading" aria-busy="true">
+      Loading …
+    </p>
+  )
+}
+
 interface AsyncProps<T> {
   readonly of: Data<T>
   readonly children: (value: T) => ComponentChildren
@@ -128,11 +136,7 @@ export function Async<T>({ of, children }: AsyncProps<T>) {
   const { value, error, reload } = of
   if (value === undefined) {
     if (error !== undefined) return <Failure error={error} retry={reload} />
-    return (
-      <p class="faint loading" aria-busy="true">
-        Loading …
-      </p>
-    )
+    return <Loading />
   }
   return (
     <>

@@ -171,4 +171,87 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
     await page.getByRole('textbox', { name: 'Name' }).waitFor()
     expect(await page.getByRole('textbox', { name: 'Name' }).inputValue()).toBe('')
   })
+
+  it('without a mouse: one key past the navigation, and on from there after each page', async () => {
+    const zone = await stage.zone()
+    await stage.send('POST', `/v1/zones/${zone}/applications`, {
+      name: 'keyed',
+      registration_method: 'managed',
+    })
+    const page = await signedIn()
+    await page.goto(pageOf(zone, 'applications'))
+    await page.getByText('keyed').waitFor()
+    await page.keyboard.press('Tab')
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('To the content')
+    await page.keyboard.press('Enter')
+    await page.keyboard.press('Tab')
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('New application')
+    await page.locator('tr.openable').focus()
+    await page.keyboard.press('Enter')
+    await heading(page, 'keyed').waitFor()
+    await page.keyboard.press('Tab')
+    expect(await page.evaluate('document.activeElement.closest("main") !== null')).toBe(true)
+    await page.setViewportSize({ width: 380, height: 800 })
+    const menu = button(page, 'Menu')
+    await menu.click()
+    expect(await menu.getAttribute('aria-expanded')).toBe('true')
+    await page.keyboard.press('Escape')
+    expect(await menu.getAttribute('aria-expanded')).toBe('false')
+  })
+
+  it('a name without a place to break does not make a page wider than the screen', async () => {
+    const long = 'resource'.repeat(15)
+    const { body } = await stage.send('POST', '/v1/zones', { name: long })
+    const zone = body.id as string
+    const app = await stage.send('POST', `/v1/zones/${zone}/applications`, {
+      name: long,
+      registration_method: 'managed',
+    })
+    const page = await signedIn()
+    await page.setViewportSize({ width: 380, height: 800 })
+    for (const name of ['', 'setup', 'applications', `applications/${app.body.id}`]) {
+      await page.goto(pageOf(zone, name))
+      await page.getByRole('heading', { level: 1 }).waitFor()
+      await page.getByText(long).first().waitFor({ state: 'attached' })
+      expect(await page.evaluate('document.documentElement.scrollWidth'), name).toBe(380)
+    }
+  })
+
+  it('copies where the browser has no clipboard for the page, in a dialog too', async () => {
+    const zone = await stage.zone()
+    const page = await signedIn()
+    await page.addInitScript("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    await page.goto(pageOf(zone, 'applications'))
+    await button(page, 'New application').first().click()
+    await page.getByLabel('Name').last().fill('copied')
+    await button(page, 'Create').click()
+    const secret = await page.locator('.notice pre').innerText()
+    await button(page, 'Copy').first().click()
+    await button(page, 'Copied').waitFor()
+    await button(page, 'Done').click()
+    await page.goto(pageOf(zone, 'policies/new'))
+    await page.getByRole('textbox', { name: 'Name' }).press('Control+V')
+    expect(await page.getByRole('textbox', { name: 'Name' }).inputValue()).toBe(secret)
+  })
+
+  it('says so when it waits, and when what stands between answers instead of the server', async () => {
+    const page = await signedIn()
+    await page.route('**/api/console/auth/session', async (route) => {
+      await page.getByText('Loading').waitFor()
+      await route.continue()
+    })
+    await page.goto(`${url}/console/zones`)
+    await heading(page, 'Zones').waitFor()
+    await page.unroute('**/api/console/auth/session')
+    await page.route('**/api/console/v1/zones', (route) =>
+      route.request().method() === 'POST'
+        ? route.fulfill({ status: 502, contentType: 'application/json', body: '<html>' })
+        : route.continue(),
+    )
+    await button(page, 'New zone').click()
+    await page.getByRole('dialog').getByLabel('Name').fill('kept')
+    await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click()
+    await page.getByRole('dialog').getByText('http_502').waitFor()
+    expect(await page.getByRole('dialog').getByLabel('Name').inputValue()).toBe('kept')
+  })
 })
