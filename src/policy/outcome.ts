@@ -3,17 +3,17 @@ import type { CompleteDecision, DenyReason, Diagnostic, FailedDecision } from '.
 
 const none: readonly [] = Object.freeze([])
 
-/** An allow; `diagnostics` only for mints (sts §6.5). */
-export function allow(policy: string, diagnostics: readonly Diagnostic[] = none): CompleteDecision {
+/** An allow without diagnostics. */
+export function allow(policy: string): CompleteDecision {
   return Object.freeze({
     decision: 'allow',
     evaluation_status: 'complete',
     determining_policies: Object.freeze([Object.freeze({ policy })]),
-    diagnostics,
+    diagnostics: none,
   })
 }
 
-/** The same allow with diagnostics of this request. */
+/** The same allow with the diagnostics of this request, which must be a mint (sts §6.5). */
 export function allowWith(decision: CompleteDecision, diagnostics: readonly Diagnostic[]): CompleteDecision {
   return Object.freeze({ ...decision, diagnostics: Object.freeze(diagnostics) })
 }

@@ -52,10 +52,9 @@ export class Unreachable extends Error {
 }
 
 /** Any status is an answer. Rejects with `Unreachable` without one. */
-export async function sendApiLine(access: Access, line: ApiLine, signal?: AbortSignal): Promise<ApiAnswer> {
+export async function sendApiLine(access: Access, line: ApiLine): Promise<ApiAnswer> {
   if (line.body !== undefined) assertJson(line.body)
   const began = performance.now()
-  const late = AbortSignal.timeout(timeoutMs)
   try {
     const response = await fetch(`${access.server}${line.path}`, {
       method: line.method,
@@ -66,7 +65,7 @@ export async function sendApiLine(access: Access, line: ApiLine, signal?: AbortS
       },
       ...(line.body === undefined ? {} : { body: line.body }),
       redirect: 'manual',
-      signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+      signal: AbortSignal.timeout(timeoutMs),
     })
     const body = await readText(response, longestAnswer)
     const { status, statusText } = response

@@ -65,8 +65,6 @@ export class GroupLost extends Error {
 
 /** One work group of one stream: every entry goes to one of its consumers. */
 export interface WorkGroup {
-  readonly stream: string
-  readonly group: string
   /** Creates stream and group if they do not exist. `start` sees what is there already. */
   ensure(from: 'start' | 'end'): Promise<void>
   /**

@@ -138,9 +138,6 @@ export function openGroup(
     order by f.xid, f.seq`
 
   return {
-    stream,
-    group,
-
     ensure: (from) =>
       guarded(async () => {
         // A group that starts at the end begins where everything below is final. Rows that are visible

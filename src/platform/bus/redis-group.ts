@@ -96,9 +96,6 @@ export function openRedisGroup(context: GroupContext, stream: string, group: str
   }
 
   return {
-    stream,
-    group,
-
     ensure: (from) =>
       guarded(async () => {
         try {

@@ -17,7 +17,7 @@ export interface DatabaseSettings {
   readonly CARACAL_MODE: 'dev' | 'rc' | 'stable'
   readonly CARACAL_DB_ALLOW_BYPASSRLS: boolean
   readonly DB_POOL_MAX: number
-  readonly DB_STATEMENT_TIMEOUT_MS: number | null
+  readonly DB_STATEMENT_TIMEOUT_MS: number
   readonly DB_IDLE_IN_TX_TIMEOUT_MS: number
   readonly DB_CONNECTION_TIMEOUT_MS: number
   readonly DB_IDLE_TIMEOUT_MS: number
@@ -29,8 +29,6 @@ export interface OpenDatabaseOptions {
   readonly applicationName: string
   readonly settings: DatabaseSettings
   readonly log: Pick<Logger, 'warn' | 'error' | 'debug'>
-  /** Used when `DB_STATEMENT_TIMEOUT_MS` is not set: 15 s for control, 10 s for the others. */
-  readonly defaultStatementTimeoutMs?: number
   /** How prepared statements are planned; see `SessionParameters.plans`. */
   readonly plans?: 'auto' | 'generic'
   /** Run as this role from the start (the embedded store: `caracal_app`). Absent: decided by what the login is. */
@@ -42,7 +40,7 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Databa
   const { settings, log } = options
   const session: SessionParameters = {
     applicationName: options.applicationName,
-    statementTimeoutMs: settings.DB_STATEMENT_TIMEOUT_MS ?? options.defaultStatementTimeoutMs ?? 10_000,
+    statementTimeoutMs: settings.DB_STATEMENT_TIMEOUT_MS,
     idleInTransactionTimeoutMs: settings.DB_IDLE_IN_TX_TIMEOUT_MS,
     role: options.role ?? null,
     plans: options.plans ?? 'auto',

@@ -37,8 +37,6 @@ export interface EmbeddedOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Part of the socket's name, and the TCP port where `settings` opens one; default 5432. */
   readonly port?: number
-  /** Database that is made on first use; default `caracal`. */
-  readonly database?: string
   /** Called once when the server died and cannot be brought back. */
   readonly onFailure?: (error: Error) => void
 }

@@ -70,7 +70,7 @@ export class Supervisor implements EmbeddedPostgres {
       port,
       user: superuser,
       password: this.#password,
-      database: this.#options.database ?? 'caracal',
+      database: 'caracal',
     }
   }
 

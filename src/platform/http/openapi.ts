@@ -118,9 +118,7 @@ function operationOf(entry: OperationEntry, components: SchemaComponents): Json 
       ? {
           requestBody: {
             required: entry.bodyOptional !== true,
-            content: {
-              [entry.bodyType ?? 'application/json']: { schema: jsonSchemaOf(entry.body, components) },
-            },
+            content: { 'application/json': { schema: jsonSchemaOf(entry.body, components) } },
           },
         }
       : {}),

@@ -5,7 +5,6 @@
  */
 import type { Context, Hono } from 'hono'
 import type { GenericSchema, InferOutput } from '../schema.ts'
-import type { JsonBodyRules } from './body.ts'
 import type { ErrorCode } from './errors/registry.ts'
 import { parseBody, parseQuery, pathIds } from './validate.ts'
 
@@ -23,8 +22,6 @@ export interface OperationEntry {
   readonly security: readonly string[]
   readonly query?: GenericSchema | undefined
   readonly body?: GenericSchema | undefined
-  /** Media type of the body, JSON unless told otherwise. */
-  readonly bodyType?: 'application/json' | 'application/x-www-form-urlencoded'
   readonly bodyOptional?: boolean
   /** Documented answers by status; `null` = no body. */
   readonly responses: Readonly<Record<number, GenericSchema | null>>
@@ -57,8 +54,6 @@ export interface Operation<
   readonly invalidQuery?: ErrorCode
   /** Code of a 400 for a body that does not parse. */
   readonly invalidBody?: ErrorCode
-  readonly repeatedQuery?: 'refused' | 'first'
-  readonly emptyJson?: JsonBodyRules['emptyJson']
   readonly handle: (input: OperationInput<Output<Q>, Output<B>>) => Response | Promise<Response>
 }
 
@@ -73,21 +68,11 @@ export function mountOperation<
   B extends GenericSchema | undefined = undefined,
 >(app: Hono, operation: Operation<Q, B>): OperationEntry {
   const names = [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string)
-  const { query, body, invalidQuery, invalidBody, repeatedQuery, emptyJson } = operation
+  const { query, body, invalidQuery, invalidBody } = operation
   app.on(operation.method, honoPath(operation.path), async (c) => {
     const params = pathIds(c, ...names)
-    const parsedQuery =
-      query &&
-      parseQuery(c, query, {
-        ...(invalidQuery ? { code: invalidQuery } : {}),
-        ...(repeatedQuery ? { repeated: repeatedQuery } : {}),
-      })
-    const parsedBody =
-      body &&
-      (await parseBody(c, body, {
-        ...(invalidBody ? { code: invalidBody } : {}),
-        ...(emptyJson ? { emptyJson } : {}),
-      }))
+    const parsedQuery = query && parseQuery(c, query, invalidQuery ? { code: invalidQuery } : {})
+    const parsedBody = body && (await parseBody(c, body, invalidBody ? { code: invalidBody } : {}))
     return operation.handle({ c, params, query: parsedQuery as Output<Q>, body: parsedBody as Output<B> })
   })
   return operation

@@ -15,9 +15,8 @@ export interface FixedWindow {
   readonly limit: number
   /** What the counter is kept under, minute excluded; `null` = this request is not counted. */
   readonly key: (c: Context) => string | null
-  /** `skip`: let through and warn. `refuse`: 503 `onUnavailableCode`. */
+  /** `skip`: let through and warn. `refuse`: 503 `service_unavailable`. */
   readonly onUnavailable: 'skip' | 'refuse'
-  readonly onUnavailableCode?: ErrorCode
   readonly code?: ErrorCode
   /** Further members of the refusal's body. */
   readonly body?: Readonly<Record<string, unknown>>
@@ -36,7 +35,7 @@ export async function countRequest(c: Context, window: FixedWindow): Promise<voi
   } catch (error) {
     if (!(error instanceof EphemeraUnavailable)) throw error
     if (window.onUnavailable === 'refuse') {
-      throw errorOf(window.onUnavailableCode ?? 'service_unavailable', {
+      throw errorOf('service_unavailable', {
         detail: 'rate counters cannot be reached',
         cause: error,
       })

@@ -6,7 +6,7 @@
 import { type Context, Hono } from 'hono'
 import type { Registry } from 'prom-client'
 import type { CaracalError } from '../errors.ts'
-import type { Role, RoleName } from '../role.ts'
+import type { Role } from '../role.ts'
 import { limitBody } from './body.ts'
 import { type DirectEndpoint, serveDirectly } from './direct.ts'
 import type { ErrorStyle } from './error-style.ts'
@@ -18,7 +18,6 @@ import { errorAnswer, renderError, toCaracalError } from './render-error.ts'
 import { createReception, type VisitRules } from './visit.ts'
 
 export interface RoleAppOptions extends VisitRules {
-  readonly role: RoleName
   readonly metrics: Registry
   readonly errorStyle: ErrorStyle
   /** A surface inside the role with its own style, chosen by path. */

@@ -25,7 +25,6 @@ export interface SingleRunnerOptions {
   /** snake_case name of the job. */
   readonly name: string
   readonly intervalMs: number
-  readonly immediate?: boolean
   /** As for `withXactTryLock`. */
   readonly key: string
   /**
@@ -40,7 +39,6 @@ export function singleRunner(options: SingleRunnerOptions): Job {
   return {
     name: options.name,
     intervalMs: options.intervalMs,
-    ...(options.immediate === undefined ? {} : { immediate: options.immediate }),
     async run(context) {
       for (let more = true; more && !context.signal.aborted; )
         more = await options.db.transaction(
@@ -67,7 +65,6 @@ export interface LeaderLeaseOptions {
   readonly name: string
   /** Advisory lock key as decimal text, for example `4846245113962180657`. */
   readonly key: string
-  readonly intervalMs?: number
   readonly probeTimeoutMs?: number
 }
 
@@ -76,6 +73,7 @@ interface Held {
   readonly pid: number
 }
 
+const contendEveryMs = 30_000
 const probeTimedOut = (): Error => new Error('leader probe timed out')
 
 /**
@@ -176,7 +174,7 @@ export function createLeaderLease(options: LeaderLeaseOptions): LeaderLease {
     contend,
     job: {
       name,
-      intervalMs: options.intervalMs ?? 30_000,
+      intervalMs: contendEveryMs,
       immediate: true,
       async run(context) {
         await contend(context.log)

@@ -8,11 +8,11 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { idPattern } from '../ids.ts'
-import { type Claims, type JwsHeader, type ParsedJws, parseCompact, verifySignature } from './compact.ts'
+import { type Claims, type ParsedJws, parseCompact, verifySignature } from './compact.ts'
 import type { KeySet } from './key-set.ts'
 
 export type Verification =
-  | { readonly ok: true; readonly header: JwsHeader; readonly claims: Claims }
+  | { readonly ok: true; readonly claims: Claims }
   | {
       readonly ok: false
       readonly reason: 'malformed' | 'zone_missing' | 'key_unknown' | 'signature_invalid'
@@ -29,16 +29,16 @@ export interface MandateVerifier {
 
 export interface MandateVerifierOptions {
   readonly keys: KeySet
-  /** Verified tokens to remember; 0 remembers none (right for one-use mandates). */
+  /** Verified tokens to remember, each for a minute; 0 remembers none (right for one-use mandates). */
   readonly remember?: number
-  /** Longest time a verification is remembered, in milliseconds. Default 60 s. */
-  readonly rememberMs?: number
 }
+
+const rememberMs = 60_000
 
 /** A verifier over one key set. A remembered verification saves the signature check only, never a liveness check. */
 export function createMandateVerifier(options: MandateVerifierOptions): MandateVerifier {
   const remembered = options.remember
-    ? new LRUCache<string, Verification>({ max: options.remember, ttl: options.rememberMs ?? 60_000 })
+    ? new LRUCache<string, Verification>({ max: options.remember, ttl: rememberMs })
     : null
 
   async function verifyParsed(jws: ParsedJws, token: string): Promise<Verification> {
@@ -50,7 +50,7 @@ export function createMandateVerifier(options: MandateVerifierOptions): MandateV
     const key = options.keys.peek(zoneId, jws.header.kid) ?? (await options.keys.find(zoneId, jws.header.kid))
     if (key === null) return { ok: false, reason: 'key_unknown' }
     if (!verifySignature(jws, key)) return { ok: false, reason: 'signature_invalid' }
-    const verification: Verification = { ok: true, header: jws.header, claims: jws.claims }
+    const verification: Verification = { ok: true, claims: jws.claims }
     remembered?.set(digest, verification)
     return verification
   }

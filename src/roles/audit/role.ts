@@ -82,7 +82,6 @@ export function createAudit(deps: AuditDeps): Role {
 
   const metricsAccess = { mode: settings.CARACAL_MODE, metricsBearer: settings.METRICS_BEARER }
   const { app, drain } = createRoleApp({
-    role: 'audit',
     log,
     metrics,
     tracer: deps.tracer,

@@ -68,7 +68,6 @@ const HEADERS_TIMEOUT_MS = 15_000
 /** Lower layers' failures as the codes of this surface. */
 function appOptions(control: Control): Omit<RoleAppOptions, 'operations'> {
   return {
-    role: 'control',
     log: control.log,
     metrics: control.metrics,
     tracer: control.tracer,

@@ -64,7 +64,6 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
   registerCoordinatorMetrics(deps.metrics, context.counts, totals)
 
   const { app, drain } = createRoleApp({
-    role: 'coordinator',
     log: deps.log,
     metrics: deps.metrics,
     tracer: deps.tracer,

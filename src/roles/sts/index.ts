@@ -192,7 +192,6 @@ export function createSts(deps: StsDeps): StsRole {
 
   let invalidations: Tail | null = null
   const { app, drain, direct } = createRoleApp({
-    role: 'sts',
     log,
     metrics: deps.metrics,
     tracer: deps.tracer,

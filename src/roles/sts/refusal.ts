@@ -50,9 +50,9 @@ export function operationNotPermitted(message: string) {
   return new CaracalError('operation_not_permitted', { status: 403, message })
 }
 
-/** `status` 503: the engine failed; 403: it answered something other than a complete decision (sts §5.4 R9). */
-export function policyEvalFailed(status: 403 | 422 | 503, message: string, extras: Extras = {}) {
-  return new CaracalError('policy_eval_failed', { status, message, ...extras })
+/** Nothing is decided where an evaluation ended in an error (sts §5.4 R9). */
+export function policyEvalFailed() {
+  return new CaracalError('policy_eval_failed', { status: 503, message: 'policy evaluation failed' })
 }
 
 export function rateLimited(remainingMs: number, message = 'rate limit exceeded') {
@@ -73,8 +73,8 @@ export function internalError(detail: string, cause?: unknown) {
 }
 
 /** The upstream credential could not be had; `message` names the resource and the reason, never a secret. */
-export function credentialUnavailable(message: string, extras: Extras = {}) {
-  return new CaracalError('http_request_failed', { status: 502, message, ...extras })
+export function credentialUnavailable(message: string) {
+  return new CaracalError('http_request_failed', { status: 502, message })
 }
 
 export function credentialNotRenewable(message: string) {

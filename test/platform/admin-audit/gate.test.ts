@@ -156,7 +156,6 @@ describe('gate', () => {
       ? { ...audit, record: () => Promise.reject(new Error('connection lost')) }
       : audit
     const { app } = createRoleApp({
-      role: 'control',
       log,
       metrics: createRegistry(),
       errorStyle: controlErrors,

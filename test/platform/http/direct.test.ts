@@ -36,7 +36,6 @@ beforeEach(async () => {
     destination: { write: (line) => void lines.push(JSON.parse(line) as Line) },
   })
   role = createRoleApp({
-    role: 'sts',
     log: log.child({ service: 'sts' }),
     metrics: createRegistry(),
     tracer: createTracer((span) => void spans.push(span)),

@@ -33,7 +33,6 @@ function roleApp(overrides: Partial<RoleAppOptions> = {}) {
   const metrics = createRegistry()
   countFrom(metrics, 'caracal_test_total', 'A test', () => 7)
   const role = createRoleApp({
-    role: 'control',
     log: log.child({ service: 'control' }),
     metrics,
     errorStyle: controlErrors,

@@ -86,7 +86,7 @@ export async function lapsedServices(
   tx: Tx,
   zoneId: string,
   limit: number,
-  only: string | null = null,
+  only: string | null,
 ): Promise<string[]> {
   const rows = await tx.sql<{ id: string }[]>`
     select id

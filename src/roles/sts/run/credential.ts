@@ -97,7 +97,7 @@ function decideInjection(injection: Injection, resolved: boolean, deps: Exchange
     bundle,
     metadata: { ...facts, requested_scopes: binding.scopes },
   })
-  if (decision.decision === 'error') throw policyEvalFailed(503, 'policy evaluation failed')
+  if (decision.decision === 'error') throw policyEvalFailed()
   if (decision.decision === 'deny') {
     const reason = denyReason(decision)
     throw accessDenied(reason === undefined ? 'policy denied' : `policy denied (${reason})`)

@@ -28,7 +28,7 @@ export function decidePolicy(
     span.end(decision.decision === 'error' ? 'policy evaluation failed' : undefined)
   }
   deps.evidence.decided(x, resource.identifier, decision, bundle)
-  if (decision.decision === 'error') throw policyEvalFailed(503, 'policy evaluation failed')
+  if (decision.decision === 'error') throw policyEvalFailed()
   if (decision.decision === 'deny') {
     x.firstReason ??= denyReason(decision) ?? null
     return
