@@ -21,6 +21,7 @@ let admin: AdminClient
 let verifier: MandateVerifier
 let caracal: Caracal
 const stopped = new AbortController()
+const running: Promise<void>[] = []
 let epochsHeard = 0
 const clients: { destroy(): void }[] = []
 
@@ -63,7 +64,7 @@ beforeAll(async () => {
     // Each blocks its connection.
     const consumer = create({ client: await connect(), store, consumer: 'one', blockMs: 50, streamHmacKey })
     await consumer.ensureGroup()
-    void consumer.run(stopped.signal)
+    running.push(consumer.run(stopped.signal))
   }
   const { sts: issuer } = stage.urls
   const options = { issuer, audience: world.resource, zoneId: world.zoneId, revocations: store }
@@ -72,7 +73,7 @@ beforeAll(async () => {
 afterAll(async () => {
   stopped.abort()
   await caracal?.close()
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await Promise.all(running)
   for (const client of clients) client.destroy()
   await stage?.[Symbol.asyncDispose]()
   await redis?.[Symbol.asyncDispose]()

@@ -1,15 +1,16 @@
 /** A whole server in the topology of the run, a zone to use it in, and an upstream that tells what reaches it. */
+
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { loadSettings } from '../../../src/config/load.ts'
 import { createLogger } from '../../../src/platform/observe/logger.ts'
 import { roleNames } from '../../../src/platform/role.ts'
 import { freePorts } from '../../../src/server/free-ports.ts'
 import { startServer } from '../../../src/server/start.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { joinDeployment } from '../../fixtures/shared-deployment.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 
@@ -221,10 +222,7 @@ export async function activate(stage: Pick<Stage, 'admin'>, zoneId: string, cont
     version_id: version.version_id,
   })
   const statusPath = String(activation.status_url).replace(/^\/v1/, '')
-  for (let round = 0; round < 500; round += 1) {
-    const { propagation_status: status } = await stage.admin('GET', statusPath)
-    if (status === 'loaded') return
-    await sleep(20)
-  }
-  throw new Error('the policy was not loaded')
+  await eventually(async () => (await stage.admin('GET', statusPath)).propagation_status === 'loaded', {
+    what: 'the policy is loaded',
+  })
 }

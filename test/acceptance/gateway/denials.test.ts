@@ -1,7 +1,9 @@
 /** gateway, acceptance checks 1–14, 16, 18, 21 and 25: each denial, and that nothing was dialled. */
+
 import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parseCompact } from '../../../src/platform/jose/compact.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { seam } from '../../fixtures/seam.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
 import type { Answer, CallOptions } from '../../roles/gateway/stage.ts'
@@ -228,8 +230,7 @@ describe('gateway: pipeline denials', () => {
       for (const mandate of [used, unused]) {
         await denied({ mandate }, 401, 'invalid_token', 'mandate predates replay memory')
       }
-      await new Promise((resolve) => setTimeout(resolve, 1100))
-      expect((await scene.call()).status).toBe(200)
+      await eventually(async () => (await scene.call()).status === 200)
     },
   )
 })

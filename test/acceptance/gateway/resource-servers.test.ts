@@ -24,6 +24,7 @@ let admin: AdminClient
 let direct: Awaited<ReturnType<typeof connect>>
 let through: Awaited<ReturnType<typeof connect>>
 const stopped = new AbortController()
+const running: Promise<void>[] = []
 const clients: { destroy(): void }[] = []
 
 async function connect(port: number) {
@@ -62,11 +63,11 @@ beforeAll(async () => {
     streamHmacKey,
   })
   await consumer.ensureGroup()
-  void consumer.run(stopped.signal)
+  running.push(consumer.run(stopped.signal))
 })
 afterAll(async () => {
   stopped.abort()
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await Promise.all(running)
   for (const client of clients) client.destroy()
   await stage?.[Symbol.asyncDispose]()
   await proxy?.[Symbol.asyncDispose]()

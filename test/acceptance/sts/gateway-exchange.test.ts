@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { signGatewayRequest } from '../../../src/roles/sts/gateway-signature.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { seam } from '../../fixtures/seam.ts'
 import {
   activatePolicy,
@@ -95,9 +96,10 @@ describe('sts §18 gateway exchange', () => {
       const { mandate } = await mintGatewayMandate(world)
       await world.database.admin`delete from ephemera`
       expect(outcome(await gatewayExchange(world, mandate))).toEqual([401, 'access_denied'])
-      await new Promise((resolve) => setTimeout(resolve, 1100))
-      const younger = await mintGatewayMandate(world)
-      expect((await gatewayExchange(world, younger.mandate)).status).toBe(200)
+      await eventually(async () => {
+        const younger = await mintGatewayMandate(world)
+        return (await gatewayExchange(world, younger.mandate)).status === 200
+      })
     },
   )
 

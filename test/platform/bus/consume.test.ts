@@ -5,8 +5,8 @@ import type { Bus, ClaimedEntry } from '../../../src/platform/bus/port.ts'
 import { signEntry, verifyEntry } from '../../../src/platform/bus/signature.ts'
 import type { Database } from '../../../src/platform/db/port.ts'
 import { createPostgresEphemera, type PostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { createPostgresStore, type PostgresStore, silent } from './postgres-store.ts'
-import { until } from './until.ts'
 
 const secret = Buffer.alloc(32, 9)
 const key = { current: secret, accepted: [secret] }
@@ -65,9 +65,9 @@ describe('consumer of a work group (audit-and-events §11.1)', () => {
     })
     await consumer.start()
     await publish({ a: '1' })
-    await until('handed out', async () => (await group.stats()).pending === 1)
+    await eventually(async () => (await group.stats()).pending === 1, { what: 'handed out' })
     release()
-    await until('acknowledged', async () => (await group.stats()).pending === 0)
+    await eventually(async () => (await group.stats()).pending === 0, { what: 'acknowledged' })
     expect(done).toEqual(['1'])
     expect(consumer.healthy).toBe(true)
     await consumer[Symbol.asyncDispose]()
@@ -87,10 +87,13 @@ describe('consumer of a work group (audit-and-events §11.1)', () => {
     ])
     await publish({ a: 'good' })
     await consumer.start()
-    await until('settled', async () => {
-      const stats = await group.stats()
-      return stats.pending === 0 && stats.undelivered === 0
-    })
+    await eventually(
+      async () => {
+        const stats = await group.stats()
+        return stats.pending === 0 && stats.undelivered === 0
+      },
+      { what: 'settled' },
+    )
     expect(seen.map((entry) => entry.fields.a)).toEqual(['good'])
     expect(consumer.stats()).toMatchObject({ handled: 1, invalidSignatures: 3, deadLettered: 0 })
     await consumer[Symbol.asyncDispose]()
@@ -111,8 +114,8 @@ describe('consumer of a work group (audit-and-events §11.1)', () => {
     await publish({ a: 'fine' })
     const [poison] = await bus.range(stream, '-', 1)
     await consumer.start()
-    await until('dead-lettered', () => consumer.stats().deadLettered === 1)
-    await until('acknowledged', async () => (await group.stats()).pending === 0)
+    await eventually(() => consumer.stats().deadLettered === 1, { what: 'dead-lettered' })
+    await eventually(async () => (await group.stats()).pending === 0, { what: 'acknowledged' })
     expect(tries).toBe(5)
     const [letter] = await bus.range(`${stream}.dead`, '-', 10)
     expect(letter?.fields).toMatchObject({
@@ -139,7 +142,7 @@ describe('consumer of a work group (audit-and-events §11.1)', () => {
     })
     await publish({ a: '1' })
     await consumer.start()
-    await until('failed often', () => consumer.stats().failed >= 7)
+    await eventually(() => consumer.stats().failed >= 7, { what: 'failed often' })
     expect(await group.stats()).toMatchObject({ pending: 1 })
     expect(await bus.length(`${stream}.dead`)).toBe(0)
     await consumer[Symbol.asyncDispose]()
@@ -157,7 +160,7 @@ describe('consumer of a work group (audit-and-events §11.1)', () => {
     await publish({ a: 'left' })
     await group.read({ consumer: 'crashed', count: 1, blockMs: 1000, signal: new AbortController().signal })
     await consumer.start()
-    await until('taken over', () => done.length === 1)
+    await eventually(() => done.length === 1, { what: 'taken over' })
     await consumer[Symbol.asyncDispose]()
   })
 
@@ -175,12 +178,12 @@ describe('consumer of a work group (audit-and-events §11.1)', () => {
     })
     await consumer.start()
     await publish({ a: '1' })
-    await until('handled', () => done.length === 1)
+    await eventually(() => done.length === 1, { what: 'handled' })
     await store.wipe()
-    await until('reset', () => consumer.stats().resets === 1)
+    await eventually(() => consumer.stats().resets === 1, { what: 'reset' })
     expect(resets).toBe(2)
     await publish({ a: '2' })
-    await until('handled', () => done.includes('2'))
+    await eventually(() => done.includes('2'), { what: 'handled' })
     await consumer[Symbol.asyncDispose]()
   })
 })

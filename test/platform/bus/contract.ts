@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Bus, GroupLost, type StreamEntry } from '../../../src/platform/bus/port.ts'
 import { compareIds } from '../../../src/platform/bus/position.ts'
-import { until } from './until.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 
 /** One store; every `open` is a process of its own on it. */
 export interface BusStore extends AsyncDisposable {
@@ -167,7 +167,7 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
           s,
           count(400).map((k) => n + k),
         )
-      await until('all tails caught up', () => seen.every((list) => list.length >= 1200))
+      await eventually(() => seen.every((list) => list.length >= 1200), { what: 'all tails caught up' })
       expect(seen[0]).toEqual(count(1200))
       expect(seen[1]).toEqual(count(1200))
       expect(seen[2]).toEqual([-1, ...count(1200)])
@@ -193,7 +193,7 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
         },
       })
       for (const n of count(20)) await publish(other, s, [n])
-      await until('all handled', () => seen.length === 20)
+      await eventually(() => seen.length === 20, { what: 'all handled' })
       expect(seen).toEqual(count(20))
       expect(overlapped).toBe(false)
       await tail[Symbol.asyncDispose]()
@@ -228,10 +228,9 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
             await publish(buses[writer % buses.length] as Bus, s, [writer * each + n])
         }),
       )
-      await until(
-        'tail and group complete',
-        () => tailed.length >= writers * each && grouped.length >= writers * each,
-      )
+      await eventually(() => tailed.length >= writers * each && grouped.length >= writers * each, {
+        what: 'tail and group complete',
+      })
       stop.abort()
       await reading
       const all = count(writers * each)
@@ -330,10 +329,14 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       expect(await heir.holders()).toEqual(['crashed'])
       expect(await heir.reclaim({ consumer: 'heir', from: 'nobody', minIdleMs: 0, count: 10 })).toEqual([])
       let taken = await heir.reclaim({ consumer: 'heir', minIdleMs: 20, count: 10 })
-      await until('idle long enough', async () => {
-        taken = taken.length > 0 ? taken : await heir.reclaim({ consumer: 'heir', minIdleMs: 20, count: 10 })
-        return taken.length > 0
-      })
+      await eventually(
+        async () => {
+          taken =
+            taken.length > 0 ? taken : await heir.reclaim({ consumer: 'heir', minIdleMs: 20, count: 10 })
+          return taken.length > 0
+        },
+        { what: 'idle long enough' },
+      )
       expect(numbers(taken)).toEqual(count(3))
       expect(taken.map((entry) => entry.deliveries)).toEqual([2, 2, 2])
       expect(await heir.reclaim({ consumer: 'crashed', from: 'crashed', minIdleMs: 0, count: 10 })).toEqual(
@@ -354,12 +357,15 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       const first = await group.read({ consumer: 'a', count: 60, blockMs: 1000, signal: forever })
       expect(first.length).toBe(60)
       const seen = new Set<number>()
-      await until('all taken over', async () => {
-        for (const entry of await group.reclaim({ consumer: 'b', minIdleMs: 300, count: 25 })) {
-          seen.add(Number(entry.fields.n))
-        }
-        return seen.size === 60
-      })
+      await eventually(
+        async () => {
+          for (const entry of await group.reclaim({ consumer: 'b', minIdleMs: 300, count: 25 })) {
+            seen.add(Number(entry.fields.n))
+          }
+          return seen.size === 60
+        },
+        { what: 'all taken over' },
+      )
     })
 
     test('a stream is kept near its length, and trimmed below an id', async () => {
@@ -456,14 +462,14 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
         const [result] = await bus.publish([{ stream: s, fields: { n: String(n) } }])
         if (result?.ok) sent.add(n)
         else
-          await until(
-            'publish works again',
+          await eventually(
             async () => (await bus.publish([{ stream: s, fields: { n: String(n) } }]))[0]?.ok === true,
+            { what: 'publish works again' },
           )
         sent.add(n)
       }
-      await until('the tail saw everything', () => tailed.size === 40)
-      await until('the group got everything', () => grouped.size === 40)
+      await eventually(() => tailed.size === 40, { what: 'the tail saw everything' })
+      await eventually(() => grouped.size === 40, { what: 'the group got everything' })
       stop.abort()
       await reading
       await tail[Symbol.asyncDispose]()
@@ -484,28 +490,29 @@ export function busContract(name: string, createStore: () => Promise<BusStore>):
       })
       await store.cut()
       const started = performance.now()
-      await until('publish is refused', async () => {
-        const [result] = await bus.publish([{ stream: s, fields: { n: '1' } }])
-        expect(result?.ok === false ? result.reason : 'unavailable').toBe('unavailable')
-        return result?.ok === false
-      })
+      await eventually(
+        async () => {
+          const [result] = await bus.publish([{ stream: s, fields: { n: '1' } }])
+          expect(result?.ok === false ? result.reason : 'unavailable').toBe('unavailable')
+          return result?.ok === false
+        },
+        { what: 'publish is refused' },
+      )
       expect(performance.now() - started).toBeLessThan(9000)
       await expect(bus.ping()).rejects.toThrow('cannot be reached')
       await store.restore()
-      await until(
-        'ping answers again',
+      await eventually(
         () =>
           bus.ping().then(
             () => true,
             () => false,
           ),
-        15_000,
+        { what: 'ping answers again', timeoutMs: 15_000 },
       )
-      await until(
-        'publish works again',
-        async () => (await bus.publish([{ stream: s, fields: { n: '2' } }]))[0]?.ok === true,
-      )
-      await until('the tail resumed', () => seen.includes(2), 15_000)
+      await eventually(async () => (await bus.publish([{ stream: s, fields: { n: '2' } }]))[0]?.ok === true, {
+        what: 'publish works again',
+      })
+      await eventually(() => seen.includes(2), { what: 'the tail resumed', timeoutMs: 15_000 })
       expect(gaps).toBeLessThanOrEqual(2)
       await tail[Symbol.asyncDispose]()
     }, 60_000)

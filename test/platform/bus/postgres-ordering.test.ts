@@ -4,8 +4,8 @@ import type { Bus, ClaimedEntry } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
 import { createPublisher } from '../../../src/platform/bus/postgres-publish.ts'
 import type { Database } from '../../../src/platform/db/port.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { createPostgresStore, type PostgresStore, silent } from './postgres-store.ts'
-import { until } from './until.ts'
 
 const forever = new AbortController().signal
 
@@ -127,12 +127,12 @@ describe('order and cost of the bus on Postgres', () => {
     const [drawn] = await store.admin<{ seq: string }[]>`
       select nextval(pg_get_serial_sequence('bus_event', 'seq')) as seq`
     await bus.publish([{ stream, fields: { n: '2' } }])
-    await until('the later number arrived', () => seen.length === 1)
+    await eventually(() => seen.length === 1, { what: 'the later number arrived' })
     expect(await read()).toEqual([2])
     await store.admin`
       insert into bus_event (seq, stream, payload) overriding system value
       values (${drawn?.seq as string}::bigint, ${stream}, '{"n":"1"}'::jsonb)`
-    await until('the earlier number arrived', () => seen.length === 2)
+    await eventually(() => seen.length === 2, { what: 'the earlier number arrived' })
     expect(await read()).toEqual([1])
     await tail[Symbol.asyncDispose]()
   })
@@ -158,7 +158,7 @@ describe('order and cost of the bus on Postgres', () => {
     await new Promise((resolve) => setTimeout(resolve, 400))
     expect(seen).toEqual([])
     await commitLow()
-    await until('all three', () => seen.length === 3)
+    await eventually(() => seen.length === 3, { what: 'all three' })
     expect([...seen].sort()).toEqual([1, 2, 3])
     const grouped: number[] = []
     while (grouped.length < 3) {
@@ -189,7 +189,7 @@ describe('order and cost of the bus on Postgres', () => {
         }
       }),
     )
-    await until('all arrived', () => seen.length >= 160)
+    await eventually(() => seen.length >= 160, { what: 'all arrived' })
     expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: 160 }, (_, n) => n))
     await tail[Symbol.asyncDispose]()
     for (const database of wide) await database[Symbol.asyncDispose]()
@@ -209,7 +209,7 @@ describe('order and cost of the bus on Postgres', () => {
     await group.ensure('end')
     const started = performance.now()
     await bus.publish([{ stream, fields: { n: '1' } }])
-    await until('tailed', () => seen.length === 1)
+    await eventually(() => seen.length === 1, { what: 'tailed' })
     const entries = await group.read({ consumer: 'c', count: 10, blockMs: 5000, signal: forever })
     expect(entries.map((entry) => entry.fields.n)).toEqual(['1'])
     expect(performance.now() - started).toBeLessThan(8000)
@@ -243,7 +243,7 @@ describe('order and cost of the bus on Postgres', () => {
         }
       }),
     )
-    await until('all arrived', () => seen.length >= 960)
+    await eventually(() => seen.length >= 960, { what: 'all arrived' })
     expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: 960 }, (_, n) => n))
     await commit()
     await tail[Symbol.asyncDispose]()
@@ -268,7 +268,7 @@ describe('order and cost of the bus on Postgres', () => {
     expect(seen).toBe(0)
     const committed = performance.now()
     await commit()
-    await until('delivered', () => seen > 0)
+    await eventually(() => seen > 0, { what: 'delivered' })
     expect(seen - committed).toBeLessThan(8000)
     await tail[Symbol.asyncDispose]()
   })
@@ -293,11 +293,11 @@ describe('order and cost of the bus on Postgres', () => {
       },
     })
     await bus.publish([{ stream, fields: { n: '0' } }])
-    await until('busy', () => seen.length === 1)
+    await eventually(() => seen.length === 1, { what: 'busy' })
     await bus.publish(Array.from({ length: 50 }, (_, n) => ({ stream, fields: { n: String(n + 1) } })))
     await bus.trim(stream, { maxLength: 5 })
     release()
-    await until('the rest arrived', () => seen.includes(50))
+    await eventually(() => seen.includes(50), { what: 'the rest arrived' })
     expect(gaps).toBe(1)
     expect(seen).toEqual([0, 46, 47, 48, 49, 50])
     await tail[Symbol.asyncDispose]()

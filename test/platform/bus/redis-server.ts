@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createRedisMock } from 'js-redis-server'
 import { createClient } from 'redis'
-import { until } from './until.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 
 export interface RedisServer extends AsyncDisposable {
   readonly host: string
@@ -54,8 +54,7 @@ async function leaseDatabase(
   const owner = randomUUID()
   const key = (database: number): string => `caracal-test:database:${database}`
   let leased: number | null = null
-  await until(
-    'a free Redis database',
+  await eventually(
     async () => {
       for (let database = 1; database < databases && leased === null; database += 1) {
         const set = ['SET', key(database), owner, 'NX', 'EX', String(leaseSeconds)]
@@ -63,7 +62,7 @@ async function leaseDatabase(
       }
       return leased !== null
     },
-    60_000,
+    { what: 'a free Redis database', timeoutMs: 60_000 },
   )
   const database = Number(leased)
   await command(`${url}/${database}`, ['FLUSHDB'])
@@ -134,11 +133,13 @@ export async function startRedis(options: { readonly appendOnly: boolean }): Pro
       ],
       { stdio: 'ignore' },
     )
-    await until('redis answers', () =>
-      command(`redis://127.0.0.1:${port}`, ['PING']).then(
-        () => true,
-        () => false,
-      ),
+    await eventually(
+      () =>
+        command(`redis://127.0.0.1:${port}`, ['PING']).then(
+          () => true,
+          () => false,
+        ),
+      { what: 'redis answers' },
     )
   }
   const kill = (): Promise<void> =>

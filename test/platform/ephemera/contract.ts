@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Ephemera, EphemeraUnavailable } from '../../../src/platform/ephemera/port.ts'
-import { until } from '../bus/until.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 
 export interface EphemeraStore extends AsyncDisposable {
   /** A process of its own on the store. */
@@ -47,7 +47,7 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
       )
       expect(won.filter(Boolean)).toHaveLength(1)
       expect(await one.get(k)).toBe(String(won.indexOf(true)))
-      await until('expired', async () => (await two.get(k)) === null)
+      await eventually(async () => (await two.get(k)) === null, { what: 'expired' })
       expect(await two.setIfAbsent(k, 'again', 10_000)).toBe(true)
       expect(await one.setIfAbsent(k, 'no', 10_000)).toBe(false)
     })
@@ -97,7 +97,7 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
         expect(remainingMs).toBeGreaterThan(0)
         expect(remainingMs).toBeLessThanOrEqual(800)
       }
-      await until('window over', async () => (await one.increment(k, 800)).count === 1)
+      await eventually(async () => (await one.increment(k, 800)).count === 1, { what: 'window over' })
       expect((await two.increment(k, 5_000_000)).count).toBe(2)
     })
 
@@ -105,7 +105,7 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
       const windowMs = 3_000
       const k = key()
       const untilNext = () => windowMs - (Date.now() % windowMs)
-      await until('most of a window is left', () => untilNext() > 2_000)
+      await eventually(() => untilNext() > 2_000, { what: 'most of a window is left' })
       const most = untilNext()
       const counts = await Promise.all(
         Array.from({ length: 50 }, (_, n) => (n % 2 ? one : two).countInWindow(k, windowMs)),
@@ -119,8 +119,10 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
         expect(remainingMs).toBeLessThan(most + 50)
       }
       // Not a window's length after the first call, but when the clock turns.
-      await until('the clock turns', () => untilNext() > left)
-      await until('counts anew', async () => (await one.countInWindow(k, windowMs)).count === 1)
+      await eventually(() => untilNext() > left, { what: 'the clock turns' })
+      await eventually(async () => (await one.countInWindow(k, windowMs)).count === 1, {
+        what: 'counts anew',
+      })
       expect(untilNext()).toBeGreaterThan(500)
       expect((await two.countInWindow(k, windowMs)).count).toBe(2)
       expect((await two.countInWindow(key(), windowMs)).count).toBe(1)
@@ -156,7 +158,7 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
       expect(await one.get(k)).toBe('9007199254740993')
       await two.raise(k, '9007199254740994', 30)
       expect(await one.get(k)).toBe('9007199254740994')
-      await until('expired', async () => (await one.get(k)) === null)
+      await eventually(async () => (await one.get(k)) === null, { what: 'expired' })
       await two.raise(k, '1', 10_000)
       expect(await one.get(k)).toBe('1')
     })
@@ -207,8 +209,7 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
         await lose()
         const claim = async (of: Ephemera, k: string, issuedAt: number) => {
           let outcome: string | null = null
-          await until(
-            `${loss}: the store answers`,
+          await eventually(
             async () => {
               outcome = await of.replay.claim(k, 'r', 60_000, issuedAt).catch((error: unknown) => {
                 expect(error, loss).toBeInstanceOf(EphemeraUnavailable)
@@ -216,7 +217,7 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
               })
               return outcome !== null
             },
-            20_000,
+            { what: `${loss}: the store answers`, timeoutMs: 20_000 },
           )
           return outcome
         }
@@ -224,7 +225,9 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
         expect(await claim(one, key(), issued), loss).toBe('predates_memory')
         expect(await claim(two, key(), issued), loss).toBe('predates_memory')
         const refusedAt = await store.now()
-        await until(`${loss}: a second later`, async () => (await store.now()) - refusedAt > 1100)
+        await eventually(async () => (await store.now()) - refusedAt > 1100, {
+          what: `${loss}: a second later`,
+        })
         const later = Math.floor((await store.now()) / 1000)
         expect(await claim(one, key(), later), loss).toBe('fresh')
         expect(await claim(two, key(), later), loss).toBe('fresh')
@@ -260,22 +263,20 @@ export function ephemeraContract(name: string, createStore: () => Promise<Epheme
       await expect(one.ping()).rejects.toThrow(EphemeraUnavailable)
       expect(performance.now() - started).toBeLessThan(10_000)
       await store.restore()
-      await until(
-        'answers again',
+      await eventually(
         () =>
           one.ping().then(
             () => true,
             () => false,
           ),
-        15_000,
+        { what: 'answers again', timeoutMs: 15_000 },
       )
-      await until(
-        'claims a token issued after the outage',
+      await eventually(
         async () => {
           const issued = Math.floor((await store.now()) / 1000)
           return (await one.replay.claim(key(), 'r', 10_000, issued).catch(() => null)) === 'fresh'
         },
-        15_000,
+        { what: 'claims a token issued after the outage', timeoutMs: 15_000 },
       )
       // Where the store kept its memory a token from before the outage is as good as ever.
       if (store.identified) expect(await one.replay.claim(key(), 'r', 10_000, now)).toBe('fresh')

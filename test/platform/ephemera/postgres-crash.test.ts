@@ -8,8 +8,8 @@ import { startEmbeddedPostgres } from '../../../src/platform/embedded/start.ts'
 import { databaseClock } from '../../../src/platform/ephemera/birth.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
 import { databaseSettings } from '../../fixtures/database.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { silent } from '../bus/postgres-store.ts'
-import { until } from '../bus/until.ts'
 
 test('after a crash of the server no token from before it passes, used or not (storage-and-operations §21, 27a)', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'caracal-crash-'))
@@ -30,17 +30,16 @@ test('after a crash of the server no token from before it passes, used or not (s
 
     process.kill(store.pid as number, 'SIGKILL')
     let outcome: string | null = null
-    await until(
-      'the server is back',
+    await eventually(
       async () => {
         outcome = await ephemera.replay.claim('seen:jti:used', 'r', 60_000, issued).catch(() => null)
         return outcome === 'predates_memory'
       },
-      20_000,
+      { what: 'the server is back', timeoutMs: 20_000 },
     )
     expect(await ephemera.replay.claim('seen:jti:unused', 'r', 60_000, issued)).toBe('predates_memory')
     const refusedAt = await databaseClock(db)
-    await until('a second later', async () => (await databaseClock(db)) - refusedAt > 1000)
+    await eventually(async () => (await databaseClock(db)) - refusedAt > 1000, { what: 'a second later' })
     const later = Math.floor((await databaseClock(db)) / 1000)
     expect(await ephemera.replay.claim('seen:jti:later', 'r', 60_000, later)).toBe('fresh')
   } finally {

@@ -2,8 +2,8 @@ import pino from 'pino'
 import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
 import { createJobRunner } from '../../../src/platform/jobs/runner.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { heard } from '../../fixtures/heard.ts'
-import { until } from '../bus/until.ts'
 
 const log = pino({ level: 'silent' })
 
@@ -36,7 +36,7 @@ describe('periodic jobs', () => {
       },
     ])
     expect(runs).toBe(1)
-    await until('some runs', () => runs >= 4)
+    await eventually(() => runs >= 4, { what: 'some runs' })
     expect(most).toBe(1)
     expect(later).toBe(0)
   })
@@ -60,7 +60,7 @@ describe('periodic jobs', () => {
         },
       },
     ])
-    await until('ran again', () => runs >= 3)
+    await eventually(() => runs >= 3, { what: 'ran again' })
     const failed = lines.map((line) => JSON.parse(line) as { msg: string; trace_id: string })
     expect(failed.map(({ msg }) => msg)).toEqual(['flaky_failed', 'flaky_failed'])
     for (const { trace_id } of failed) expect(trace_id).toMatch(/^[0-9a-f]{32}$/)
@@ -87,7 +87,7 @@ describe('periodic jobs', () => {
         },
       },
     ])
-    await until('ran again', () => runs >= 3)
+    await eventually(() => runs >= 3, { what: 'ran again' })
     const [first, second] = [lines.slice(0, 3), lines.slice(3)]
     for (const run of [first, second]) {
       expect(run.map(({ msg }) => msg)).toEqual(['began', 'went on', 'talker_failed'])

@@ -2,9 +2,9 @@ import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLeaderLease, singleRunner, withXactTryLock } from '../../../src/platform/jobs/single-runner.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { heard } from '../../fixtures/heard.ts'
 import { jobContext } from '../../fixtures/job-context.ts'
-import { until } from '../bus/until.ts'
 
 const log = pino({ level: 'silent' })
 
@@ -114,11 +114,14 @@ describe('one runner among many', () => {
       select pg_terminate_backend(pid) from pg_locks
       where locktype = 'advisory' and objsubid = 1
         and (classid::bigint << 32 | objid::bigint) = 4846245113962180657`
-    await until('stepped down or won again', async () => {
-      await second.contend()
-      return second.transitions >= 2
-    })
-    await until('leads again', () => second.contend())
+    await eventually(
+      async () => {
+        await second.contend()
+        return second.transitions >= 2
+      },
+      { what: 'stepped down or won again' },
+    )
+    await eventually(() => second.contend(), { what: 'leads again' })
     expect(await first.contend()).toBe(false)
   })
 })

@@ -14,9 +14,9 @@ import {
   readRow,
 } from '../../../src/platform/outbox/rows.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { heard } from '../../fixtures/heard.ts'
 import { jobContext } from '../../fixtures/job-context.ts'
-import { until } from '../bus/until.ts'
 
 const key = Buffer.alloc(32, 7)
 const keys = { streams: { current: key, accepted: [key] } }
@@ -113,9 +113,13 @@ describe('outbox (audit-and-events §10)', () => {
     const running = new AbortController()
     await here.job.run(jobContext({ signal: running.signal }))
     await enqueue([{ topic, payload: { n: 1 } }], here)
-    await until('published by its own process', async () => (await countRows(db)).published === 1)
+    await eventually(async () => (await countRows(db)).published === 1, {
+      what: 'published by its own process',
+    })
     await enqueue([{ topic, payload: { n: 2 } }], elsewhere)
-    await until('published by the other process', async () => (await countRows(db)).published === 2)
+    await eventually(async () => (await countRows(db)).published === 2, {
+      what: 'published by the other process',
+    })
     running.abort()
     await enqueue([{ topic, payload: { n: 3 } }], here)
     await new Promise((resolve) => setTimeout(resolve, 100))
@@ -184,7 +188,7 @@ describe('outbox (audit-and-events §10)', () => {
     await strict.job.run(jobContext({ log: run.log }))
     expect(run.lines.map(({ msg }) => msg)).toEqual(['outbox_publish_rejected', 'outbox_rows_dead'])
     await enqueue([{ topic, payload: { n: 2, zone_id: 'z' } }], strict)
-    await until('the second is dead', () => own.lines.length >= 2)
+    await eventually(() => own.lines.length >= 2, { what: 'the second is dead' })
     // Woken by a commit it is no job's iteration, and a run all the same.
     expect(own.lines.map(({ msg }) => msg)).toEqual(['outbox_publish_rejected', 'outbox_rows_dead'])
     expect(own.lines[0]?.trace_id).toMatch(/^[0-9a-f]{32}$/)

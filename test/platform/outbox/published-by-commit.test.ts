@@ -6,8 +6,8 @@ import type { Tx } from '../../../src/platform/db/port.ts'
 import { createOutbox, type RunningOutbox } from '../../../src/platform/outbox/outbox.ts'
 import { readRow } from '../../../src/platform/outbox/rows.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { eventually } from '../../fixtures/eventually.ts'
 import { jobContext } from '../../fixtures/job-context.ts'
-import { until } from '../bus/until.ts'
 
 const key = Buffer.alloc(32, 7)
 const keys = { streams: { current: key, accepted: [key] } }
@@ -110,7 +110,7 @@ describe('events of a transaction where the bus is its store (audit-and-events Â
     open()
     await slow
     await publish([{ topic, payload: { n: 'c' } }])
-    await until('four entries', () => got.length === 4)
+    await eventually(() => got.length === 4, { what: 'four entries' })
     expect([...got].sort()).toEqual(['a', 'b', 'c', 'slow'])
     stop.abort()
     await reading
@@ -129,7 +129,7 @@ describe('events of a transaction where the bus is its store (audit-and-events Â
     })
     await tail.positioned
     for (let n = 0; n < 5; n += 1) await publish([{ topic, payload: { n } }])
-    await until('five entries', () => seen.length === 5)
+    await eventually(() => seen.length === 5, { what: 'five entries' })
     expect(seen).toEqual(['0', '1', '2', '3', '4'])
   })
 })

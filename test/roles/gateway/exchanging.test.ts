@@ -223,8 +223,7 @@ describe('stores', () => {
       expect((await seen({ mandate }))[2]).toBe('mandate predates replay memory')
     }
     expect(upstream.seen).toHaveLength(1)
-    await new Promise((resolve) => setTimeout(resolve, 1100))
-    expect((await stage.call()).status).toBe(200)
+    await eventually(async () => (await stage.call()).status === 200)
   })
 
   it('503 when the replay memory cannot be asked, nothing dialled, no replay recorded', async () => {
