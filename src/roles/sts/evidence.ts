@@ -70,7 +70,7 @@ export function createEvidence(audit: AuditSink): Evidence {
         requestId: x.request.requestId,
         decision: 'deny',
         status,
-        metadata: { ...applicationMetadata(x.application), ...metadata },
+        metadata: { ...applicationMetadata(x.application), ...agentMetadata(x), ...metadata },
       })
     },
 
@@ -153,6 +153,20 @@ export function applicationMetadata(application: ApplicationDefinition): Metadat
     application_id: application.id,
     application_name: application.name,
     application_registration_method: application.registrationMethod,
+  }
+}
+
+/**
+ * The session that was refused, alive or not: what an agent tried in vain is found with what it did. Only a session of
+ * the caller, so that nobody's evidence is filled by others who name it.
+ */
+function agentMetadata(x: Exchange): Metadata {
+  const session = x.snapshot.sessions.find(({ id }) => id === x.agentSessionId)
+  if (session?.application_id !== x.application.id) return {}
+  return {
+    agent_session_id: session.id,
+    agent_labels: session.labels,
+    ...(x.delegation === null ? {} : { delegation_edge_id: x.delegation.leaf.id }),
   }
 }
 

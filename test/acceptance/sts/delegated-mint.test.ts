@@ -51,6 +51,39 @@ describe('sts §18 gateway mandate', () => {
     })
   })
 
+  test('what a session was refused names it, whatever the refusal; a session of another is not named', async () => {
+    const { zoneId, application } = world.zone
+    const delegation = await seedDelegation(world.db, world.zone)
+    const fields = delegatedFields(delegation)
+    const foreign = await seedApplication(world.db, world.hasher, zoneId)
+    const other = await seedSession(world.db, zoneId, { applicationId: foreign.id })
+    const metadataOf = async (tried: Fields, status: string) => {
+      const { body } = await token(world, { ...fields, ...tried })
+      return (await auditEvent(world, body.requestId, status)).metadata_json
+    }
+    const own = { agent_session_id: delegation.childSessionId, agent_labels: [application.id] }
+    const edge = { delegation_edge_id: delegation.edgeId }
+    expect(await metadataOf({ scope: 'nucleus:other' }, 'reference_invalid')).toMatchObject(own)
+    expect(await metadataOf({ resource: 'resource://none' }, 'resource_not_found')).toMatchObject({
+      ...own,
+      ...edge,
+    })
+    expect(await metadataOf({ resource: 'resource://none' }, 'exchange_denied')).toMatchObject({
+      ...own,
+      ...edge,
+    })
+    const stolen = await metadataOf({ agent_session_id: other }, 'reference_invalid')
+    expect(stolen).toEqual({
+      application_id: application.id,
+      application_name: expect.any(String),
+      application_registration_method: 'managed',
+      reason: 'session not owned by caller',
+    })
+    await world.db
+      .sql`update agent_sessions set status = 'terminated', terminated_at = now(), termination_reason = 'x' where id = ${delegation.childSessionId}`
+    expect(await metadataOf({}, 'reference_invalid')).toMatchObject(own)
+  })
+
   test('21: session and delegation belong together', async () => {
     const { childSessionId, edgeId } = await seedDelegation(world.db, world.zone)
     const alone = await token(world, { scope: 'nucleus:pay', agent_session_id: childSessionId })
