@@ -100,7 +100,9 @@ export async function serviceHeartbeat(
   if (agent.status !== 'active' && agent.status !== 'suspended') throw refuse('session_not_live')
   const { zoneId } = request.caller
   return deps.db.transaction(async (tx) => {
-    const [service] = await Promise.all([
+    // The session's row first, as every heartbeat of a session locks the two.
+    const [, service] = await Promise.all([
+      touchSession(tx, zoneId, agentId),
       beatService(tx, {
         zoneId,
         applicationId: agent.application_id,
@@ -108,7 +110,6 @@ export async function serviceHeartbeat(
         health: request.health,
         metadata: request.metadata,
       }),
-      touchSession(tx, zoneId, agentId),
     ])
     if (service === null) throw refuse('agent_service_not_found')
     return serviceView(service)

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { eventually } from '../../fixtures/eventually.ts'
 import { leftOfMinute } from '../../fixtures/minute.ts'
 import { invocations, openScene, refusal, type Scene } from './scene.ts'
 
@@ -144,6 +145,24 @@ describe('services (coordinator §18 V)', () => {
       refusal(409, 'session_lease_fenced'),
     )
     expect((await z.call('POST', path, { json: { lease_generation: 1 } })).body.health).toBe('healthy')
+  })
+
+  it('a service’s heartbeat waits for its session with the service free for the session’s own', async () => {
+    const agent = await z.start({ lifecycle: 'service' })
+    const { admin, db } = z.stage.store
+    const { beaten } = await db.transaction(async (tx) => {
+      await tx.sql`select 1 from agent_sessions where id = ${agent} for no key update`
+      const beaten = z.call('POST', `/agents/${agent}/services/${service}/heartbeat`)
+      await eventually(async () => {
+        const waiting = await admin`
+          select 1 from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock' and query like '%agent_sessions%'`
+        return waiting.length > 0
+      })
+      await tx.sql`select 1 from agent_services where id = ${service} for update nowait`
+      return { beaten }
+    })
+    expect((await beaten).status).toBe(200)
   })
 })
 
