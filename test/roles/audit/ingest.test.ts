@@ -3,13 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Bus } from '../../../src/platform/bus/port.ts'
+import type { Bus, WorkGroup } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus, type PostgresBus } from '../../../src/platform/bus/postgres.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { createRegistry } from '../../../src/platform/observe/metrics.ts'
 import type { Role } from '../../../src/platform/role.ts'
+import { frame } from '../../../src/roles/audit/frame.ts'
 import { type AuditEvent, createAudit, createAuditSink, verifyChain } from '../../../src/roles/audit/index.ts'
-import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { processBatch, readyBatch } from '../../../src/roles/audit/ingest/process.ts'
+import { lockChains } from '../../../src/roles/audit/store/chain.ts'
+import { createTestDatabase, databaseSettings, type TestDatabase } from '../../fixtures/database.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { heard } from '../../fixtures/heard.ts'
 import { testSettings } from '../../fixtures/settings.ts'
@@ -109,6 +112,34 @@ describe('from producer to ledger', () => {
     ])
     expect(letters[0]?.fields).toMatchObject({ src_event_id: good.id, src_id: expect.any(String) })
     expect(await stored('zone-b')).toBe(0)
+  })
+
+  it('a chain that another replica holds past the time-out of a statement costs its events nothing', async () => {
+    await using hasty = await store.open({ settings: { ...databaseSettings, DB_STATEMENT_TIMEOUT_MS: 50 } })
+    const acknowledged: string[] = []
+    const group = { ack: async (ids: readonly string[]) => void acknowledged.push(...ids) } as WorkGroup
+    const counts = {
+      inserts: 0,
+      parseErrors: 0,
+      hmacFailures: 0,
+      deadLetters: 0,
+      retries: 0,
+      tamperReplays: 0,
+    }
+    const deps = { bus, db: hasty, group, key: hmac, log, maxDeliveries: 8, counts }
+    const entries = ['1-0', '2-0'].map((id) => {
+      const one = event('zone-held')
+      return { id, stream: 's', fields: frame(one.id, JSON.stringify(one), hmac), deliveries: 1 }
+    })
+    await store.db.transaction(async (tx) => {
+      await lockChains(tx, ['zone-held'])
+      await processBatch(deps, await readyBatch(deps, entries))
+    })
+    expect(counts).toMatchObject({ inserts: 0, retries: 2, deadLetters: 0 })
+    expect(acknowledged).toEqual([])
+    await processBatch(deps, await readyBatch(deps, entries))
+    expect(acknowledged).toEqual(['1-0', '2-0'])
+    expect(await stored('zone-held')).toBe(2)
   })
 })
 

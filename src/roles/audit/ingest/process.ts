@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Bus, ClaimedEntry, WorkGroup } from '../../../platform/bus/port.ts'
 import type { Database } from '../../../platform/db/port.ts'
-import { isUnavailable } from '../../../platform/db/unavailable.ts'
+import { helpsToRetry } from '../../../platform/db/unavailable.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import type { Tracer } from '../../../platform/observe/tracer.ts'
 import {
@@ -120,7 +120,7 @@ async function storeAll(
     return { settled: await settle(deps, outcomes), away: false }
   } catch (error) {
     // One event Postgres refuses must not hold back its neighbours: halve until it stands alone.
-    if (!isUnavailable(error) && events.length > 1) {
+    if (!helpsToRetry(error) && events.length > 1) {
       const middle = events.length >> 1
       const first = await storeAll(deps, events.slice(0, middle), entries, null)
       const second = await storeAll(deps, events.slice(middle), entries, null)
@@ -135,8 +135,8 @@ class StoreAway extends Error {
 }
 
 /**
- * A dropped connection of a living store is tried again at once and a few times more, rather than
- * left to the reaper; a repeat is recognised by the ledger.
+ * A dropped connection of a living store, or a chain that another replica holds for too long, is tried again
+ * at once and a few times more, rather than left to the reaper; a repeat is recognised by the ledger.
  */
 async function appendRepeatedly(
   deps: ProcessDeps,
@@ -151,7 +151,7 @@ async function appendRepeatedly(
         ? appendEvents(deps.db, deps.key, events, options)
         : appendPrepared(deps.db, deps.key, prepared, options))
     } catch (error) {
-      if (!isUnavailable(error)) throw error
+      if (!helpsToRetry(error)) throw error
       // A store that is away says nothing about the event: no number of deliveries makes it a dead letter.
       if (await isAway(deps.db)) throw new StoreAway('Postgres is away', { cause: error })
       if (attempt >= retryPausesMs.length) throw error
@@ -182,7 +182,7 @@ async function unsettled(
 ): Promise<Stored> {
   const message = error instanceof Error ? error.message : String(error)
   const settled: string[] = []
-  const transient = isUnavailable(error)
+  const transient = helpsToRetry(error)
   const away = error instanceof StoreAway
   const deliveries = new Map(entries.map((entry) => [entry.id, entry.deliveries]))
   for (const event of events) {
