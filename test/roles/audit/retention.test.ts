@@ -14,6 +14,8 @@ import type { ChainFinding } from '../../../src/roles/audit/verify/findings.ts'
 import { noSweepYet, sweepChains } from '../../../src/roles/audit/verify/sweep.ts'
 import { verifyEverything } from '../../../src/roles/audit/verify/verify-everything.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { eventually } from '../../fixtures/eventually.ts'
+import { heard } from '../../fixtures/heard.ts'
 
 const secret = Buffer.from('0123456789abcdef'.repeat(4), 'hex')
 const key = { current: secret, accepted: [secret] }
@@ -182,6 +184,28 @@ it('the smaller of ceiling and audit_retention counts, and the archive goes firs
   expect(await partitions()).toContain(partitionOf(old))
   await advanceWatermark(store.db, 'hourly', new Date(Date.now() + 3_600_000).toISOString())
   expect(await retainWith({ maxDays: 3650, archive: 'hourly' })).toMatchObject({ dropped: 1 })
+})
+
+it('somebody who reads for long, as a backup does, delays retention and not the ledger', async () => {
+  const old = monthsAgo(3)
+  await store.db.sql`select audit_partition_ensure(${old}::date)`
+  await add('zone-read', old)
+  const { log: told, lines } = heard()
+  await store.admin.begin(async (reader) => {
+    await reader`lock table audit_events in access share mode`
+    const round = retainWith({ log: told })
+    await eventually(async () => {
+      const waiting = await store.db
+        .sql`select 1 from pg_locks where mode = 'AccessExclusiveLock' and not granted`
+      return waiting.length > 0
+    })
+    await add('zone-read', new Date().toISOString())
+    expect(await round).toMatchObject({ dropped: 0 })
+  })
+  expect(lines.map(({ msg }) => msg)).toContain('audit_retention_waits_for_reader')
+  expect(await verifyChain(store.db, key, 'zone-read')).toMatchObject({ checked: 2, findings: [] })
+  expect(await retainWith()).toMatchObject({ dropped: 1 })
+  expect(await verifyChain(store.db, key, 'zone-read')).toMatchObject({ checked: 1, findings: [] })
 })
 
 it('42 exactly one of two replicas leads, and the other takes over when its session ends', async () => {

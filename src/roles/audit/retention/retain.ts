@@ -6,6 +6,7 @@
  */
 import type { Logger } from 'pino'
 import type { Database, Tx } from '../../../platform/db/port.ts'
+import { sqlState } from '../../../platform/db/unavailable.ts'
 import type { HmacKey } from '../../../platform/keys.ts'
 import { type ChainCut, insertCuts } from '../store/chain-cuts.ts'
 import { exportedUntil } from '../store/export-watermark.ts'
@@ -51,23 +52,38 @@ export async function retain(deps: RetentionDeps, signal: AbortSignal): Promise<
   const days = Math.min(maxDays, (await retentionDays(db)) ?? maxDays)
   for (const month of await expiredMonths(db, days)) {
     if (signal.aborted) return
-    const gone = await db.transaction((tx) =>
-      cutOut(deps, tx, sliceOf(month), () => dropMonth(tx, month.name)),
-    )
-    if (gone) counts.dropped += 1
+    if (await cutOut(deps, sliceOf(month), (tx) => dropMonth(tx, month.name))) counts.dropped += 1
   }
   const before = await instantDaysAgo(db, days)
-  await db.transaction((tx) => cutOut(deps, tx, defaultSlice(before), () => expireDefault(tx, before)))
+  await cutOut(deps, defaultSlice(before), (tx) => expireDefault(tx, before))
 }
 
-/** False when the archive has not come that far. */
+const lockNotAvailable = '55P03'
+
+/** False when the archive has not come that far, or somebody who reads for long has the ledger: the next round tries again. */
 async function cutOut(
+  deps: RetentionDeps,
+  slice: Slice,
+  drop: (tx: Tx) => Promise<unknown>,
+): Promise<boolean> {
+  try {
+    return await deps.db.transaction((tx) => cutOutIn(deps, tx, slice, drop))
+  } catch (error) {
+    if (sqlState(error) !== lockNotAvailable) throw error
+    deps.log.warn({ partition: slice.partition }, 'audit_retention_waits_for_reader')
+    return false
+  }
+}
+
+async function cutOutIn(
   { key, log, archive }: RetentionDeps,
   tx: Tx,
   slice: Slice,
-  drop: () => Promise<unknown>,
+  drop: (tx: Tx) => Promise<unknown>,
 ): Promise<boolean> {
   await tx.sql`set local statement_timeout = 0`
+  // Whoever comes to the ledger while we wait for a table waits behind us: never until their statements run out.
+  await tx.sql`set local lock_timeout = '2s'`
   await closePartition(tx, slice.partition)
   if (archive !== null && (await hasUnexported(tx, slice, await exportedUntil(tx, archive)))) {
     log.warn({ partition: slice.partition }, 'audit_retention_waits_for_export')
@@ -75,7 +91,7 @@ async function cutOut(
   }
   const cuts = cutsOf(await runEdges(tx, slice), new Date().toISOString()).map((cut) => signCut(key, cut))
   await insertCuts(tx, cuts)
-  await drop()
+  await drop(tx)
   if (cuts.length > 0)
     log.info({ partition: slice.partition, before: slice.to, cuts: cuts.length }, 'audit_retention_dropped')
   return true
