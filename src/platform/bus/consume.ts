@@ -1,9 +1,9 @@
 /**
  * The consumer of a work group (audit-and-events §11.1), the same for every
  * driver and role: verify the signature, handle, acknowledge; what fails stays
- * pending and comes back by reclaim, and after five failures it is written to
- * `<stream>.dead` and acknowledged. An entry is never acknowledged before its
- * effect, its dead letter, or the finding that nobody with the key wrote it.
+ * pending and comes back by reclaim, and after five failures that are its own it is
+ * written to `<stream>.dead` and acknowledged. An entry is never acknowledged before
+ * its effect, its dead letter, or the finding that nobody with the key wrote it.
  *
  * Handlers must be idempotent and order-insensitive: delivery is at least once.
  */
@@ -11,6 +11,7 @@ import type { Logger } from 'pino'
 import type { Ephemera } from '../ephemera/port.ts'
 import type { HmacKey } from '../keys.ts'
 import { type Bus, type ClaimedEntry, GroupLost, type StreamEntry } from './port.ts'
+import { isStoreAway } from './postgres-outage.ts'
 import { signEntry, verifyEntry } from './signature.ts'
 import { createBell } from './wait.ts'
 
@@ -106,6 +107,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const fail = async (entry: ClaimedEntry, error: unknown): Promise<boolean> => {
     counts.failed += 1
     log.warn({ ...context, id: entry.id, err: error }, 'stream_handler_failed')
+    // The outage of the store its effect goes to says nothing about the entry, however long it lasts.
+    if (isStoreAway(error)) return false
     try {
       const { count } = await ephemera.increment(counterKey(entry), failureWindowMs)
       if (count < failureLimit) return false

@@ -128,6 +128,26 @@ describe('consumer of a work group (audit-and-events §11.1)', () => {
     await consumer[Symbol.asyncDispose]()
   })
 
+  test.each([
+    ['refuses connections', 'ECONNREFUSED'],
+    ['cuts its statements off', '57014'],
+  ])('an entry waits as long as it takes for a store that %s', async (_what, code) => {
+    let tries = 0
+    const { stream, consumer, publish, group } = setUp({
+      reclaimMs: 10,
+      async handle() {
+        tries += 1
+        if (tries <= 7) throw Object.assign(new Error('away'), { code })
+      },
+    })
+    await publish({ a: '1' })
+    await consumer.start()
+    await until('handled', () => consumer.stats().handled === 1)
+    await until('acknowledged', async () => (await group.stats()).pending === 0)
+    expect(await bus.length(`${stream}.dead`)).toBe(0)
+    await consumer[Symbol.asyncDispose]()
+  })
+
   test('a dead letter that cannot be written leaves the entry pending', async () => {
     const { stream, consumer, publish, group } = setUp({
       bus: {
