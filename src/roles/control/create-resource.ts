@@ -26,6 +26,7 @@ import {
   resourceIdentifiersStartingWith,
   updateResource,
 } from './store/resources.ts'
+import { lockZone } from './store/zones.ts'
 
 export interface ResourceInput {
   readonly name?: string | undefined
@@ -117,6 +118,13 @@ async function refuseOverQuota(control: Control, db: Queryable, zoneId: string):
   )
 }
 
+/** The zone row serialises creations, so the limit holds under concurrency. */
+async function holdQuota(control: Control, tx: Tx, zoneId: string): Promise<void> {
+  if (control.settings.API_MAX_RESOURCES_PER_ZONE === 0) return
+  found(await lockZone(tx, zoneId), 'zone_not_found')
+  await refuseOverQuota(control, tx, zoneId)
+}
+
 /** With `check`, a resource that forwards mandates must refuse a mandate nobody signed. */
 async function requireGuarded(
   control: Control,
@@ -155,6 +163,7 @@ export async function createResource(
   await requireGuardedInputs(control, call, input, preview, upstreamUrl)
   await requireGuarded(control, call, input, preview)
   return writing(control, call, async (tx) => {
+    await holdQuota(control, tx, call.zoneId)
     const providerId = await bindProvider(control, call, tx, preview, input.credential_provider_id)
     return insertNamed(
       tx,

@@ -210,14 +210,11 @@ describe('what stands in the way has a name (control-api §7)', () => {
     expect(await ask('POST', 'providers', provider)).toBe('409 provider_identifier_conflict')
     const odd = { ...provider, identifier: 'provider://Mine' }
     expect(await ask('POST', 'providers', odd)).toBe('400 invalid_provider_identifier')
-    const resource = {
-      name: 'r',
-      scopes: ['a'],
-      upstream_url: 'http://up.test',
-      credential_provider_id: id,
-    }
-    await make('resources', resource)
-    expect(await ask('POST', 'resources', { ...resource, name: 's' })).toBe('409 resource_quota_exceeded')
+    const resource = { scopes: ['a'], upstream_url: 'http://up.test', credential_provider_id: id }
+    const names = ['r', 's', 't', 'u', 'v', 'w', 'x', 'y']
+    const asked = names.map((name) => stage.send('POST', fullPath('resources'), { ...resource, name }))
+    const answers = (await Promise.all(asked)).map(({ status, body }) => `${status} ${body?.error}`).sort()
+    expect(answers).toEqual(['201 undefined', ...names.slice(1).map(() => '409 resource_quota_exceeded')])
   })
 
   test('an authorization endpoint nobody can be sent to', async () => {
