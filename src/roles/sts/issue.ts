@@ -15,7 +15,7 @@ import { approvalConsumed, credentialUnavailable } from './refusal.ts'
 import type { LiveBasis, NewRecord } from './store/issue-records.ts'
 import { judgeReissue, spendApproval } from './store/spend-approval.ts'
 import { storeFailure } from './store-failure.ts'
-import { mandateTtl } from './ttl.ts'
+import { mandateLife } from './ttl.ts'
 import { assertInserted, writeBesideRecord, writeIssue } from './write-issue.ts'
 
 export interface IssuedMandate {
@@ -30,19 +30,20 @@ export interface IssuedMandate {
 }
 
 export async function issueMandate(x: Exchange, deps: ExchangeDeps): Promise<IssuedMandate> {
-  const ttl = mandateTtl(x)
-  const issuedAt = Math.floor(x.snapshot.now / 1000)
+  const { issuedAt, expiresAt, expiresIn } = mandateLife(x)
   const use = mandateUse(x)
-  const record = newRecord(x, issuedAt + ttl)
-  // Its record, inserted once, keeps the id from being taken twice; a re-issue has its record already.
-  const jti = x.approval === null ? siblingId(record.id) : uuidv7()
+  const record = newRecord(x, expiresAt)
+  // Its record, inserted once, keeps the id from being taken twice. What is issued again has the record, the id and
+  // the times of before: it is the mandate that was lost and not one more, and can be spent once.
+  const jti = siblingId(record.id)
 
-  const issue = { record, basis: liveBasis(x), jti, ttl }
+  const issue = { record, basis: liveBasis(x), jti, ttl: expiresIn }
   if (x.approval === null) await writeIssue(x, issue, deps)
   else {
     // A hold is spent before anything else can fail or be told: everything above left it unspent.
     await useApproval(x, x.approval, record, deps)
-    await writeBesideRecord(x, issue, deps)
+    const registered = x.approval.reissue !== null
+    await writeBesideRecord(x, issue, registered, deps)
   }
 
   const signer = await deps.keys.signer(x.zoneId, x.snapshot)
@@ -57,7 +58,7 @@ export async function issueMandate(x: Exchange, deps: ExchangeDeps): Promise<Iss
       subType: subjectType(x),
       audience: use === 'resource' ? target : [deps.issuer],
       issuedAt,
-      expiresAt: issuedAt + ttl,
+      expiresAt,
       jti,
       zoneId: x.zoneId,
       clientId: x.application.id,
@@ -73,7 +74,7 @@ export async function issueMandate(x: Exchange, deps: ExchangeDeps): Promise<Iss
     return mandate
   }
   const upstreams = x.request.gateway === null ? null : await directives(x, deps)
-  return { accessToken, expiresIn: ttl, scope, targetResources: target, upstreams }
+  return { accessToken, expiresIn, scope, targetResources: target, upstreams }
 }
 
 /** sts §4.1. A control mandate is of the resource class. */
@@ -93,7 +94,7 @@ function presentedScope(x: Exchange): string {
 
 function newRecord(x: Exchange, expiresAt: number): NewRecord {
   return {
-    id: x.approval?.reissueRecordId ?? uuidv7(),
+    id: x.approval?.reissue?.id ?? uuidv7(),
     zoneId: x.zoneId,
     sessionType: subjectType(x),
     subjectId: x.presented?.sub ?? x.application.id,
@@ -128,7 +129,7 @@ async function useApproval(
   record: NewRecord,
   deps: ExchangeDeps,
 ): Promise<void> {
-  const reissued = approval.reissueRecordId !== null
+  const reissued = approval.reissue !== null
   const basis = liveBasis(x)
   const judged = reissued
     ? judgeReissue(deps.db, record, basis)

@@ -4,8 +4,27 @@ import { controlKeyMaxTtl } from './control-key.ts'
 import type { Exchange } from './exchange-state.ts'
 import { accessDenied } from './refusal.ts'
 
-/** Whole seconds, at least 1. Rejects with 403 when a bound leaves nothing. */
-export function mandateTtl(x: Exchange): number {
+/** Unix seconds, and how many of them are left. */
+export interface MandateLife {
+  readonly issuedAt: number
+  readonly expiresAt: number
+  readonly expiresIn: number
+}
+
+/** Rejects with 403 when a bound leaves nothing. */
+export function mandateLife(x: Exchange): MandateLife {
+  const now = Math.floor(x.snapshot.now / 1000)
+  const reissue = x.approval?.reissue ?? null
+  if (reissue !== null) {
+    const expiresAt = Math.floor(reissue.expiresAt / 1000)
+    return { issuedAt: Math.floor(reissue.issuedAt / 1000), expiresAt, expiresIn: expiresAt - now }
+  }
+  const expiresIn = mandateTtl(x)
+  return { issuedAt: now, expiresAt: now + expiresIn, expiresIn }
+}
+
+/** Whole seconds, at least 1. */
+function mandateTtl(x: Exchange): number {
   const { now } = x.snapshot
   const bounds = [x.request.ttlSeconds === 0 ? defaultTtlSeconds : x.request.ttlSeconds]
   if (x.delegation !== null) {
@@ -19,8 +38,6 @@ export function mandateTtl(x: Exchange): number {
     const limit = controlKeyMaxTtl(x.application)
     if (limit !== null) bounds.push(limit)
   }
-  const reissueLifeMs = x.approval?.reissueLifeMs
-  if (reissueLifeMs !== undefined) bounds.push(reissueLifeMs / 1000)
   const ttl = Math.floor(Math.min(...bounds))
   if (!(ttl > 0)) throw accessDenied('the delegation leaves no time to live')
   return ttl

@@ -28,9 +28,14 @@ export async function writeIssue(x: Exchange, issue: Issue, deps: ExchangeDeps):
   await settleAll([insertRecord(x, issue, deps), registerJti(x, issue, deps), ...awaitEvidence(x, deps)])
 }
 
-/** The same for a record that was inserted already. */
-export async function writeBesideRecord(x: Exchange, issue: Issue, deps: ExchangeDeps): Promise<void> {
-  await settleAll([registerJti(x, issue, deps), ...awaitEvidence(x, deps)])
+/** The same for a record that was inserted already; `registered` when its mandate was issued before. */
+export async function writeBesideRecord(
+  x: Exchange,
+  issue: Issue,
+  registered: boolean,
+  deps: ExchangeDeps,
+): Promise<void> {
+  await settleAll([...(registered ? [] : [registerJti(x, issue, deps)]), ...awaitEvidence(x, deps)])
 }
 
 /** False when nothing was written: the stores are several, the graph of the zone is being changed, or the premise fell. */

@@ -291,6 +291,18 @@ describe('approvals', () => {
     const again = await exchange({ ...gated, approval_id: id })
     expect(again.status).toBe(200)
     expect(claimsOf(again).sid).toBe(claimsOf(minted).sid)
+    // It is one use, however often and for however long it was asked for.
+    const brief = await exchange({ ...gated, approval_id: id, ttl_seconds: '60' })
+    expect(claimsOf(brief).exp).toBe(claimsOf(minted).exp)
+    const spent = []
+    for (const { body } of [brief, minted, again]) {
+      const used = await fetch(`${stage.urls.gateway}/`, {
+        headers: { authorization: `Bearer ${body.access_token}`, 'x-caracal-resource': world.resource },
+      })
+      await used.body?.cancel()
+      spent.push(used.status)
+    }
+    expect(spent).toEqual([200, 401, 401])
     // Another request than the one that was approved never gets it.
     const second = await exchange({ ...gated, ...(await delegated()), approval_id: id })
     expect(second.status).not.toBe(200)

@@ -47,10 +47,15 @@ export interface HoldMetadata {
 /** An approved hold a request goes on with. */
 export interface PresentedApproval {
   readonly hold: Hold
-  /** Set when the hold was consumed moments ago: the mandate is issued again for this record. */
-  readonly reissueRecordId: string | null
-  /** Milliseconds that record has left. */
-  readonly reissueLifeMs?: number
+  /** Set when the hold was consumed moments ago: the mandate of this record is issued again. */
+  readonly reissue: IssuedRecord | null
+}
+
+/** The authority record that a consumed hold went into, while it is alive. Times in milliseconds. */
+export interface IssuedRecord {
+  readonly id: string
+  readonly issuedAt: number
+  readonly expiresAt: number
 }
 
 /** RFC 3339, UTC, whole seconds. */

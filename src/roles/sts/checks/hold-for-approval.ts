@@ -29,7 +29,7 @@ export async function holdForApproval(x: Exchange, deps: ExchangeDeps): Promise<
     })
   }
   if (hold.state === 'approved') {
-    x.approval = { hold, reissueRecordId: null }
+    x.approval = { hold, reissue: null }
     return
   }
   if (hold.state === 'rejected') {

@@ -8,7 +8,7 @@ import { interactionRequired } from '../approvals/interaction-required.ts'
 import type { ExchangeDeps } from '../exchange-deps.ts'
 import type { Exchange } from '../exchange-state.ts'
 import { accessDenied, approvalConsumed } from '../refusal.ts'
-import { remainingRecordLife } from '../store/holds.ts'
+import { findIssuedRecord } from '../store/holds.ts'
 import { bundleInForce } from './decide-resources.ts'
 
 /** A lost answer may be asked for again this long after the hold was spent. */
@@ -70,7 +70,7 @@ function ownMetadata(hold: Hold | null, x: Exchange) {
 async function usable(x: Exchange, hold: Hold, deps: ExchangeDeps): Promise<PresentedApproval> {
   switch (hold.state) {
     case 'approved':
-      return { hold, reissueRecordId: null }
+      return { hold, reissue: null }
     case 'pending':
       throw interactionRequired(hold)
     case 'rejected':
@@ -87,10 +87,10 @@ async function usable(x: Exchange, hold: Hold, deps: ExchangeDeps): Promise<Pres
 async function reissuable(x: Exchange, hold: Hold, deps: ExchangeDeps): Promise<PresentedApproval> {
   const recordId = hold.consumed_authority_record_id
   const recent = hold.consumed_ago !== null && hold.consumed_ago < reissueWindowMs
-  const life = recent && recordId !== null ? await remainingRecordLife(deps.db, x.zoneId, recordId) : null
-  if (recordId === null || life === null || life < 1000) {
+  const reissue = recent && recordId !== null ? await findIssuedRecord(deps.db, x.zoneId, recordId) : null
+  if (reissue === null || reissue.expiresAt - x.snapshot.now < 1000) {
     deps.evidence.denied(x, 'approval_already_consumed', holdMetadata(hold))
     throw approvalConsumed()
   }
-  return { hold, reissueRecordId: recordId, reissueLifeMs: life }
+  return { hold, reissue }
 }

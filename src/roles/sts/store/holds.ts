@@ -3,7 +3,7 @@
  * database clock; decisions and consumption guard themselves in their `where`.
  */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
-import type { Hold, HoldMetadata } from '../approvals/hold.ts'
+import type { Hold, HoldMetadata, IssuedRecord } from '../approvals/hold.ts'
 import type { HoldTerms } from '../approvals/merge-gates.ts'
 
 type Db = Pick<Queryable, 'sql'>
@@ -113,16 +113,22 @@ export async function consumeHold(db: Db, hold: Hold, recordId: string | null): 
   return rows.length === 1
 }
 
-/** Remaining life in milliseconds of the record a consumed hold created, `null` when it is not active any more. */
-export async function remainingRecordLife(db: Db, zoneId: string, recordId: string): Promise<number | null> {
-  const [row] = await db.sql<{ remaining: number }[]>`
-    select (extract(epoch from expires_at - now()) * 1000)::float8 as remaining
+/** The record a consumed hold created, `null` when it is not active any more. */
+export async function findIssuedRecord(
+  db: Db,
+  zoneId: string,
+  recordId: string,
+): Promise<IssuedRecord | null> {
+  const [row] = await db.sql<IssuedRecord[]>`
+    select id,
+           (extract(epoch from authenticated_at) * 1000)::float8 as "issuedAt",
+           (extract(epoch from expires_at) * 1000)::float8 as "expiresAt"
     from authority_records
     where id = ${recordId}
       and zone_id = ${zoneId}
       and status = 'active'
       and expires_at > now()`
-  return row?.remaining ?? null
+  return row ?? null
 }
 
 export interface SubjectDecision {
