@@ -10,9 +10,11 @@ import type { StsRole } from '../../../src/roles/sts/index.ts'
 import {
   activatePolicy,
   grantsDocument,
+  type SeededApplication,
   type SeededDelegation,
   type SeededZone,
   sealProviderSecrets,
+  seedApplication,
   seedAuthorityRecord,
   seedEdge,
   seedResource,
@@ -52,6 +54,8 @@ interface Scene {
   readonly leaf: SeededDelegation
   readonly rootSessionId: string
   readonly userRecordId: string
+  /** Another application of the zone. */
+  readonly neighbour: SeededApplication
   readonly workload: { readonly id: string; readonly secret: string }
   mandate: string
   sessionMandate: string
@@ -109,6 +113,7 @@ async function scene(lifecycle: 'task' | 'service' = 'task'): Promise<Scene> {
     rootEdgeId,
     rootSessionId,
     userRecordId,
+    neighbour: await seedApplication(db, hasher, zone.zoneId),
     leaf: { parentSessionId, childSessionId, edgeId },
     workload,
     mandate: '',
@@ -123,11 +128,16 @@ const post = (sts: StsRole, s: Scene, fields: Fields): Promise<TokenAnswer> =>
 type Path = (sts: StsRole, s: Scene) => Promise<{ readonly status: number; readonly body?: unknown }>
 
 /** What RFC 7662 says of a token, as a status: 200 while it is active, 401 when it is not. */
-async function introspected(sts: StsRole, s: Scene, mandate: string): Promise<{ readonly status: number }> {
+async function introspected(
+  sts: StsRole,
+  s: Scene,
+  mandate: string,
+  asker: SeededApplication = s.zone.application,
+): Promise<{ readonly status: number }> {
   const answer = await postForm(sts, '/oauth/2/introspect', {
     zone_id: s.zone.zoneId,
-    application_id: s.zone.application.id,
-    client_secret: s.zone.application.secret,
+    application_id: asker.id,
+    client_secret: asker.secret,
     token: mandate,
   })
   return answer.status === 200 ? { status: answer.body.active === true ? 200 : 401 } : answer
@@ -161,6 +171,7 @@ const paths: Readonly<Record<string, Path>> = {
   'introspection of the session mandate': (sts, s) => introspected(sts, s, s.sessionMandate),
   'introspection of the gateway mandate': (sts, s) => introspected(sts, s, s.mandate),
   'introspection of the resource mandate': (sts, s) => introspected(sts, s, s.resourceMandate),
+  'introspection by another application': (sts, s) => introspected(sts, s, s.sessionMandate, s.neighbour),
   'run manifest': (sts, s) => run(sts, s, 'manifest'),
   'run credential': (sts, s) => run(sts, s, 'credential'),
   federation: async (sts, s) =>
@@ -326,7 +337,7 @@ const deaths: Readonly<Record<string, Death>> = {
     kill: (s) => revokeToken(s, s.mandate),
   },
   'the application revokes the session mandate': {
-    paths: ['introspection of the session mandate'],
+    paths: ['introspection of the session mandate', 'introspection by another application'],
     kill: (s) => revokeToken(s, s.sessionMandate),
   },
   'the application revokes the resource mandate': {

@@ -12,6 +12,6 @@ export async function introspect(
   caller: Caller,
 ): Promise<Readonly<Record<string, unknown>>> {
   const { x, claims } = await openPresentedToken(form, requestId, deps, caller)
-  if (claims === null || !restsOnLiveAuthority(x, claims)) return { active: false }
+  if (claims === null || !(await restsOnLiveAuthority(x, claims, deps))) return { active: false }
   return { active: true, token_type: 'Bearer', ...claims }
 }

@@ -11,6 +11,7 @@ import type { Form } from '../form.ts'
 import { readDelegation } from '../lineage.ts'
 import { openExchange } from '../open-exchange.ts'
 import { invalidToken } from '../refusal.ts'
+import { findApplicationAnywhere } from '../store/applications.ts'
 
 export interface PresentedToken {
   readonly x: Exchange
@@ -66,8 +67,24 @@ async function verifiedClaims(
   return key !== null && verifySignature(jws, key) ? claims : null
 }
 
-/** True when everything the token rests on is alive in the snapshot: record, session, delegation. */
-export function restsOnLiveAuthority(x: Exchange, claims: Readonly<Record<string, unknown>>): boolean {
+/** True when everything the token rests on is alive: its application, and in the snapshot record, session, delegation. */
+export async function restsOnLiveAuthority(
+  x: Exchange,
+  claims: Readonly<Record<string, unknown>>,
+  deps: ExchangeDeps,
+): Promise<boolean> {
+  return liveInSnapshot(x, claims) && (await holderLives(x, claims.client_id, deps))
+}
+
+/** The caller is known to live; whoever else in the zone the token was issued to may have ended since. */
+async function holderLives(x: Exchange, clientId: unknown, deps: ExchangeDeps): Promise<boolean> {
+  if (clientId === x.application.id) return true
+  if (typeof clientId !== 'string') return false
+  const holder = await findApplicationAnywhere(deps.db, clientId)
+  return holder?.zone_id === x.zoneId
+}
+
+function liveInSnapshot(x: Exchange, claims: Readonly<Record<string, unknown>>): boolean {
   const { record, sessions, now } = x.snapshot
   if (record === null || record.id !== claims.sid || !recordAlive(record, now)) return false
   if (record.subject_id !== claims.sub) return false
