@@ -159,7 +159,7 @@ function ruleBody(tokens: Cursor): Body {
 }
 
 /** Braces before one of these are a set or an object in a statement; nothing else can follow them. */
-const infix = new Set(['==', '!=', '<', '<=', '>', '>=', '=', '|', '&', '-', 'in'])
+const infix = new Set(['==', '!=', '<', '<=', '>', '>=', '=', '|', '&', '-'])
 
 function isInfix(following: Token): boolean {
   return following.kind !== 'string' && infix.has(following.text)
