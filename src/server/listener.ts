@@ -57,7 +57,11 @@ const operatorPaths: ReadonlySet<string> = new Set(['/health', '/ready', '/metri
 
 /** Opens the socket; rejects with `PortUnavailable`. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const handle = getRequestListener(options.app.fetch, { errorHandler: answerUnasked })
+  const handle = getRequestListener(options.app.fetch, {
+    // Of a request that names none, as HTTP/1.0 may: probes of load balancers do.
+    hostname: clientHost(options.host),
+    errorHandler: answerUnasked,
+  })
   const { intercept } = options
   const late = new WeakSet<Socket>()
   let leaving = false

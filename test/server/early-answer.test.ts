@@ -71,6 +71,11 @@ it('a new connection while the process leaves', async () => {
   })
 })
 
+it('serves HTTP/1.0, which need not name a host', async () => {
+  const answer = await sent('GET /health HTTP/1.0\r\n\r\n')
+  expect([answer.status, answer.body]).toEqual([200, 'served'])
+})
+
 it('serves what comes with an expectation it does not know', async () => {
   const expecting = 'GET / HTTP/1.1\r\nHost: a\r\nExpect: foo\r\nConnection: close\r\n\r\n'
   expect((await sent(expecting)).status).toBe(200)
