@@ -51,6 +51,7 @@ import { mountApprovalRoutes } from './routes/approvals.ts'
 import { mountInternalRoutes } from './routes/internal.ts'
 import { mountJwksRoute } from './routes/jwks.ts'
 import { metricsRefusal, mountMetricsJson } from './routes/metrics-json.ts'
+import { keptByNobody } from './routes/no-store.ts'
 import { mountOAuthRoutes } from './routes/oauth.ts'
 import { mountRunRoutes } from './routes/run.ts'
 import { mountTokenRoute, tokenEndpoint } from './routes/token.ts'
@@ -198,6 +199,7 @@ export function createSts(deps: StsDeps): StsRole {
     errorStyle: oauthErrors,
     mapError: (error) => (error instanceof CaracalError ? null : storeAway(error)),
     requestIdRule: 'visible',
+    headersFor: keptByNobody,
     newRequestId: () => uuidv7(),
     trustProxy: settings.TRUST_PROXY,
     bodyLimitBytes: 65_536,

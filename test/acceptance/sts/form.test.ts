@@ -24,6 +24,7 @@ function expectError(answer: TokenAnswer, status: number, error: string): void {
   expect([answer.status, answer.body?.error]).toEqual([status, error])
   expect(answer.headers.get('content-type')).toMatch(/^application\/json/)
   expect(answer.headers.get('x-request-id')).toBe(answer.body.requestId)
+  expect(answer.headers.get('cache-control')).toBe('no-store')
 }
 
 describe('sts §18 form and request validation', () => {
@@ -86,6 +87,20 @@ describe('sts §18 form and request validation', () => {
     expect((await token(world, { ...lifecycle, ttl_seconds: '3600' })).body.expires_in).toBe(3600)
     expect((await token(world, { ...lifecycle, ttl_seconds: '000000000060' })).body.expires_in).toBe(60)
     expect((await token(world, lifecycle)).body.expires_in).toBe(900)
+  })
+
+  test('nobody on the way keeps what is secret or about to change; what is published may be kept', async () => {
+    const paths = ['/oauth/2/token', '/oauth/2/introspect', '/oauth/2/revoke', '/v1/run/credential']
+    const asked = [`/approvals/${crypto.randomUUID()}`, '/.well-known/oauth-authorization-server']
+    const answers = [
+      await token(world, lifecycle),
+      ...(await Promise.all(paths.map((path) => postForm(world.sts, path, '')))),
+      ...(await Promise.all(asked.map((path) => world.sts.app.request(path)))),
+    ]
+    expect(answers.map(({ headers }) => headers.get('cache-control'))).toEqual([
+      ...Array(6).fill('no-store'),
+      'public, max-age=300, must-revalidate',
+    ])
   })
 
   test('9: GET is 405, and the request id is echoed and audited', async () => {

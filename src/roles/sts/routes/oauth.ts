@@ -21,7 +21,6 @@ export function mountOAuthRoutes(app: Hono, deps: ExchangeDeps & { readonly outb
     '/oauth/2/introspect',
     postOnly(async (c) => {
       const form = await readForm(c, noRepeats)
-      c.header('cache-control', 'no-store')
       return c.json(await introspect(form, requestContext(c).requestId, deps, c.req.raw))
     }),
   )
