@@ -36,7 +36,7 @@ export function exchangeRequest(form: Form, context: FormContext): ExchangeReque
   return {
     requestId: context.requestId,
     zoneId: (form.get('zone_id') ?? '').trim(),
-    applicationId: (form.get('application_id') ?? '').trim(),
+    applicationId: applicationOf(form),
     clientSecret: form.get('client_secret'),
     resources,
     scope,
@@ -53,6 +53,11 @@ export function exchangeRequest(form: Form, context: FormContext): ExchangeReque
       : null,
     verifiedClaims: null,
   }
+}
+
+/** Who calls; `client_id` is what a client calls it that knows our metadata and nothing else (RFC 6749 §2.3.1). */
+export function applicationOf(form: Form): string {
+  return optional(form.get('application_id')) ?? optional(form.get('client_id')) ?? ''
 }
 
 /** More than any client configures; every one of them is looked up before the caller is authenticated. */

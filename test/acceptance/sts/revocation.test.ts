@@ -13,6 +13,7 @@ import {
   postForm,
   type TokenAnswer,
   token,
+  tokenFields,
   type World,
 } from '../../roles/sts/world.ts'
 
@@ -64,6 +65,28 @@ describe('sts §18 revocation', () => {
     })
     expect((await statusOf(record))?.status).toBe('active')
     expect(await world.bus.length(`${stream}.dead`)).toBe(0)
+  })
+
+  test('a client that knows the metadata and its credentials mints, asks and revokes', async () => {
+    const metadata = await world.sts.app.request('/.well-known/oauth-authorization-server')
+    const served = (await metadata.json()) as Record<string, string | string[]>
+    expect(served.token_endpoint_auth_methods_supported).toEqual(['client_secret_post'])
+    const at = (endpoint: string) => new URL(String(served[`${endpoint}_endpoint`])).pathname
+    const { id: client_id, secret: client_secret } = world.zone.application
+    const minted = await postForm(
+      world.sts,
+      at('token'),
+      tokenFields(world, { application_id: undefined, client_id, scope: 'agent:lifecycle' }),
+    )
+    expect(minted.status).toBe(200)
+    const presented = { client_id, client_secret, token: minted.body.access_token }
+    expect((await postForm(world.sts, at('introspection'), presented)).body).toMatchObject({ active: true })
+    expect((await postForm(world.sts, at('revocation'), presented)).status).toBe(200)
+    expect((await postForm(world.sts, at('introspection'), presented)).body).toEqual({ active: false })
+    const unknown = { ...presented, client_id: crypto.randomUUID() }
+    expect(outcome(await postForm(world.sts, at('introspection'), unknown))).toEqual([401, 'access_denied'])
+    const wrong = { ...presented, client_secret: 'wrong' }
+    expect(outcome(await postForm(world.sts, at('introspection'), wrong))).toEqual([401, 'access_denied'])
   })
 
   test('an application ends its own mandate, and only its own', async () => {

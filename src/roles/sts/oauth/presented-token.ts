@@ -6,6 +6,7 @@ import type { Caller } from '../../../platform/crypto/port.ts'
 import { parseCompact, verifySignature } from '../../../platform/jose/compact.ts'
 import { recordAlive, sessionProblem } from '../alive.ts'
 import type { ExchangeDeps } from '../exchange-deps.ts'
+import { applicationOf } from '../exchange-form.ts'
 import { accessTokenType, type Exchange, type ExchangeRequest } from '../exchange-state.ts'
 import type { Form } from '../form.ts'
 import { readDelegation } from '../lineage.ts'
@@ -19,7 +20,7 @@ export interface PresentedToken {
   readonly claims: Readonly<Record<string, unknown>> | null
 }
 
-/** Authenticates the caller like a token request (`client_id` is accepted for `application_id`) and verifies `token`. */
+/** Authenticates the caller like a token request, save that its zone need not be named, and verifies `token`. */
 export async function openPresentedToken(
   form: Form,
   requestId: string,
@@ -28,16 +29,27 @@ export async function openPresentedToken(
 ): Promise<PresentedToken> {
   const token = (form.get('token') ?? '').trim()
   if (token === '') throw invalidToken('token is required')
-  const x = await openExchange(callerRequest(form, requestId, token), deps, caller)
+  const applicationId = applicationOf(form)
+  const zoneId = (form.get('zone_id') ?? '').trim() || (await zoneOf(applicationId, deps))
+  const request = callerRequest(
+    { requestId, zoneId, applicationId, clientSecret: form.get('client_secret') },
+    token,
+  )
+  const x = await openExchange(request, deps, caller)
   return { x, claims: await verifiedClaims(x, token, deps) }
 }
 
-function callerRequest(form: Form, requestId: string, token: string): ExchangeRequest {
+/** RFC 7662 and RFC 7009 know no zone. `''` when there is no such application: that is refused like a wrong secret. */
+async function zoneOf(applicationId: string, deps: ExchangeDeps): Promise<string> {
+  return (await findApplicationAnywhere(deps.db, applicationId))?.zone_id ?? ''
+}
+
+function callerRequest(
+  caller: Pick<ExchangeRequest, 'requestId' | 'zoneId' | 'applicationId' | 'clientSecret'>,
+  token: string,
+): ExchangeRequest {
   return {
-    requestId,
-    zoneId: (form.get('zone_id') ?? '').trim(),
-    applicationId: (form.get('application_id') ?? form.get('client_id') ?? '').trim(),
-    clientSecret: form.get('client_secret'),
+    ...caller,
     resources: [],
     scope: '',
     requestedScopes: [],
