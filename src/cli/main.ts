@@ -28,7 +28,7 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
     const name = versionWords.has(first) ? 'version' : first
     const command = find(name)
     if (command === undefined) return unknown(name, out)
-    if (rest[0] !== undefined && helpWords.has(rest[0])) {
+    if (asksForHelp(command, rest)) {
       out.line(commandHelp(command))
       return 0
     }
@@ -43,6 +43,12 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
     out.errorLine(`caracal: ${explainError(error)}`)
     return 1
   }
+}
+
+/** As the first word in every spelling; as an option behind sub-commands and other options too. */
+function asksForHelp({ verbatim }: Command, words: readonly string[]): boolean {
+  if (helpWords.has(words[0] ?? '')) return true
+  return verbatim !== true && words.some((word) => word === '--help' || word === '-h')
 }
 
 async function invoke(

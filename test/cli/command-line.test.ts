@@ -44,6 +44,19 @@ describe('global behaviour', () => {
       }
   })
 
+  it('an option that asks for help does so behind other words too, but not in the command of another program', async () => {
+    for (const argv of [
+      ['auth', 'login', '--help'],
+      ['secrets', 'reseal', '-h'],
+      ['status', '--ready', '--help'],
+    ]) {
+      const { code, out, err } = await run(argv, { CARACAL_MODE: 'nonsense' })
+      expect({ code, err }).toEqual({ code: 0, err: '' })
+      expect(out).toContain(`Usage: caracal ${argv[0]}`)
+    }
+    expect((await run(['run', 'node', '--help'])).err).toContain('CARACAL_WORKLOAD_ID')
+  })
+
   it('no command is named after a product object', () => {
     expect(commands.map(({ name }) => name)).not.toEqual(
       expect.arrayContaining([
