@@ -118,6 +118,14 @@ it('safe leaves store and secrets', () => {
   expect(readFileSync(join(home, 'caracal.log'), 'utf8')).toBe('')
 })
 
+it('says so where there is nothing to remove, and asks nothing', () => {
+  expect(purge(['config'], 'y\n').code).toBe(0)
+  const again = purge(['config'])
+  expect(again).toMatchObject({ code: 0, stderr: '' })
+  expect(again.stdout).toContain('there is nothing to remove')
+  expect(purge(['config', '--dry-run']).stdout).toContain('there is nothing to remove')
+})
+
 it('follows a store that is kept elsewhere', () => {
   const away = join(workingDirectory(), 'embedded-x')
   mkdirSync(join(away, 'pg'), { recursive: true })

@@ -30,12 +30,15 @@ export async function purge(invocation: Invocation): Promise<number> {
   }))
   if (plans.length === 0) return 0
   const stops = plans.some(({ plan }) => plan.stops) && runningPid(files) !== null
-  if (stops) out.status('step', 'end the server in the background')
-  for (const { plan } of plans) {
-    for (const path of plan.truncates ?? []) if (existsSync(path)) out.status('step', `empty ${path}`)
-    for (const path of plan.removes ?? []) if (isThere(path)) out.status('step', `remove ${path}`)
-    for (const step of plan.steps ?? []) out.status('step', step.says)
+  const intended = [
+    ...(stops ? ['end the server in the background'] : []),
+    ...plans.flatMap(({ plan }) => intentions(plan)),
+  ]
+  if (intended.length === 0) {
+    out.status('info', 'there is nothing to remove')
+    return 0
   }
+  for (const one of intended) out.status('step', one)
   if (switches.has('dry-run')) return 0
   const destructive = plans.some(({ target }) => target.destructive)
   if (!switches.has('yes') && !switches.has('y') && !(await confirmed(destructive))) {
@@ -62,6 +65,12 @@ export async function purge(invocation: Invocation): Promise<number> {
   out.status('ok', 'done')
   return 0
 }
+
+const intentions = ({ truncates = [], removes = [], steps = [] }: Plan): string[] => [
+  ...truncates.filter((path) => existsSync(path)).map((path) => `empty ${path}`),
+  ...removes.filter(isThere).map((path) => `remove ${path}`),
+  ...steps.map(({ says }) => says),
+]
 
 /** A server that is not the one in the background, such as `caracal serve` on a terminal, is ended by who started it. */
 function assertUnused(dataDir: string): void {
