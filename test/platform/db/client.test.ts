@@ -127,6 +127,23 @@ describe('transaction', () => {
     expect(await db.sql`select n from counters where id = 1`).toMatchObject([{ n: 13 }])
   })
 
+  test('the error is that of the statement that failed, not of one sent behind it', async () => {
+    const error = await caught(
+      db.transaction(async (tx) => {
+        tx.send(tx.sql`insert into counters (id, n) values (1, 0)`)
+        await tx.sql`select n from counters`
+      }),
+    )
+    expect(sqlState(error)).toBe('23505')
+    let attempts = 0
+    await db.transaction(async (tx) => {
+      attempts += 1
+      if (attempts === 1) tx.send(tx.sql`do $$ begin raise exception 'again' using errcode = '40P01'; end $$`)
+      await tx.sql`select n from counters`
+    })
+    expect(attempts).toBe(2)
+  })
+
   test('a serialization failure is retried with fresh callbacks', async () => {
     let attempts = 0
     let commits = 0
