@@ -74,6 +74,12 @@ export const coordinatorVariables = {
     roles: ['coordinator'],
     doc: 'Ended sessions are deleted after this.',
   }),
+  INVOCATION_RETENTION_DAYS: integer({
+    default: 90,
+    min: 1,
+    roles: ['coordinator'],
+    doc: 'Ended invocations are deleted after this; a key used again is a new invocation then.',
+  }),
   JWKS_CACHE_MAX: integer({
     default: 256,
     min: 1,

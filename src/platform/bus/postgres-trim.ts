@@ -32,11 +32,11 @@ async function trimThrough(sql: Sql, stream: string, bound: Position): Promise<v
   for (;;) {
     const deleted = await sql`
       delete from bus_event
-      where seq in (
+      where seq = any(array(
         select seq from bus_event
         where stream = ${stream} and (xid, seq) <= (${id.xid}::xid8, ${id.seq}::bigint)
         order by xid, seq
-        limit ${batchSize})`
+        limit ${batchSize}))`
     if (deleted.count < batchSize) return
     await sleep(betweenBatchesMs)
   }

@@ -146,12 +146,12 @@ export function createPostgresEphemera({ db, log }: PostgresEphemeraOptions): Po
       while (!signal.aborted) {
         const deleted = await sql`
           delete from ephemera
-          where key in (
+          where key = any(array(
             select key from ephemera
             where expires_at <= now()
             order by expires_at
             limit ${sweepBatch}
-            for update skip locked)`
+            for update skip locked))`
         if (deleted.count < sweepBatch) return
       }
     },

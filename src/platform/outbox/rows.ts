@@ -201,7 +201,10 @@ export async function markFailed(
   return rows.filter((row) => row.status === 'dead').map((row) => row.id)
 }
 
-/** Deletes up to `limit` published rows that did not change for `days`; pending and dead rows are never deleted. */
+/**
+ * Deletes up to `limit` published rows that did not change for `days`; pending and dead rows are never deleted.
+ * A row is due before it is published, so what is looked for lies at the beginning of `(status, available_at)`.
+ */
 export async function deletePublished(
   db: Pick<Queryable, 'sql'>,
   days: number,
@@ -209,12 +212,14 @@ export async function deletePublished(
 ): Promise<number> {
   const deleted = await db.sql`
     delete from caracal_outbox
-    where id in (
+    where id = any(array(
       select id from caracal_outbox
-      where status = 'published' and updated_at < now() - ${days} * interval '1 day'
-      order by updated_at
+      where status = 'published'
+        and available_at < now() - ${days} * interval '1 day'
+        and updated_at < now() - ${days} * interval '1 day'
+      order by available_at
       limit ${limit}
-      for update skip locked)`
+      for update skip locked))`
   return deleted.count
 }
 

@@ -15,6 +15,7 @@ export interface Counts {
     expired_edges: number
     deleted_edges: number
     deleted_sessions: number
+    deleted_invocations: number
     deleted_outbox: number
     deleted_idempotency_receipts: number
   }
@@ -30,6 +31,7 @@ export const startCounting = (): Counts => ({
     expired_edges: 0,
     deleted_edges: 0,
     deleted_sessions: 0,
+    deleted_invocations: 0,
     deleted_outbox: 0,
     deleted_idempotency_receipts: 0,
   },

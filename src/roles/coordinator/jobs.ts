@@ -17,6 +17,7 @@ import { endOverdue } from './store/invocations.ts'
 import {
   deleteExpiredReceipts,
   deleteOldEdges,
+  deleteOldInvocations,
   deleteOldSessions,
   expireEdges,
   overdueEdges,
@@ -112,16 +113,18 @@ function retentionCleaner(context: CoordinatorContext): Job {
       const expired = await expireOverdue(tx)
       const edges = await deleteOldEdges(tx, settings.DELEGATION_RETENTION_DAYS, limit)
       const sessions = await deleteOldSessions(tx, settings.SESSION_RETENTION_DAYS, limit)
+      const invocations = await deleteOldInvocations(tx, settings.INVOCATION_RETENTION_DAYS, limit)
       const rows = await deletePublished(tx, settings.OUTBOX_RETENTION_DAYS, limit)
       const receipts = await deleteExpiredReceipts(tx, limit)
       tx.onCommit(() => {
         done.expired_edges += expired
         done.deleted_edges += edges
         done.deleted_sessions += sessions
+        done.deleted_invocations += invocations
         done.deleted_outbox += rows
         done.deleted_idempotency_receipts += receipts
       })
-      return Math.max(expired, edges, sessions, rows, receipts) >= limit
+      return Math.max(expired, edges, sessions, invocations, rows, receipts) >= limit
     },
   })
 

@@ -187,14 +187,16 @@ describe('workers and operations (coordinator §18 W)', () => {
       await db.sql`delete from caracal_outbox`
       for (const status of ['published', 'dead', 'pending']) {
         await db.sql`
-        insert into caracal_outbox (id, producer, topic, dedupe_key, payload_json, status, updated_at, created_at)
+        insert into caracal_outbox
+          (id, producer, topic, dedupe_key, payload_json, status, available_at, updated_at, created_at)
         values (${uuidv7()}, 'coordinator', 't', ${status}, '{}', ${status}, now() - interval '8 days',
-                now() - interval '8 days')`
+                now() - interval '8 days', now() - interval '8 days')`
       }
       await db.sql`
-      insert into caracal_outbox (id, producer, topic, dedupe_key, payload_json, status, updated_at, created_at)
+      insert into caracal_outbox
+        (id, producer, topic, dedupe_key, payload_json, status, available_at, updated_at, created_at)
       select gen_random_uuid()::text, 'coordinator', 't', n::text, '{}', 'published', now() - interval '8 days',
-             now() - interval '8 days'
+             now() - interval '8 days', now() - interval '8 days'
       from generate_series(1, 1200) as n`
       await scene.start({}, { headers: { 'idempotency-key': 'old' } })
       await db.sql`
@@ -220,6 +222,28 @@ describe('workers and operations (coordinator §18 W)', () => {
       expect(await db.sql`select 1 from coordinator_idempotency_receipts`).toHaveLength(0)
       const stats = await scene.stage.call('GET', '/stats', { bearer: scene.op })
       expect(stats.body.retention_cleaner).toMatchObject({ runs: 2, failures: 0, deleted_sessions: 2 })
+    },
+  )
+
+  seam('reads the counters of the worker it ran')(
+    'W6 invocations that ended 90 days ago go, those that wait or run stay',
+    async () => {
+      await using scene = await openScene()
+      const db = scene.stage.store.db
+      const service = await scene.service()
+      const made = await Promise.all([1, 2, 3, 4].map(() => scene.enqueue(service)))
+      const [pending, running, ended, young] = made.map(({ body }) => body.id as string)
+      for (const id of [running, ended, young]) await scene.call('PATCH', `/invocations/${id}/start`)
+      for (const id of [ended, young]) {
+        await scene.call('PATCH', `/invocations/${id}/complete`, { json: { status: 'succeeded' } })
+      }
+      await db.sql`update agent_invocations set updated_at = now() - interval '91 days' where id <> ${young ?? ''}`
+      await scene.stage.run('retention_cleaner')
+      const left = (await db.sql`select id from agent_invocations order by id`).map((row) => row.id)
+      expect(left).toEqual([pending, running, young].sort())
+      expect((await scene.call('GET', `/invocations/${ended}`)).status).toBe(404)
+      const stats = await scene.stage.call('GET', '/stats', { bearer: scene.op })
+      expect(stats.body.retention_cleaner).toMatchObject({ deleted_invocations: 1 })
     },
   )
 

@@ -279,7 +279,9 @@ describe('outbox (audit-and-events §10)', () => {
     await outbox.dispatcher.tick(iteration)
     await enqueue([{ topic, payload: {} }])
     expect(await deletePublished(db, 7, 500)).toBe(0)
-    await db.sql`update caracal_outbox set updated_at = now() - interval '8 days'`
+    await db.sql`
+      update caracal_outbox
+      set available_at = now() - interval '8 days', updated_at = now() - interval '8 days'`
     expect(await deletePublished(db, 7, 3)).toBe(3)
     expect(await deletePublished(db, 7, 500)).toBe(2)
     expect(await countRows(db)).toEqual({ pending: 1, published: 0, dead: 0 })

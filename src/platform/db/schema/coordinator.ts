@@ -236,6 +236,9 @@ export const agentInvocations = pgTable(
     index('agent_invocations_status_keyset_idx').on(t.zoneId, t.status, t.id),
     index('agent_invocations_status_idx').on(t.status),
     index('agent_invocations_deadline_at_idx').on(t.deadlineAt).where(sql`${t.status} = 'running'`),
+    index('agent_invocations_ended_idx')
+      .on(t.updatedAt)
+      .where(sql`${t.status} not in ('pending', 'running', 'cancel_requested')`),
     index('agent_invocations_zone_id_service_id_status_created_at_idx').on(
       t.zoneId,
       t.serviceId,
@@ -323,6 +326,9 @@ export const delegationEdges = pgTable(
       .on(t.zoneId, t.parentEdgeId)
       .where(sql`${t.parentEdgeId} is not null`),
     index('delegation_edges_status_keyset_idx').on(t.zoneId, t.status, t.id),
+    index('delegation_edges_ended_idx')
+      .on(sql`coalesce(${t.revokedAt}, ${t.expiresAt})`)
+      .where(sql`${t.status} in ('revoked', 'expired')`),
     check('delegation_edges_status_check', sql`${t.status} in ('active', 'revoked', 'expired')`),
     check('delegation_edges_distinct_agents_check', sql`${t.sourceAgentId} <> ${t.targetAgentId}`),
     check('delegation_edges_revoked_check', sql`(${t.status} = 'revoked') = (${t.revokedAt} is not null)`),

@@ -1,4 +1,7 @@
-/** What the background workers look for (coordinator §11). Times are the database's. */
+/**
+ * What the background workers look for (coordinator §11). Times are the database's. What is deleted is named by an
+ * array: plans are made without values, and what a limit nobody knows lets through would be joined with the whole table.
+ */
 import type { Queryable, Tx } from '../../../platform/db/port.ts'
 
 /** Task sessions past their TTL, suspended ones included; index (zone_id, status). */
@@ -81,8 +84,8 @@ export async function expireEdges(tx: Tx, due: OverdueEdges): Promise<{ readonly
 export async function deleteOldEdges(tx: Tx, days: number, limit: number): Promise<number> {
   const deleted = await tx.sql`
     delete from delegation_edges
-    where (zone_id, id) in (
-      select zone_id, id
+    where id = any(array(
+      select id
       from delegation_edges as edge
       where status in ('revoked', 'expired')
         and coalesce(revoked_at, expires_at) < now() - make_interval(days => ${days})
@@ -93,9 +96,10 @@ export async function deleteOldEdges(tx: Tx, days: number, limit: number): Promi
             and child.parent_edge_id = edge.id
             and child.status = 'active'
         )
+      order by coalesce(revoked_at, expires_at)
       limit ${limit}
       for update skip locked
-    )`
+    ))`
   return deleted.count
 }
 
@@ -125,20 +129,36 @@ export async function deleteOldSessions(tx: Tx, days: number, limit: number): Pr
         and named.session_id = gone.id
     )
     delete from agent_sessions
-    where (zone_id, id) in (select zone_id, id from gone)`
+    where id = any(array(select id from gone))`
+  return deleted.count
+}
+
+/** What nobody ever started is still to be done, and stays. */
+export async function deleteOldInvocations(tx: Tx, days: number, limit: number): Promise<number> {
+  const deleted = await tx.sql`
+    delete from agent_invocations
+    where id = any(array(
+      select id
+      from agent_invocations
+      where status not in ('pending', 'running', 'cancel_requested')
+        and updated_at < now() - make_interval(days => ${days})
+      order by updated_at
+      limit ${limit}
+      for update skip locked
+    ))`
   return deleted.count
 }
 
 export async function deleteExpiredReceipts(tx: Tx, limit: number): Promise<number> {
   const deleted = await tx.sql`
     delete from coordinator_idempotency_receipts
-    where id in (
+    where id = any(array(
       select id
       from coordinator_idempotency_receipts
       where expires_at < now()
       order by expires_at, id
       limit ${limit}
       for update skip locked
-    )`
+    ))`
   return deleted.count
 }

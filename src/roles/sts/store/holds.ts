@@ -191,15 +191,19 @@ export async function onOneAncestryLine(
 export async function sweepHolds(db: Db, limit: number): Promise<number> {
   const rows = await db.sql`
     delete from step_up_challenges
-    where id in (
+    where id = any(array(
       select id
       from step_up_challenges
       where greatest(
         coalesce(consumed_at, '-infinity'::timestamptz),
         coalesce(rejected_at, '-infinity'::timestamptz),
         expires_at) < now() - interval '24 hours'
+      order by greatest(
+        coalesce(consumed_at, '-infinity'::timestamptz),
+        coalesce(rejected_at, '-infinity'::timestamptz),
+        expires_at)
       limit ${limit}
-      for update skip locked)
+      for update skip locked))
     returning id`
   return rows.length
 }
