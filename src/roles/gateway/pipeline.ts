@@ -225,7 +225,8 @@ function reject(
 async function dial(call: Call, ground: Ground, pools: Pools): Promise<void> {
   const { settings } = ground
   const { exp } = mandateOf(call).claims
-  const { pool, turnstile } = pools.for(targetOf(call))
+  const target = targetOf(call)
+  const { turnstile } = pools.for(target)
   const turn = turnstile.enter(call.abort.signal, settings.UPSTREAM_TIMEOUT)
   // Where there is room nobody waits for the next turn of the event loop.
   const entered = turn === 'entered' ? turn : await turn
@@ -236,7 +237,7 @@ async function dial(call: Call, ground: Ground, pools: Pools): Promise<void> {
     return conclude(call, ground, notDialled(failure, `no connection: ${entered}`), dialledAt)
   }
   const outcome = await relay({
-    pool,
+    pool: pools.for(target).pool,
     method: call.request.method ?? 'GET',
     path: call.upstreamPath,
     headers: call.upstreamHeaders,

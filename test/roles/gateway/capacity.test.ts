@@ -2,7 +2,7 @@
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { Hono } from 'hono'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createPools } from '../../../src/roles/gateway/proxy/pools.ts'
 import { createAddressGuard } from '../../../src/roles/gateway/proxy/resolve.ts'
 import { createTurnstile } from '../../../src/roles/gateway/proxy/turnstile.ts'
@@ -15,6 +15,9 @@ beforeAll(async () => {
   platform = await openPlatform()
 })
 afterAll(() => closePlatform(platform))
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 /** Sends one event and then nothing, until `end`. */
 async function startIdleUpstream() {
@@ -27,6 +30,16 @@ async function startIdleUpstream() {
   })
   return { ...upstream, open, [Symbol.asyncDispose]: () => upstream[Symbol.asyncDispose]() }
 }
+
+const targetAt = ({ url, host, port }: Awaited<ReturnType<typeof startUpstream>>) => ({
+  origin: url,
+  secure: false,
+  hostname: '127.0.0.1',
+  host,
+  port,
+  path: '/',
+  query: '',
+})
 
 describe('turnstile', () => {
   const never = new AbortController().signal
@@ -197,15 +210,7 @@ describe('connections', () => {
       trust: { ok: true, ca: null },
     })
     const upstreams = await Promise.all([1, 2, 3].map(() => startUpstream()))
-    const targets = upstreams.map(({ url, host, port }) => ({
-      origin: url,
-      secure: false,
-      hostname: '127.0.0.1',
-      host,
-      port,
-      path: '/',
-      query: '',
-    }))
+    const targets = upstreams.map(targetAt)
     const fill = async (at: number, count: number) => {
       const { pool } = pools.for(targets[at] as (typeof targets)[number])
       await Promise.all(
@@ -228,5 +233,29 @@ describe('connections', () => {
     await eventually(async () => (await live(1)) === 0)
     expect(await live(2)).toBe(80)
     for (const one of upstreams) await one[Symbol.asyncDispose]()
+  })
+
+  it('a busy one is not kept for ever, and what is under way on it ends as it would have', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    const guard = createAddressGuard({ allowlist: [], blockPrivate: false, ownPorts: () => [] })
+    await using pools = createPools(guard, {
+      connectionsPerHost: 2,
+      headersTimeoutMs: 5000,
+      bodyTimeoutMs: 5000,
+      trust: { ok: true, ca: null },
+    })
+    await using upstream = await startIdleUpstream()
+    const target = targetAt(upstream)
+    const before = pools.for(target)
+    const { body } = await before.pool.request({ path: '/', method: 'GET' })
+    vi.advanceTimersByTime(9 * 60_000)
+    expect(pools.for(target)).toBe(before)
+    vi.advanceTimersByTime(60_000)
+    const after = pools.for(target)
+    expect(after.pool).not.toBe(before.pool)
+    expect(after.turnstile).toBe(before.turnstile)
+    for (const one of upstream.open) one.end()
+    expect(await body.text()).toBe('data: first\n\n')
+    await eventually(() => before.pool.stats.connected === 0)
   })
 })

@@ -17,6 +17,7 @@ export interface UpstreamPool {
 }
 
 export interface Pools extends AsyncDisposable {
+  /** To be asked anew after a wait at the turnstile: the pool may have been replaced meanwhile. */
   for(target: UpstreamTarget): UpstreamPool
   /** Closes idle connections above the caps; what is in use stays. */
   trim(): void
@@ -28,6 +29,8 @@ const idleTotal = 200
 const connectTimeoutMs = 5000
 const idleMs = 90_000
 const tcpKeepAliveMs = 30_000
+/** A busy connection never falls idle; past this age it is replaced, so that a changed DNS answer is met. */
+const maxAgeMs = 10 * 60_000
 const maxPools = 1000
 
 export interface PoolOptions {
@@ -42,7 +45,7 @@ export interface PoolOptions {
 }
 
 export function createPools(guard: AddressGuard, options: PoolOptions): Pools {
-  const pools = new LRUCache<string, UpstreamPool>({
+  const pools = new LRUCache<string, UpstreamPool & { readonly openedAt: number }>({
     max: maxPools,
     dispose: ({ pool }) => {
       // Requests in flight finish; the pool takes no more.
@@ -65,7 +68,7 @@ export function createPools(guard: AddressGuard, options: PoolOptions): Pools {
   return {
     for(target) {
       const known = pools.get(target.origin)
-      if (known !== undefined) return known
+      if (known !== undefined && performance.now() - known.openedAt < maxAgeMs) return known
       const pool = new Pool(target.origin, {
         connections: options.connectionsPerHost,
         pipelining: 1,
@@ -76,7 +79,9 @@ export function createPools(guard: AddressGuard, options: PoolOptions): Pools {
         connect: connector(target),
       })
       const { connectionsPerHost } = options
-      const upstream = { pool, turnstile: createTurnstile(connectionsPerHost, connectionsPerHost) }
+      // Requests in flight on the pool before count until they end.
+      const turnstile = known?.turnstile ?? createTurnstile(connectionsPerHost, connectionsPerHost)
+      const upstream = { pool, turnstile, openedAt: performance.now() }
       pools.set(target.origin, upstream)
       return upstream
     },
