@@ -74,7 +74,9 @@ async function untilAnswered(ping: () => Promise<unknown>, patienceMs: number, l
     } catch (error) {
       const reason = rootMessage(error)
       // A refused password does not get better by waiting.
-      if (Date.now() >= deadline || /\b(?:WRONGPASS|NOAUTH|NOPERM)\b/.test(reason))
+      if (/^(?:WRONGPASS|NOAUTH|NOPERM)\b/.test(reason))
+        throw new DependencyUnreachable(`REDIS_URL: Redis refused the login (${reason})`)
+      if (Date.now() >= deadline)
         throw new DependencyUnreachable(`REDIS_URL: Redis cannot be used (${reason})`)
       if (!told) log.warn({ dependency: 'redis', reason }, 'waiting for a dependency')
       await sleep(Math.min(250, Math.max(1, deadline - Date.now())))
@@ -83,8 +85,9 @@ async function untilAnswered(ping: () => Promise<unknown>, patienceMs: number, l
 }
 
 function rootMessage(error: unknown): string {
-  const { cause, message } = error as { cause?: unknown; message?: unknown }
-  return cause instanceof Error ? rootMessage(cause) : String(message)
+  const { cause, message, code } = error as { cause?: unknown; message?: unknown; code?: unknown }
+  // Where a name has several addresses, only the code says what became of them.
+  return cause instanceof Error ? rootMessage(cause) : String(message || code)
 }
 
 function closing(bus: Bus, ephemera: Ephemera): AsyncDisposable {

@@ -1,4 +1,5 @@
 /** storage-and-operations §21, check 24: Redis goes and comes back under a running server. */
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { runCaracal, startCaracal, workingDirectory } from '../cli/process.ts'
@@ -108,5 +109,37 @@ describe('with Redis', () => {
     expect(stderr).not.toContain('secret-word')
     // Nothing was recorded by a start that failed: the next one may choose again.
     expect(await store.run(DATABASE_URL, (sql) => sql`select 1 from deployment`)).toHaveLength(0)
+  })
+
+  it.each([
+    ['a wrong password', ':secret-word@', 'WRONGPASS invalid username-password pair or user is disabled.'],
+    ['no password', '', 'NOAUTH Authentication required.'],
+  ])('%s is a refused login, told at once and naming REDIS_URL', async (_, credentials, refusal) => {
+    const DATABASE_URL = await store.emptyDatabase()
+    await runCaracal(['migrate'], { env: { DATABASE_URL } })
+    const { env } = await allPorts()
+    const locked = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.on('data', () => socket.write(`-${refusal}\r\n`))
+    })
+    await new Promise<void>((resolve) => locked.listen(0, '127.0.0.1', resolve))
+    try {
+      const began = Date.now()
+      const { code, stdout, stderr } = await runCaracal(['serve', '--role=audit'], {
+        env: {
+          ...stableEnv,
+          ...env,
+          DATABASE_URL,
+          REDIS_URL: `redis://${credentials}127.0.0.1:${(locked.address() as AddressInfo).port}`,
+          SHUTDOWN_GRACE_MS: '60000',
+        },
+      })
+      expect(code).toBe(1)
+      expect(stderr).toContain(`REDIS_URL: Redis refused the login (${refusal})`)
+      expect(Date.now() - began).toBeLessThan(30_000)
+      expect(stdout + stderr).not.toContain('secret-word')
+    } finally {
+      await new Promise((resolve) => locked.close(resolve))
+    }
   })
 })

@@ -80,7 +80,8 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
   let everReady = false
   let standing = false
   let closed = false
-  let reported = false
+  /** Why the connection is away; `null` while nothing has refused it. */
+  let lost: unknown = null
   const waiters = new Set<() => void>()
 
   const open = (): RedisClient => {
@@ -91,16 +92,16 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
       epoch += 1
       everReady = true
       standing = true
-      if (reported) log.info({ connection: name }, 'redis_connected')
-      reported = false
+      if (lost !== null) log.info({ connection: name }, 'redis_connected')
+      lost = null
       for (const wake of waiters) wake()
     })
     made.on('error', (error: unknown) => {
       if (client !== made || closed || made.isReady) return
       if (standing) awaySince = performance.now()
       standing = false
-      if (!reported) log.warn({ err: error, connection: name }, 'redis_connection_lost')
-      reported = true
+      if (lost === null) log.warn({ err: error, connection: name }, 'redis_connection_lost')
+      lost = error
       for (const wake of waiters) wake()
     })
     // Retries by itself for ever; it only rejects when the client is dropped.
@@ -130,9 +131,9 @@ export function openRedis(options: RedisConnectionOptions): RedisConnection {
       if (closed) throw new RedisAway('the connection is closed')
       const current = client ?? open()
       if (current.isReady) return current
-      const firstGrace = reported ? firstGraceMs : settings.REDIS_DIAL_TIMEOUT
+      const firstGrace = lost !== null ? firstGraceMs : settings.REDIS_DIAL_TIMEOUT
       const left = (everReady ? graceMs : firstGrace) - (performance.now() - awaySince)
-      if (left <= 0) throw new RedisAway('Redis cannot be reached')
+      if (left <= 0) throw new RedisAway('Redis cannot be reached', { cause: lost })
       const bell = createBell()
       waiters.add(bell.ring)
       await bell.wait(left)
