@@ -5,8 +5,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Settings } from '../config/env.ts'
-import { databaseUrl, usesEmbeddedStore } from '../config/load.ts'
+import { ConfigError, databaseUrl, usesEmbeddedStore } from '../config/load.ts'
 import type { ConnectionTarget } from '../platform/db/connection.ts'
+import { LoginBypassesRowSecurity } from '../platform/db/session-role.ts'
 import { isUnavailable, sqlState } from '../platform/db/unavailable.ts'
 import type { EmbeddedConnection } from '../platform/embedded/port.ts'
 import { startEmbeddedPostgres } from '../platform/embedded/start.ts'
@@ -109,7 +110,7 @@ function urlVariable(settings: Settings, role: RoleName): string {
 
 /**
  * Runs `work` until the store answers, for at most `patienceMs`. What cannot get better by
- * waiting (a refused login, a database that does not exist) fails at once.
+ * waiting (a refused login, one that may do too much, a database that does not exist) fails at once.
  */
 export async function withStore<T>(
   variable: string,
@@ -122,6 +123,7 @@ export async function withStore<T>(
     try {
       return await work()
     } catch (error) {
+      if (error instanceof LoginBypassesRowSecurity) throw new ConfigError([`${variable}: ${error.message}`])
       const state = sqlState(error)
       if (state !== null && /^(?:28|3D)/.test(state))
         throw new DependencyUnreachable(

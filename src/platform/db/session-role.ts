@@ -16,7 +16,12 @@ export type SessionRole =
   /** `role` is what the pool's connections become; null = they stay what the login is. */
   { readonly role: string | null; readonly warning: string | null }
 
-/** Rejects with a sentence for the operator when the login bypasses row security and may not. */
+/** The login may not be used as it is; the message says what to do. */
+export class LoginBypassesRowSecurity extends Error {
+  override readonly name = 'LoginBypassesRowSecurity'
+}
+
+/** Rejects with `LoginBypassesRowSecurity` when the login bypasses row security and may not. */
 export async function decideSessionRole(sql: postgres.Sql, rules: SessionRoleRules): Promise<SessionRole> {
   const [login] = await sql<
     { name: string; bypasses: boolean; superuser: boolean; lowerable: boolean | null }[]
@@ -41,7 +46,7 @@ export async function decideSessionRole(sql: postgres.Sql, rules: SessionRoleRul
   if (rules.allowBypass) {
     return { role: null, warning: `${what}: row-level security does not hold (CARACAL_DB_ALLOW_BYPASSRLS)` }
   }
-  throw new Error(
-    `${what}, so row-level security would not hold; use an ordinary role in the database URL or set CARACAL_DB_ALLOW_BYPASSRLS=true`,
+  throw new LoginBypassesRowSecurity(
+    `${what}, so row-level security would not hold; log in with an ordinary role or set CARACAL_DB_ALLOW_BYPASSRLS=true`,
   )
 }
