@@ -80,6 +80,22 @@ describe('embedded', () => {
     }
   })
 
+  it('check 34: a request shows the trace and the request id it was given, however early it was refused', async () => {
+    const { ports, env } = await allPorts()
+    const server = startCaracal(['serve'], { env })
+    await server.line('ready')
+    const trace_id = '4bf92f3577b34da6a3ce929d0e0e4736'
+    for (const name of ['sts', 'control', 'coordinator', 'audit', 'gateway'] as const) {
+      const answer = await fetch(`http://127.0.0.1:${ports[name]}/v1/nowhere`, {
+        headers: { traceparent: `00-${trace_id}-00f067aa0ba902b7-01`, 'x-request-id': 'bad id!' },
+      })
+      const request_id = answer.headers.get('x-request-id')
+      expect(request_id).toMatch(/^[\w-]+$/)
+      const line = () => server.lines().find((one) => one.request_id === request_id)
+      expect(await eventually(() => line() ?? null), name).toMatchObject({ msg: 'request', trace_id })
+    }
+  })
+
   it('a kill -9 of the server needs no cleaning', async () => {
     const cwd = workingDirectory()
     const { ports, env } = await allPorts()

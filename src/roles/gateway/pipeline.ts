@@ -36,7 +36,7 @@ import { notDialled, type RelayFailure, type RelayOutcome, relay } from './proxy
 import { discardRest, requestBody } from './proxy/request-body.ts'
 import { record } from './record.ts'
 import { requestIdOf } from './request-id.ts'
-import { beginHop, endSpans } from './spans.ts'
+import { beginHop, callersTrace, endSpans } from './spans.ts'
 
 /** Steps 1–13a: whether this mandate may be used here and now. */
 const admission: readonly Check[] = [
@@ -108,7 +108,8 @@ export function createPipeline(ground: Ground, pools: Pools): Pipeline {
 function arrive(request: IncomingMessage, response: ServerResponse, { settings, tracer }: Ground): Call {
   const target = originForm(request.url ?? '/')
   const at = target.indexOf('?')
-  const span = tracer === null ? null : beginHop(tracer, request)
+  const presented = callersTrace(request)
+  const span = tracer === null ? null : beginHop(tracer, request, presented)
   const call: Call = {
     request,
     response,
@@ -138,7 +139,7 @@ function arrive(request: IncomingMessage, response: ServerResponse, { settings, 
     upstreamPath: '',
     upstreamHeaders: [],
     secrets: [],
-    traceId: span?.trace.traceId ?? '',
+    traceId: (span?.trace ?? presented)?.traceId ?? '',
     status: 0,
     reason: '',
     addedLatencyMs: null,

@@ -3,17 +3,20 @@
  * (gateway §18). As in the log: never the path, the query, a token or a body.
  */
 import type { IncomingMessage } from 'node:http'
-import { parseTraceparent } from '../../platform/observe/trace.ts'
+import { parseTraceparent, type TraceContext } from '../../platform/observe/trace.ts'
 import type { Span, Tracer } from '../../platform/observe/tracer.ts'
 import type { Call } from './call.ts'
 import { targetOf } from './call.ts'
 
+export function callersTrace({ headers: { traceparent } }: IncomingMessage): TraceContext | null {
+  return parseTraceparent(typeof traceparent === 'string' ? traceparent : null)
+}
+
 /** The span of the whole hop, under the caller's trace where it named one. */
-export function beginHop(tracer: Tracer, request: IncomingMessage): Span {
-  const { traceparent } = request.headers
+export function beginHop(tracer: Tracer, request: IncomingMessage, parent: TraceContext | null): Span {
   return tracer.start('caracal.gateway.http', {
     kind: 'server',
-    parent: parseTraceparent(typeof traceparent === 'string' ? traceparent : null),
+    parent,
     attributes: { 'http.request.method': request.method ?? '' },
   })
 }
