@@ -1,11 +1,12 @@
 /** `caracal serve` as operators meet it: storage-and-operations §21, dependencies "Acceptance checks" 1–4. */
-import { randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { postmastersBelow, runCaracal, startCaracal, workingDirectory } from '../cli/process.ts'
 import { eventually } from '../fixtures/eventually.ts'
+import { certificate, certificateKey } from '../fixtures/tls-server.ts'
 import { residentBytesOf } from '../load/server-process.ts'
 import { allPorts, type ExternalPostgres, externalPostgres, get, stableEnv } from './store.ts'
 
@@ -185,6 +186,30 @@ describe('what cannot start', () => {
     const { stderr } = await fails({ CARACAL_MODE: 'stable' }, ['--role=coordinator'])
     for (const name of ['DATABASE_URL', 'STREAMS_HMAC_KEY', 'IDEMPOTENCY_HMAC_KEY', 'ISSUER_URL', 'STS_URL'])
       expect(stderr).toMatch(new RegExp(`${name} is required in stable mode\n`))
+  })
+
+  it('a certificate or key that cannot be used, each by its variable and its file', async () => {
+    const cwd = workingDirectory()
+    const { env } = await allPorts()
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const file = (name: string, text: string): string => {
+      writeFileSync(join(cwd, name), text)
+      return join(cwd, name)
+    }
+    const cert = file('cert', certificate)
+    const key = file('key', certificateKey)
+    const stray = file('stray', privateKey.export({ format: 'pem', type: 'pkcs8' }).toString())
+    const text = file('text', 'no PEM')
+    const missing = join(cwd, 'missing')
+    for (const [TLS_CERT_FILE, TLS_KEY_FILE, problem] of [
+      [missing, key, `TLS_CERT_FILE: ${missing} cannot be read (ENOENT)`],
+      [text, key, `TLS_CERT_FILE: ${text} holds no certificate that can be used`],
+      [cert, text, `TLS_KEY_FILE: ${text} holds no key that can be used`],
+      [cert, stray, `TLS_KEY_FILE: ${stray} is not the key of TLS_CERT_FILE, ${cert}`],
+    ] as const) {
+      const { stderr } = await fails({ ...env, TLS_CERT_FILE, TLS_KEY_FILE }, ['--role=gateway'], cwd)
+      expect(stderr).toContain(problem)
+    }
   })
 
   it('a data directory that cannot be written', async () => {
