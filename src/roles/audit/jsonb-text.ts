@@ -3,6 +3,7 @@
  * (audit-and-events §5.1). A good guess that saves a round trip: whoever stores what was hashed with it has the
  * server compare (`appendLinks`), and asks the server where it differs.
  */
+import { LRUCache } from 'lru-cache'
 
 /**
  * A member or an element that is not a plain integer: the server keeps the spelling of such numbers, which
@@ -68,10 +69,33 @@ function spellArray(items: readonly unknown[], met: Met): string {
 }
 
 function spellObject(members: Readonly<Record<string, unknown>>, met: Met): string {
-  let text = ''
-  for (const key of inOrder(Object.keys(members)))
-    text += `${text === '' ? '' : ', '}${spellString(key)}: ${spell(members[key], met)}`
-  return `{${text}}`
+  let text = '{'
+  for (const { key, before } of shapeOf(Object.keys(members))) text += before + spell(members[key], met)
+  return `${text}}`
+}
+
+interface Member {
+  readonly key: string
+  /** What stands before its value. */
+  readonly before: string
+}
+
+/** Members in their order, by the keys as they came: nearly all events are of a few shapes. */
+const shapes = new LRUCache<string, readonly Member[]>({ max: 500 })
+const longestName = 2000
+
+function shapeOf(keys: string[]): readonly Member[] {
+  if (keys.length === 0) return []
+  // No key of a jsonb holds U+0000.
+  const name = keys.join('\0')
+  const known = shapes.get(name)
+  if (known !== undefined) return known
+  const shape = inOrder(keys).map((key, at) => ({
+    key,
+    before: `${at === 0 ? '' : ', '}${spellString(key)}: `,
+  }))
+  if (name.length <= longestName) shapes.set(name, shape)
+  return shape
 }
 
 /** Only of ASCII are the length and the order of UTF-16 units known to be those of the bytes. */

@@ -70,6 +70,21 @@ describe('jsonb::text, spelled here', () => {
     )
   })
 
+  it('knows members again by all of their names', async () => {
+    const texts = [
+      '{}',
+      '{"":{}}',
+      '{"b":1,"a":2}',
+      '{"a":3,"b":4}',
+      '{"a":{"a\\u001fb":5}}',
+      '{"a":{"a":6,"b":7}}',
+    ]
+    for (const round of [1, 2]) {
+      const spelled = texts.map((one) => jsonbText(JSON.parse(one)))
+      expect({ round, spelled }).toEqual({ round, spelled: await byPostgres(texts) })
+    }
+  })
+
   it.each([
     ['keys by length, then by bytes', '{"bb":1,"a":2,"ä":3,"aa":4,"\u{1f600}":5,"\uffee\u00e9":6,"":7}'],
     ['duplicates: the last', '{"a":1,"a":{"b":2}}'],
