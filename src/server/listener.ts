@@ -5,7 +5,7 @@
  * that `/ready` can still say that we are leaving.
  */
 import { createServer, type RequestListener, type Server } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import {
   type AddressInfo,
   createServer as createNetServer,
@@ -17,6 +17,7 @@ import type { Hono } from 'hono'
 import { clientHost } from '../platform/http/client-host.ts'
 import { pathOf, withOneSlash } from '../platform/http/incoming.ts'
 import type { HttpLimits, Role } from '../platform/role.ts'
+import type { Certificate } from './certificate.ts'
 import { answerEarly, answerUnasked, answerUnreadable, draining, hostMissing } from './early-answer.ts'
 import { isLingering, lingerAfter } from './linger.ts'
 
@@ -33,7 +34,7 @@ export interface ListenerOptions {
   readonly port: number
   /** The variable that would change the port. */
   readonly portVariable: string
-  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer }
+  readonly tls?: Certificate
 }
 
 export interface Listener {
@@ -42,6 +43,8 @@ export interface Listener {
   readonly port: number
   /** With a host that a client on this machine can use. */
   readonly url: string
+  /** For connections from now on. */
+  useCertificate(certificate: Certificate): void
   /** From now on new work is refused; what runs goes on. */
   drain(): void
   /** Closes once the last request is answered, at the latest after `patienceMs`; answers how many requests were cut. */
@@ -90,7 +93,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 
   const server = createHttpServer(options, serve)
   if (options.limits.maxConnections) server.maxConnections = options.limits.maxConnections
-  server.on('connection', (socket: Socket) => {
+  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
     if (leaving) late.add(socket)
   })
   server.on('clientError', answerUnreadable)
@@ -104,6 +107,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     host: options.host,
     port,
     url: `${options.tls ? 'https' : 'http'}://${clientHost(options.host)}:${port}`,
+    useCertificate(certificate) {
+      if (server instanceof TlsServer) server.setSecureContext(secured(certificate))
+    },
     drain() {
       leaving = true
       server.closeIdleConnections()
@@ -156,8 +162,10 @@ function createHttpServer(options: ListenerOptions, serve: RequestListener): Ser
   }
   return tls === undefined
     ? createServer(shared, serve)
-    : createTlsServer({ ...shared, ...tls, minVersion: 'TLSv1.2' }, serve)
+    : createTlsServer({ ...shared, ...secured(tls) }, serve)
 }
+
+const secured = (certificate: Certificate) => ({ ...certificate, minVersion: 'TLSv1.2' as const })
 
 function listen(
   server: NetServer,

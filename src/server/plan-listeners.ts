@@ -1,9 +1,7 @@
 /** Which sockets the roles of a process want. */
-import { readFileSync } from 'node:fs'
-import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import type { Settings } from '../config/env.ts'
-import { ConfigError } from '../config/load.ts'
 import type { RoleName } from '../platform/role.ts'
+import { readCertificate } from './certificate.ts'
 import type { ListenerOptions } from './listener.ts'
 
 export type ListenerName = RoleName | 'console'
@@ -34,30 +32,6 @@ export function planListeners(settings: Settings, roles: readonly RoleName[]): L
 }
 
 function gatewayTls(settings: Settings): Pick<ListenerOptions, 'tls'> {
-  const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = settings
-  if (certFile === null || keyFile === null) return {}
-  const cert = read('TLS_CERT_FILE', certFile)
-  const key = read('TLS_KEY_FILE', keyFile)
-  // One after the other, since a context of both does not say which of them it could not use.
-  assertUsable({ cert }, `TLS_CERT_FILE: ${certFile} holds no certificate that can be used`)
-  assertUsable({ key }, `TLS_KEY_FILE: ${keyFile} holds no key that can be used`)
-  assertUsable({ cert, key }, `TLS_KEY_FILE: ${keyFile} is not the key of TLS_CERT_FILE, ${certFile}`)
-  return { tls: { cert, key } }
-}
-
-function read(variable: string, file: string): Buffer {
-  try {
-    return readFileSync(file)
-  } catch (error) {
-    throw new ConfigError([`${variable}: ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`])
-  }
-}
-
-function assertUsable(options: SecureContextOptions, problem: string): void {
-  try {
-    createSecureContext(options)
-  } catch (error) {
-    const { reason, code } = error as { reason?: string; code?: string }
-    throw new ConfigError([`${problem} (${reason ?? code})`])
-  }
+  const certificate = readCertificate(settings)
+  return certificate === null ? {} : { tls: certificate }
 }

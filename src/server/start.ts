@@ -6,10 +6,12 @@ import type { Settings } from '../config/env.ts'
 import { rolesOf } from '../config/load.ts'
 import { buildVersion } from '../config/version.ts'
 import type { EmbeddedConnection } from '../platform/embedded/port.ts'
+import type { Job } from '../platform/jobs/job.ts'
 import { createJobRunner, type JobRunner } from '../platform/jobs/runner.ts'
 import { createLogger, type LoggerOptions, type ProcessLogger } from '../platform/observe/logger.ts'
 import type { Role, RoleName } from '../platform/role.ts'
 import { type ChainReport, verifyChain } from '../roles/audit/index.ts'
+import { renewCertificate } from './certificate.ts'
 import { assertPortFree, type Listener, type ListenerOptions, openListener } from './listener.ts'
 import { mergeMetrics } from './merge-metrics.ts'
 import { type ListenerName, type ListenerPlan, planListeners, shared } from './plan-listeners.ts'
@@ -129,7 +131,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     for (const role of running.inOrder) await role.prepare(signal)
     signal.throwIfAborted()
 
-    startJobs(parts, platform.jobs, running, log)
+    startJobs(parts, [...platform.jobs, ...renewals(settings, plans, parts.listeners)], running, log)
     await host?.turn
     signal.throwIfAborted()
     const listeners: Record<string, Address> = {}
@@ -197,6 +199,16 @@ function withRoles(plan: ListenerPlan, running: RunningRoles): ListenerOptions {
     forwards: plan.role === 'gateway',
     ...(intercept === undefined ? {} : { intercept }),
   }
+}
+
+/** Of the listeners that will be open when it runs. */
+function renewals(settings: Settings, plans: readonly ListenerPlan[], open: readonly Listener[]): Job[] {
+  return plans.flatMap(({ tls, name }) => {
+    if (tls === undefined) return []
+    return renewCertificate(settings, tls, (certificate) =>
+      open.find((listener) => listener.name === name)?.useCertificate(certificate),
+    )
+  })
 }
 
 /** Work of the process first, so that it is stopped last; then each role's own, counted in its registry. */

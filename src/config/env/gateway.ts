@@ -99,7 +99,7 @@ export const gatewayVariables = {
   }),
   TLS_CERT_FILE: text({
     roles: ['gateway'],
-    doc: 'Certificate of the gateway listener; needs TLS_KEY_FILE.',
+    doc: 'Certificate of the gateway listener; needs TLS_KEY_FILE. Both are read again every minute.',
   }),
   TLS_KEY_FILE: text({ roles: ['gateway'], doc: 'Key of the gateway listener; needs TLS_CERT_FILE.' }),
 } satisfies Readonly<Record<string, Variable<unknown>>>
