@@ -4,7 +4,7 @@
  * draining began are served to their end, newer ones only see the operator paths, so
  * that `/ready` can still say that we are leaving.
  */
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import {
   type AddressInfo,
@@ -68,22 +68,22 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const { intercept } = options
   const late = new WeakSet<Socket>()
   let leaving = false
-  let inFlight = 0
+  const inFlight = new Set<ServerResponse>()
   let idle: (() => void) | null = null
 
   const serve: RequestListener = (request, response) => {
     if (isLingering(request.socket)) return void request.socket.destroy()
     if (!options.forwards) request.url = withOneSlash(request.url ?? '/')
     lingerAfter(request, response)
-    inFlight += 1
+    inFlight.add(response)
     response.once('close', () => {
-      inFlight -= 1
-      if (inFlight === 0) idle?.()
+      inFlight.delete(response)
+      if (inFlight.size === 0) idle?.()
     })
     if (request.headers.host === undefined && request.httpVersion === '1.1')
       return answerEarly(request, response, hostMissing)
     if (leaving) {
-      response.setHeader('connection', 'close')
+      response.shouldKeepAlive = false
       if (late.has(request.socket) && !operatorPaths.has(pathOf(request.url ?? '/')))
         return answerEarly(request, response, draining)
     }
@@ -112,12 +112,15 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     },
     drain() {
       leaving = true
+      // Of answers that wait for one another, the last: the connection ends behind it.
+      const lastOf = new Map([...inFlight].map((response) => [response.req.socket, response]))
+      for (const response of lastOf.values()) response.shouldKeepAlive = false
       server.closeIdleConnections()
     },
     async close(patienceMs) {
       leaving = true
       let timer: NodeJS.Timeout | undefined
-      if (inFlight > 0) {
+      if (inFlight.size > 0) {
         await Promise.race([
           new Promise<void>((resolve) => {
             idle = resolve
@@ -128,7 +131,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
         ])
         clearTimeout(timer)
       }
-      const cut = inFlight
+      const cut = inFlight.size
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeIdleConnections()
       // What is left is either cut work or a connection that sent nothing.

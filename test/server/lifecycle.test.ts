@@ -74,7 +74,9 @@ describe('with a configured Postgres', () => {
     expect((await get(`${url}/health`)).status).toBe(200)
     expect((await get(`${url}/v1/zones`)).status).toBe(503)
     request.finish()
-    expect(await request.answer).toMatch(/^HTTP\/1\.1 201 /)
+    const answer = await request.answer
+    expect(answer).toMatch(/^HTTP\/1\.1 201 /)
+    expect(answer).toMatch(/^connection: close\r$/im)
     expect((await server.finished).code).toBe(0)
     await expect(get(`${url}/ready`)).rejects.toThrow()
   })

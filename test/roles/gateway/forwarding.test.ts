@@ -445,13 +445,13 @@ describe('response headers', () => {
     await server[Symbol.asyncDispose]()
   })
 
-  it('keeps repeated headers under a listener that already set one of its own', async () => {
+  it('keeps repeated headers under a listener that is leaving', async () => {
     const server = await startUpstream((_request, response) => {
       response.setHeader('set-cookie', ['a=1', 'b=2'])
       response.end('ok')
     })
     const closing = await startUpstream((request, response) => {
-      response.setHeader('connection', 'close')
+      response.shouldKeepAlive = false
       stage.gateway.intercept(request, response)
     })
     stage.route(server.url)

@@ -283,18 +283,9 @@ function codeOf(error: unknown): string {
   return 'unknown'
 }
 
-/** A listener that leaves sets `Connection` first; `writeHead` would then keep one of repeated headers only. */
 function sendHead(response: ServerResponse, status: number, statusText: string, headers: string[]): void {
-  const preset = response.getHeaderNames().length > 0
-  if (preset) {
-    for (let index = 0; index < headers.length; index += 2) response.removeHeader(headers[index] as string)
-    for (let index = 0; index < headers.length; index += 2) {
-      response.appendHeader(headers[index] as string, headers[index + 1] as string)
-    }
-  }
-  const own = preset ? [] : headers
-  if (statusText === '') response.writeHead(status, own)
-  else response.writeHead(status, statusText, own)
+  if (statusText === '') response.writeHead(status, headers)
+  else response.writeHead(status, statusText, headers)
 }
 
 function addTrailer(response: ServerResponse, [name, value]: [string, string]): void {
