@@ -26,22 +26,17 @@ const unknown = (entry: string) => ({ refusal: `${entry} is not on the list` })
 
 export async function allowlist(invocation: Invocation): Promise<number> {
   const { arguments: given, env, cwd, out } = invocation
-  const [command, text, ...rest] = given.positional
+  const [command, text] = given.positional
   if (command === undefined) {
     const { allowlist: described } = await import('./commands/stack.ts')
     out.line(commandHelp(described))
     return 0
   }
   const path = allowlistPath(managedSecrets(env, cwd).directory)
-  if (command === 'list' && text === undefined) return list(path, invocation)
-  const change = Object.hasOwn(changes, command) ? changes[command] : undefined
-  if (change === undefined && command !== 'list')
-    throw new UsageError(`unknown sub-command allowlist ${command}`)
+  const change = changes[command]
+  if (change === undefined) return list(path, invocation)
   const entry = text === undefined ? null : allowlistEntry(text)
-  if (change === undefined || entry === null || rest.length > 0)
-    throw new UsageError(
-      `allowlist ${command} takes ${command === 'list' ? 'nothing' : 'one e-mail address or @domain'}`,
-    )
+  if (entry === null) throw new UsageError(`allowlist ${command} takes one e-mail address or @domain`)
 
   const entries = readAllowlist(path)
   const before = entries.get(entry)

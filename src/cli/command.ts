@@ -1,6 +1,6 @@
 /** What a command is to the command line. */
 import type { Environment } from '../config/load.ts'
-import type { Arguments, Flags } from './arguments.ts'
+import type { Arguments, Grammar } from './arguments.ts'
 import type { Output } from './output.ts'
 
 export interface Invocation {
@@ -15,8 +15,7 @@ export interface Invocation {
 /** A loaded command: answers its exit code. */
 type Run = (invocation: Invocation) => Promise<number>
 
-export interface Command {
-  readonly name: string
+export interface Command extends Grammar {
   readonly group: 'STACK' | 'RUNTIME' | 'OPERATOR'
   /** One line in the list of commands. */
   readonly summary: string
@@ -24,12 +23,9 @@ export interface Command {
   readonly synopsis: string
   /** Options with their explanations, one line each, and whatever else helps. */
   readonly details: readonly string[]
-  readonly flags: Flags
-  /** Most words besides options; default none. */
-  readonly takes?: number
   /** Its words belong to another program: they are not read as options. */
   readonly verbatim?: true
-  /** What `completion` offers as first word, and as value of a flag. */
+  /** What `completion` offers as first word, where that is no sub-command, and as value of a flag. */
   readonly offers?: {
     readonly words?: readonly string[]
     readonly flags?: Readonly<Record<string, readonly string[]>>

@@ -17,7 +17,8 @@ export async function completion({ arguments: { positional }, out }: Invocation)
 
 const dashed = (name: string): string => (name.length === 1 ? `-${name}` : `--${name}`)
 const flagsOf = (command: Command): string[] => Object.keys(command.flags).map(dashed)
-const wordsOf = (command: Command): readonly string[] => command.offers?.words ?? []
+const wordsOf = (command: Command): readonly string[] =>
+  command.offers?.words ?? Object.keys(command.subcommands ?? {})
 const names = (): string[] => [...commands.map(({ name }) => name), 'help']
 
 function bash(): string {

@@ -1,6 +1,6 @@
 /** argv → command → exit code (sdk-cli-console §12.3). */
 import type { Environment } from '../config/load.ts'
-import { parseArguments, UsageError } from './arguments.ts'
+import { argumentsOf, UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { commands } from './commands.ts'
 import { commandEnvironment } from './environment.ts'
@@ -24,7 +24,7 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
   const words = argv[0] === '--' ? argv.slice(1) : [...argv]
   const [first, ...rest] = words
   try {
-    if (first === undefined || helpWords.has(first)) return help(rest[0], out)
+    if (first === undefined || helpWords.has(first)) return help(rest, out)
     const name = versionWords.has(first) ? 'version' : first
     const command = find(name)
     if (command === undefined) return unknown(name, out)
@@ -57,10 +57,7 @@ async function invoke(
   terminal: Terminal,
   out: Output,
 ): Promise<number> {
-  const parsed = parseArguments(command.verbatim ? [] : words, command.flags)
-  const surplus = parsed.positional[command.takes ?? 0]
-  if (surplus !== undefined)
-    throw new UsageError(`unexpected argument ${JSON.stringify(surplus.slice(0, 64))}`)
+  const parsed = argumentsOf(command.verbatim ? [] : words, command)
   const { env, removed } = commandEnvironment(terminal.env, terminal.cwd)
   for (const name of removed)
     out.status('warn', `${name} is ignored because an .env file of this directory sets it`)
@@ -78,7 +75,8 @@ function find(name: string): Command | undefined {
   return /^[a-z][a-z0-9-]{0,31}$/.test(name) ? commands.find((command) => command.name === name) : undefined
 }
 
-function help(topic: string | undefined, out: Output): number {
+function help(words: readonly string[], out: Output): number {
+  const [topic] = argumentsOf(words, { name: 'help', flags: {}, takes: 1 }).positional
   if (topic === undefined) {
     out.line(generalHelp(commands))
     return 0

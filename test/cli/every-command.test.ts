@@ -47,9 +47,40 @@ describe('arguments that make no sense', () => {
       const { code, stdout, stderr } = await inProcess([name, ...words])
       expect([code, stdout], words.join(' ')).toEqual([1, ''])
       const [sentence, usage] = stderr.split('\n')
-      expect(sentence).toMatch(/^\S (unknown option|unexpected argument) /)
+      expect(sentence).toMatch(/^\S (unknown option|unexpected argument|unknown sub-command) /)
       expect(usage).toMatch(new RegExp(`^Usage: caracal ${name}\\b`))
     }
+  })
+  const parts = read.flatMap((command) =>
+    Object.entries(command.subcommands ?? {}).map(([word, part]) => ({ command, word, ...part })),
+  )
+  it.each(parts.map((part) => [part.command.name, part.word, part] as const))(
+    '%s %s',
+    async (name, word, { command, takes = 0, flags }) => {
+      const surplus = Array.from({ length: takes + 1 }, () => 'surplus')
+      const others = Object.entries(command.flags).filter(([flag]) => !flags.includes(flag))
+      for (const [words, refusal] of [
+        [surplus, 'unexpected argument "surplus"'],
+        ...others.map(
+          ([flag, kind]) =>
+            [
+              [kind === 'text' ? `--${flag}=x` : `--${flag}`],
+              `${name} ${word} does not take --${flag}`,
+            ] as const,
+        ),
+      ] as const) {
+        const { code, stdout, stderr } = await inProcess([name, word, ...words])
+        expect([code, stdout], words.join(' ')).toEqual([1, ''])
+        const [sentence, usage] = stderr.split('\n')
+        expect(sentence).toContain(refusal)
+        expect(usage).toMatch(new RegExp(`^Usage: caracal ${name}\\b`))
+      }
+    },
+  )
+  it('help', async () => {
+    const { code, stdout, stderr } = await inProcess(['help', 'serve', 'surplus'])
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toMatch(/^\S unexpected argument "surplus"\n/)
   })
   it.each(
     read.flatMap(({ name, flags }) =>

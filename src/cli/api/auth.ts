@@ -11,8 +11,7 @@ import { findAccess, type Login, loginPath, removeLogin, saveLogin, usableLogin 
 export type AskSecret = (prompt: string, piped: boolean) => Promise<string>
 
 export async function auth(invocation: Invocation, ask: AskSecret = askHere): Promise<number> {
-  const [what, ...rest] = invocation.arguments.positional
-  if (rest.length > 0) throw new UsageError(`unexpected ${rest[0]}`)
+  const [what] = invocation.arguments.positional
   if (what === 'login') return login(invocation, ask)
   if (what === 'status') return status(invocation)
   if (what === 'logout') return logout(invocation)

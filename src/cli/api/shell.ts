@@ -5,7 +5,7 @@ import { createInterface, type Interface } from 'node:readline'
 import { Writable } from 'node:stream'
 import type { Environment } from '../../config/load.ts'
 import { configDirectory } from '../../sdk/config/directory.ts'
-import { parseArguments } from '../arguments.ts'
+import { argumentsOf } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
 import { commands } from '../commands.ts'
 import { status as statusCommand } from '../status.ts'
@@ -238,6 +238,6 @@ async function tellWho(state: Shell): Promise<boolean> {
 }
 
 function withWords(invocation: Invocation, name: string, words: readonly string[]): Invocation {
-  const flags = commands.find((command) => command.name === name)?.flags ?? {}
-  return { ...invocation, words, arguments: parseArguments(words, flags) }
+  const command = commands.find((one) => one.name === name) ?? { name, flags: {} }
+  return { ...invocation, words, arguments: argumentsOf(words, command) }
 }

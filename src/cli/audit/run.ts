@@ -6,7 +6,5 @@ export async function audit(invocation: Invocation): Promise<number> {
   const [command] = invocation.arguments.positional
   if (command === 'verify') return (await import('./verify.ts')).verify(invocation)
   if (command === 'verify-receipt') return (await import('./verify-receipt.ts')).verifyReceipt(invocation)
-  throw new UsageError(
-    command === undefined ? 'audit needs a sub-command' : `unknown sub-command audit ${command}`,
-  )
+  throw new UsageError('audit needs a sub-command')
 }

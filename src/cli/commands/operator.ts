@@ -18,9 +18,11 @@ const audit: Command = {
     '',
     'Example: caracal audit verify --since 2026-01-01T00:00:00Z',
   ],
-  takes: 2,
   flags: { zone: 'text', since: 'text', keys: 'text', json: 'switch' },
-  offers: { words: ['verify', 'verify-receipt'] },
+  subcommands: {
+    verify: { flags: ['zone', 'since', 'json'] },
+    'verify-receipt': { takes: 1, flags: ['keys', 'json'] },
+  },
   load: async () => (await import('../audit/run.ts')).audit,
 }
 
@@ -44,7 +46,7 @@ const auth: Command = {
   name: 'auth',
   group: 'OPERATOR',
   summary: 'log in to a server, and see as whom',
-  synopsis: 'login|status|logout [--server URL] [--token -] [--user NAME [--password-stdin]] [--json]',
+  synopsis: 'login [--server URL] [--token - | --user NAME [--password-stdin]] | status [--json] | logout',
   details: [
     '--server URL       default CARACAL_API_URL, else localhost and the port of control',
     '--token -          read the admin token from stdin instead of a prompt',
@@ -57,9 +59,12 @@ const auth: Command = {
     '',
     'Example: caracal auth login --token - < admin-token',
   ],
-  takes: 1,
   flags: { server: 'text', token: 'text', user: 'text', 'password-stdin': 'switch', json: 'switch' },
-  offers: { words: ['login', 'status', 'logout'] },
+  subcommands: {
+    login: { flags: ['server', 'token', 'user', 'password-stdin'] },
+    status: { flags: ['json'] },
+    logout: { flags: [] },
+  },
   load: async () => (await import('../api/auth.ts')).auth,
 }
 

@@ -99,7 +99,6 @@ const purge: Command = {
 
 export const allowlist: Command = {
   name: 'allowlist',
-  takes: 2,
   group: 'STACK',
   summary: 'say who may use the console',
   synopsis: 'add|remove|lock|unlock <e-mail or @domain> | list [--json]',
@@ -116,7 +115,13 @@ export const allowlist: Command = {
     'Example: caracal allowlist add @example.com',
   ],
   flags: { json: 'switch' },
-  offers: { words: ['add', 'remove', 'lock', 'unlock', 'list'] },
+  subcommands: {
+    add: { takes: 1, flags: [] },
+    remove: { takes: 1, flags: [] },
+    lock: { takes: 1, flags: [] },
+    unlock: { takes: 1, flags: [] },
+    list: { flags: ['json'] },
+  },
   load: async () => (await import('../allowlist.ts')).allowlist,
 }
 
@@ -137,9 +142,11 @@ const secrets: Command = {
     '',
     'Example: caracal secrets reseal --dry-run',
   ],
-  takes: 2,
   flags: { 'dry-run': 'switch', json: 'switch' },
-  offers: { words: ['reseal', 'migrate'] },
+  subcommands: {
+    reseal: { flags: ['dry-run', 'json'] },
+    migrate: { takes: 1, flags: ['json'] },
+  },
   load: async () => (await import('../secrets/run.ts')).secrets,
 }
 
