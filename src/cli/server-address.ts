@@ -16,6 +16,12 @@ export function serverAddress(env: Environment, variable: string, fallback: stri
  */
 export function localAddress(role: RoleName, env: Environment): string {
   const { CARACAL_SINGLE_PORT: single } = env
-  if (single) return `http://localhost:${single}${role === 'gateway' ? '/gateway' : ''}`
-  return `http://localhost:${rolePort(env, role, parseRoles(env.CARACAL_ROLE || 'all'))}`
+  const roles = parseRoles(env.CARACAL_ROLE || 'all')
+  if (single) return `${schemeOf(roles, env)}://localhost:${single}${role === 'gateway' ? '/gateway' : ''}`
+  return `${schemeOf([role], env)}://localhost:${rolePort(env, role, roles)}`
+}
+
+/** What a listener of these roles speaks: TLS is of the gateway's. */
+export function schemeOf(roles: readonly RoleName[], env: Environment): 'http' | 'https' {
+  return env.TLS_CERT_FILE && roles.includes('gateway') ? 'https' : 'http'
 }

@@ -1,6 +1,7 @@
 import { parseRoles } from '../config/load.ts'
 import type { RoleName } from '../config/roles.ts'
 import type { Invocation } from './command.ts'
+import { probe } from './probe.ts'
 import { localAddress, serverAddress } from './server-address.ts'
 
 const services: readonly { readonly name: string; readonly role: RoleName; readonly variable: string }[] = [
@@ -29,7 +30,8 @@ export async function status({ arguments: parsed, env, out }: Invocation): Promi
     services
       .filter(({ role }) => wanted.has(role))
       .map(({ name, role, variable }) => {
-        return probe(name, serverAddress(env, variable, localAddress(role, env)), mode)
+        const url = `${serverAddress(env, variable, localAddress(role, env))}/${mode}`
+        return look(name, url, !env[variable])
       }),
   )
   if (parsed.switches.has('json')) out.line(JSON.stringify({ mode, services: probed }, null, 2))
@@ -41,15 +43,13 @@ export async function status({ arguments: parsed, env, out }: Invocation): Promi
   return probed.every((one) => one.ok) ? 0 : 1
 }
 
-async function probe(name: string, base: string, mode: 'health' | 'ready'): Promise<Probed> {
-  const url = `${base}/${mode}`
+async function look(name: string, url: string, isLocal: boolean): Promise<Probed> {
   const { port, protocol } = new URL(url)
   const facts = { name, port: Number(port) || (protocol === 'https:' ? 443 : 80), url }
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(probeTimeoutMs), redirect: 'manual' })
-    const text = await response.text()
-    if (response.ok) return { ...facts, ok: true, detail: String(response.status) }
-    return { ...facts, ok: false, detail: `${response.status} ${reasonOf(text)}`.trimEnd() }
+    const { status, text } = await probe(url, { timeoutMs: probeTimeoutMs, anyCertificate: isLocal })
+    if (status >= 200 && status < 300) return { ...facts, ok: true, detail: String(status) }
+    return { ...facts, ok: false, detail: `${status} ${reasonOf(text)}`.trimEnd() }
   } catch (error) {
     const late = (error as Error).name === 'TimeoutError'
     return { ...facts, ok: false, detail: late ? 'timeout' : 'unreachable' }

@@ -7,6 +7,7 @@ import { afterEach, expect, it } from 'vitest'
 import { isAlive } from '../../src/cli/background/process.ts'
 import { roleNames } from '../../src/platform/role.ts'
 import { freePorts } from '../../src/server/free-ports.ts'
+import { certificate, certificateKey } from '../fixtures/tls-server.ts'
 import { runCaracal, startCaracal, workingDirectory } from './process.ts'
 
 let env: Record<string, string> = {}
@@ -23,7 +24,11 @@ it('starts, tells, and ends', async () => {
   env = {
     CARACAL_HOME: home,
     ...Object.fromEntries(listeners.map((name, at) => [`${name.toUpperCase()}_PORT`, String(ports[at])])),
+    TLS_CERT_FILE: join(cwd, 'certificate'),
+    TLS_KEY_FILE: join(cwd, 'key'),
   }
+  writeFileSync(join(cwd, 'certificate'), certificate)
+  writeFileSync(join(cwd, 'key'), certificateKey)
   expect((await run('logs')).code).toBe(1)
   expect((await run('down')).code).toBe(0)
 
@@ -34,6 +39,8 @@ it('starts, tells, and ends', async () => {
   expect(isAlive(pid)).toBe(true)
   const again = await run('up')
   expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining(`already running (pid ${pid})`) })
+
+  for (const command of ['status', 'healthcheck']) expect((await run(command)).code, command).toBe(0)
 
   // The operator's commands find the token of the server on this host by themselves.
   env.CARACAL_API_URL = `http://localhost:${ports[listeners.indexOf('control')]}`

@@ -1,5 +1,6 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -9,6 +10,7 @@ import { commands } from '../../src/cli/commands.ts'
 import { commandEnvironment } from '../../src/cli/environment.ts'
 import { runCommandLine } from '../../src/cli/main.ts'
 import { createOutput } from '../../src/cli/output.ts'
+import { certificate, certificateKey } from '../fixtures/tls-server.ts'
 import { postmastersBelow, runCaracal, startCaracal, workingDirectory } from './process.ts'
 
 function capture() {
@@ -271,6 +273,51 @@ describe('status', () => {
       })
     } finally {
       server.close()
+    }
+  })
+
+  it('healthcheck asks those that listen where CARACAL_ROLE names nobody', async () => {
+    let status = 200
+    const server = createServer((_request, response) => response.writeHead(status).end())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const STS_PORT = String((server.address() as AddressInfo).port)
+    const others = ['CONTROL', 'COORDINATOR', 'GATEWAY', 'AUDIT'].map((role) => [`${role}_PORT`, '1'])
+    const env = { ...Object.fromEntries(others), STS_PORT }
+    try {
+      expect(await run(['healthcheck'], env)).toMatchObject({ code: 0 })
+      status = 503
+      expect(await run(['healthcheck'], env)).toMatchObject({
+        code: 1,
+        err: `not ready: port ${STS_PORT}\n`,
+      })
+    } finally {
+      server.close()
+    }
+    expect(await run(['healthcheck'], env)).toMatchObject({ code: 1 })
+  })
+
+  it('a gateway with a certificate of its own is asked as one', async () => {
+    const plain = createServer((_request, response) => response.end())
+    const secure = createTlsServer({ key: certificateKey, cert: certificate }, (_request, response) => {
+      response.end()
+    })
+    for (const server of [plain, secure])
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const portOf = (server: typeof plain) => String((server.address() as AddressInfo).port)
+    const GATEWAY_PORT = portOf(secure)
+    const env = { STS_PORT: portOf(plain), GATEWAY_PORT, TLS_CERT_FILE: '/cert', TLS_KEY_FILE: '/key' }
+    try {
+      expect(await run(['healthcheck'], { ...env, CARACAL_ROLE: 'sts,gateway' })).toMatchObject({ code: 0 })
+      const single = { ...env, CARACAL_SINGLE_PORT: GATEWAY_PORT }
+      expect(await run(['healthcheck'], single)).toMatchObject({ code: 0 })
+      expect(await run(['status', '--role=sts,gateway'], env)).toMatchObject({ code: 0 })
+      expect(await run(['status'], single)).toMatchObject({ code: 0 })
+      // Another host has to show who it is.
+      const named = { ...env, CARACAL_GATEWAY_URL: `https://localhost:${GATEWAY_PORT}` }
+      expect(await run(['status', '--role=gateway'], named)).toMatchObject({ code: 1 })
+    } finally {
+      plain.close()
+      secure.close()
     }
   })
 

@@ -9,6 +9,7 @@ import { roleNames } from '../../config/roles.ts'
 import { generatedSecrets } from '../../config/secrets.ts'
 import type { Invocation } from '../command.ts'
 import type { Output } from '../output.ts'
+import { probe } from '../probe.ts'
 import { localAddress } from '../server-address.ts'
 import { dependenciesPath, hasDependencies, startDependencies } from './containers.ts'
 import {
@@ -167,9 +168,8 @@ async function notReady(env: Environment): Promise<string[]> {
     roleNames.map(async (role) => {
       try {
         const url = `${localAddress(role, env)}/ready`
-        const response = await fetch(url, { signal: AbortSignal.timeout(1500) })
-        await response.body?.cancel()
-        return response.ok ? null : role
+        const { status } = await probe(url, { timeoutMs: 1500, anyCertificate: true })
+        return status === 200 ? null : role
       } catch {
         return role
       }

@@ -231,7 +231,8 @@ const healthcheck: Command = {
   synopsis: '',
   details: [
     'Asks http://HEALTH_HOST:PORT HEALTH_PATH (127.0.0.1, /ready) within HEALTH_TIMEOUT_MS (2000);',
-    'without PORT, or with several roles in CARACAL_ROLE, the port of every role.',
+    'without PORT, or with several roles in CARACAL_ROLE, the port of every role, and without CARACAL_ROLE',
+    'those of them where somebody listens. A gateway with TLS_CERT_FILE is asked over TLS.',
     '',
     'Example: HEALTHCHECK CMD caracal healthcheck',
   ],
