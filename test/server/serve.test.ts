@@ -160,7 +160,7 @@ describe('what cannot start', () => {
     const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}') as { level?: string; msg?: string }
     expect({ code, level: last.level }).toEqual({ code: 1, level: 'error' })
     expect(last.msg).toMatch(/^startup failed: /)
-    return { stderr, cwd }
+    return { stdout, stderr, cwd }
   }
 
   it('check 8: a busy port is named with its role and variable before anything is touched', async () => {
@@ -218,6 +218,24 @@ describe('what cannot start', () => {
     const { stderr } = await fails({ CARACAL_DATA_DIR: join(cwd, 'file', 'data') })
     expect(stderr.trim().split('\n')).toHaveLength(1)
     expect(stderr).toContain('CARACAL_DATA_DIR')
+  })
+
+  it('a journal of evidence that cannot be written: the gateway does not start, the sts says so', async () => {
+    const cwd = workingDirectory()
+    const { ports, env } = await allPorts()
+    const AUDIT_REPLAY_DIR = join(cwd, 'file')
+    writeFileSync(AUDIT_REPLAY_DIR, '')
+    const { stderr, stdout } = await fails({ ...env, AUDIT_REPLAY_DIR }, ['--role=gateway'])
+    expect(stderr).toMatch(/^\S AUDIT_REPLAY_DIR cannot be written\n$/)
+    expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).not.toHaveProperty('err')
+
+    const sts = startCaracal(['serve', '--role=sts'], { cwd, env: { ...env, AUDIT_REPLAY_DIR } })
+    await sts.line('ready')
+    const told = sts.lines().find(({ level }) => level === 'error')
+    expect(told?.msg).toContain('AUDIT_REPLAY_DIR cannot be written')
+    expect((await get(`http://127.0.0.1:${ports.sts}/ready`)).body).toContain('audit_replay_unavailable')
+    sts.child.kill('SIGTERM')
+    expect((await sts.finished).code).toBe(0)
   })
 
   it('a database that does not answer, without its password', async () => {

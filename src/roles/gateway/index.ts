@@ -4,6 +4,7 @@
  * upstream, and keeps both sides' credentials apart.
  */
 import { hostname } from 'node:os'
+import { ConfigError } from '../../config/load.ts'
 import type { Tail } from '../../platform/bus/port.ts'
 import { type EgressTrust, loadEgressTrust } from '../../platform/egress/trust.ts'
 import type { Platform } from '../../platform/platform.ts'
@@ -183,7 +184,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       // What waits on disk may wait longer, the job tries again; a journal that cannot be written may not.
       await audit.drainJournal().catch((error: unknown) => log.warn({ err: error }, 'audit_drain_failed'))
       if ((await audit.readiness()) === 'audit_replay_unavailable') {
-        throw new Error('AUDIT_REPLAY_DIR cannot be written')
+        throw new ConfigError(['AUDIT_REPLAY_DIR cannot be written'])
       }
     },
     drain() {

@@ -283,6 +283,9 @@ export function createSts(deps: StsDeps): StsRole {
       await revocations.start()
       await waits.start()
       await audit.drainJournal().catch((error: unknown) => log.warn({ err: error }, 'audit_replay_failed'))
+      // Not the end of the start: while the bus takes evidence the directory may still come.
+      if ((await audit.readiness()) === 'audit_replay_unavailable')
+        log.error('AUDIT_REPLAY_DIR cannot be written: this role is not ready before it can be')
       await bundles.preload()
     },
 
