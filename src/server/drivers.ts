@@ -65,6 +65,16 @@ async function onRedis(url: string, settings: Settings, db: Database, log: Logge
   }
 }
 
+/** What does not get better by waiting. */
+const refusal = /^(?:WRONGPASS|NOAUTH|NOPERM)\b/
+
+/** Why Redis cannot be used, as an operator reads it: the reason is the one that Redis or the network gave. */
+export function redisTrouble(error: unknown): DependencyUnreachable {
+  const reason = rootMessage(error)
+  const what = refusal.test(reason) ? 'refused the login' : 'cannot be used'
+  return new DependencyUnreachable(`REDIS_URL: Redis ${what} (${reason})`)
+}
+
 async function untilAnswered(ping: () => Promise<unknown>, patienceMs: number, log: Logger): Promise<void> {
   const deadline = Date.now() + patienceMs
   for (let told = false; ; told = true) {
@@ -73,11 +83,7 @@ async function untilAnswered(ping: () => Promise<unknown>, patienceMs: number, l
       return
     } catch (error) {
       const reason = rootMessage(error)
-      // A refused password does not get better by waiting.
-      if (/^(?:WRONGPASS|NOAUTH|NOPERM)\b/.test(reason))
-        throw new DependencyUnreachable(`REDIS_URL: Redis refused the login (${reason})`)
-      if (Date.now() >= deadline)
-        throw new DependencyUnreachable(`REDIS_URL: Redis cannot be used (${reason})`)
+      if (Date.now() >= deadline || refusal.test(reason)) throw redisTrouble(error)
       if (!told) log.warn({ dependency: 'redis', reason }, 'waiting for a dependency')
       await sleep(Math.min(250, Math.max(1, deadline - Date.now())))
     }

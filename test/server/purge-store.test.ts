@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { createWorld, openStage } from '../acceptance/clients/stage.ts'
 import { runCaracal, workingDirectory } from '../cli/process.ts'
 import { testKeys } from '../fixtures/settings.ts'
-import { openRedisServer, type RedisServer } from '../platform/bus/redis-server.ts'
+import { openRedisServer, openRefusingRedis, type RedisServer } from '../platform/bus/redis-server.ts'
 import { type ExternalPostgres, externalPostgres } from './store.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
@@ -67,6 +67,17 @@ it('volumes: our tables and keys go, what belongs to others stays, and the schem
   expect(left.map(({ name }) => name)).toEqual(['theirs'])
   expect((await purge('volumes', '--yes')).stdout).toContain('dropped 0 tables')
   expect((await runCaracal(['migrate'], { env })).code).toBe(0)
+})
+
+it('volumes: a Redis that refuses the login is named with its variable, and never the password', async () => {
+  const refusal = 'WRONGPASS invalid username-password pair or user is disabled.'
+  await using locked = await openRefusingRedis(refusal)
+  const { code, stdout, stderr } = await runCaracal(['purge', 'volumes', '--yes'], {
+    env: { REDIS_URL: `redis://:secret-word@127.0.0.1:${locked.port}`, CARACAL_MODE: 'dev' },
+  })
+  expect(code).toBe(1)
+  expect(stderr).toContain(`REDIS_URL: Redis refused the login (${refusal})`)
+  expect(stdout + stderr).not.toContain('secret-word')
 })
 
 it('volumes: a view of somebody else on a table of ours stops it, and nothing went', async () => {

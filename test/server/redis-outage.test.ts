@@ -1,11 +1,10 @@
 /** storage-and-operations §21, check 24: Redis goes and comes back under a running server. */
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { runCaracal, startCaracal, workingDirectory } from '../cli/process.ts'
 import { eventually } from '../fixtures/eventually.ts'
 import { type CuttableProxy, createCuttableProxy } from '../platform/bus/cuttable-proxy.ts'
-import { openRedisServer, type RedisServer } from '../platform/bus/redis-server.ts'
+import { openRedisServer, openRefusingRedis, type RedisServer } from '../platform/bus/redis-server.ts'
 import { allPorts, type ExternalPostgres, externalPostgres, get, stableEnv } from './store.ts'
 
 // Whole processes start and end here; a busy machine takes its time.
@@ -118,28 +117,20 @@ describe('with Redis', () => {
     const DATABASE_URL = await store.emptyDatabase()
     await runCaracal(['migrate'], { env: { DATABASE_URL } })
     const { env } = await allPorts()
-    const locked = createServer((socket) => {
-      socket.on('error', () => undefined)
-      socket.on('data', () => socket.write(`-${refusal}\r\n`))
+    await using redisThatRefuses = await openRefusingRedis(refusal)
+    const began = Date.now()
+    const { code, stdout, stderr } = await runCaracal(['serve', '--role=audit'], {
+      env: {
+        ...stableEnv,
+        ...env,
+        DATABASE_URL,
+        REDIS_URL: `redis://${credentials}127.0.0.1:${redisThatRefuses.port}`,
+        SHUTDOWN_GRACE_MS: '60000',
+      },
     })
-    await new Promise<void>((resolve) => locked.listen(0, '127.0.0.1', resolve))
-    try {
-      const began = Date.now()
-      const { code, stdout, stderr } = await runCaracal(['serve', '--role=audit'], {
-        env: {
-          ...stableEnv,
-          ...env,
-          DATABASE_URL,
-          REDIS_URL: `redis://${credentials}127.0.0.1:${(locked.address() as AddressInfo).port}`,
-          SHUTDOWN_GRACE_MS: '60000',
-        },
-      })
-      expect(code).toBe(1)
-      expect(stderr).toContain(`REDIS_URL: Redis refused the login (${refusal})`)
-      expect(Date.now() - began).toBeLessThan(30_000)
-      expect(stdout + stderr).not.toContain('secret-word')
-    } finally {
-      await new Promise((resolve) => locked.close(resolve))
-    }
+    expect(code).toBe(1)
+    expect(stderr).toContain(`REDIS_URL: Redis refused the login (${refusal})`)
+    expect(Date.now() - began).toBeLessThan(30_000)
+    expect(stdout + stderr).not.toContain('secret-word')
   })
 })

@@ -103,8 +103,12 @@ function clearRedis(settings: Settings): StoreStep {
     says: `delete the keys and streams of Caracal in ${placeOf(url)}`,
     run: async ({ out }) => {
       const { forgetInRedis } = await import('../../platform/ephemera/redis-forget.ts')
+      const { redisTrouble } = await import('../../server/drivers.ts')
       const log = quietLogger((message) => out.status('warn', message))
-      return `deleted ${await forgetInRedis(url, settings, log)} keys in ${placeOf(url)}`
+      const gone = await forgetInRedis(url, settings, log).catch((error: unknown) => {
+        throw redisTrouble(error)
+      })
+      return `deleted ${gone} keys in ${placeOf(url)}`
     },
   }
 }

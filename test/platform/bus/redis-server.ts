@@ -100,6 +100,23 @@ async function command(url: string, args: string[]): Promise<unknown> {
   }
 }
 
+/** Answers whatever it is asked with this error. */
+export async function openRefusingRedis(
+  refusal: string,
+): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.on('data', () => socket.write(`-${refusal}\r\n`))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
 export interface OwnRedis extends RedisServer {
   /** Kills the server and starts it again on the same port. */
   restart(): Promise<void>
