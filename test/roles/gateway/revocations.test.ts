@@ -8,6 +8,7 @@ import type { Bus, Fields } from '../../../src/platform/bus/port.ts'
 import { createPostgresBus } from '../../../src/platform/bus/postgres.ts'
 import { entrySignature, signEntry } from '../../../src/platform/bus/signature.ts'
 import { keyRing } from '../../../src/platform/crypto/key-ring.ts'
+import type { Database } from '../../../src/platform/db/port.ts'
 import type { Ephemera } from '../../../src/platform/ephemera/port.ts'
 import { createPostgresEphemera } from '../../../src/platform/ephemera/postgres.ts'
 import { createCounters } from '../../../src/roles/gateway/counters.ts'
@@ -25,6 +26,7 @@ import { createTestDatabase, type TestDatabase } from '../../fixtures/database.t
 import { eventually } from '../../fixtures/eventually.ts'
 import { jobContext } from '../../fixtures/job-context.ts'
 import { testSettings } from '../../fixtures/settings.ts'
+import { seedZone } from '../../platform/db/seed-zone.ts'
 
 const none: Anchors = { records: [], sessions: [], delegations: [] }
 const only = (kind: keyof Anchors, ...ids: string[]): Anchors => ({ ...none, [kind]: ids })
@@ -308,6 +310,35 @@ describe('over the store', () => {
     await ephemera.delete('gateway-group-alive:gateway-revocation:back')
     await other.run(jobContext())
     expect(await bus.groups(stream)).toContain(revocationGroup('back', 1))
+  })
+
+  it('who asks for a snapshot while one is read is answered by one that was read after', async () => {
+    const set = createRevocationSet()
+    const counters = createCounters()
+    let reads = 0
+    let answered = 0
+    let letGo = false
+    const sql = async (text: TemplateStringsArray) => {
+      reads += 1
+      const rows = await database.db.sql(text)
+      answered += 1
+      await eventually(() => letGo)
+      return rows
+    }
+    const db = Object.assign(Object.create(database.db) as Database, { sql })
+    const snapshot = createSnapshot({ db, set, counters })
+    const underWay = snapshot.load()
+    await eventually(() => answered === 1)
+    await seedZone(database.admin, 'asked')
+    await database.admin`
+      update agent_sessions set status = 'terminated', terminated_at = now(), updated_at = now()
+      where id = 'asked-session'`
+    const asked = [snapshot.load(), snapshot.load()]
+    letGo = true
+    await underWay
+    await Promise.all(asked)
+    expect(set.isRevoked(only('sessions', 'asked-session'))).toBe(true)
+    expect(reads).toBe(2)
   })
 
   it('survives the loss of its group', async () => {

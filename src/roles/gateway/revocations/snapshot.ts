@@ -6,7 +6,10 @@ import type { Database } from '../../../platform/db/port.ts'
 import type { Anchors, RevocationSet } from './set.ts'
 
 export interface Snapshot {
-  /** Reads and installs a snapshot; concurrent calls share one read. Rejects when Postgres cannot be read. */
+  /**
+   * Installs a snapshot whose read begins after the call. Whoever asks while one is read shares the next one: what made
+   * them ask may be younger than the one under way. Rejects when Postgres cannot be read.
+   */
   load(): Promise<void>
   fresh(): boolean
   /** Seconds since the last successful load; `Infinity` before the first. */
@@ -28,9 +31,10 @@ export function createSnapshot(options: SnapshotOptions): Snapshot {
   const { db, set, counters } = options
   const now = options.now ?? (() => performance.now())
   let loadedAt = Number.NEGATIVE_INFINITY
-  let loading: Promise<void> | null = null
+  let last: Promise<void> = Promise.resolve()
+  let next: Promise<void> | null = null
 
-  const load = async (): Promise<void> => {
+  const read = async (): Promise<void> => {
     const marksBefore = set.marks
     // The age counts from before the read: what was revoked while it ran may be missing.
     const startedAt = now()
@@ -47,10 +51,14 @@ export function createSnapshot(options: SnapshotOptions): Snapshot {
 
   return {
     load() {
-      loading ??= load().finally(() => {
-        loading = null
-      })
-      return loading
+      next ??= last
+        .catch(() => undefined)
+        .then(() => {
+          next = null
+          last = read()
+          return last
+        })
+      return next
     },
     fresh: () => now() - loadedAt <= maxAgeMs,
     ageSeconds: () => (now() - loadedAt) / 1000,
