@@ -116,10 +116,7 @@ async function deliverDue(control: Control, context: JobContext): Promise<void> 
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
-  await releaseDeliveries(
-    control.db,
-    queue.map(({ id }) => id),
-  )
+  await releaseDeliveries(control.db, queue)
 }
 
 /**

@@ -2,7 +2,13 @@
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import type { EgressGuard } from '../../../src/platform/egress/guarded-fetch.ts'
 import { uuidv7 } from '../../../src/platform/ids.ts'
-import { activeSinks, fanOut } from '../../../src/roles/control/store/sinks.ts'
+import {
+  activeSinks,
+  claimDeliveries,
+  fanOut,
+  releaseDeliveries,
+  settleDelivery,
+} from '../../../src/roles/control/store/sinks.ts'
 import { jobContext } from '../../fixtures/job-context.ts'
 import { createStage, type Stage } from './stage.ts'
 
@@ -175,6 +181,39 @@ test('a delivery is not begun when its lease could end before it does; it goes b
   } finally {
     now.mockRestore()
   }
+})
+
+test('who comes back after its lease neither settles nor releases what another process leased meanwhile', async () => {
+  const zone = await stage.zone()
+  const id = await sink(zone)
+  await append(zone, 'step_up_issued')
+  whileSending = async () => {
+    throw new Error('no answer')
+  }
+  await dispatch()
+  const { admin, db } = stage.database
+  const lease = async () => {
+    await admin`update notification_deliveries set available_at = now() - interval '1 second'`
+    const [leased] = await claimDeliveries(db, 25, 30)
+    if (leased === undefined) throw new Error('nothing is due')
+    return leased
+  }
+  const look = async () => [
+    await admin`select attempts, available_at, delivered_at, last_error from notification_deliveries`,
+    await admin`select consecutive_failures, last_success_at, last_error from notification_sinks where id = ${id}`,
+  ]
+  const late = await lease()
+  const held = await lease()
+  const before = await look()
+  await releaseDeliveries(db, [late])
+  const ok = { status: 200, error: null, retryInSeconds: null }
+  await db.transaction((tx) => settleDelivery(tx, late, ok))
+  expect(await look()).toEqual(before)
+  await db.transaction((tx) => settleDelivery(tx, held, ok))
+  expect(await look()).toMatchObject([
+    [{ attempts: 3, delivered_at: expect.any(Date) }],
+    [{ consecutive_failures: 0 }],
+  ])
 })
 
 test('what was settled over a week ago goes, however much of it there is', async () => {

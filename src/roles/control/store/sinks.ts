@@ -210,6 +210,8 @@ export async function fanOut(tx: Tx, sink: ActiveSink, limit: number): Promise<n
 
 export interface DueDelivery {
   readonly id: string
+  /** When the lease ends, to the microsecond: it tells one lease of a delivery from the next. */
+  readonly leased_until: string
   readonly sink_id: string
   readonly zone_id: string
   readonly event_type: string
@@ -245,7 +247,8 @@ export async function claimDeliveries(
     set attempts = d.attempts + 1, available_at = now() + make_interval(secs => ${leaseSeconds}::int)
     from due, notification_sinks s
     where d.id = due.id and s.id = d.sink_id
-    returning d.id, d.sink_id, d.zone_id, d.event_type, d.attempts, d.payload_json, s.url, s.secret_ct`
+    returning d.id, to_char(d.available_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as leased_until,
+      d.sink_id, d.zone_id, d.event_type, d.attempts, d.payload_json, s.url, s.secret_ct`
 }
 
 export interface DeliveryResult {
@@ -256,28 +259,31 @@ export interface DeliveryResult {
   readonly retryInSeconds: number | null
 }
 
-/** Gives deliveries back that were leased and not tried. */
-export async function releaseDeliveries(db: Queryable, ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return
+/** Gives deliveries back that were leased and not tried. One that another process leased meanwhile stays with that one. */
+export async function releaseDeliveries(db: Queryable, leased: readonly DueDelivery[]): Promise<void> {
+  if (leased.length === 0) return
   await db.sql`
-    update notification_deliveries
-    set attempts = attempts - 1, available_at = now()
-    where id = any(${ids as string[]}::text[])`
+    update notification_deliveries d
+    set attempts = d.attempts - 1, available_at = now()
+    from unnest(${leased.map(({ id }) => id)}::text[],
+                ${leased.map((one) => one.leased_until)}::timestamptz[]) as lease(id, until)
+    where d.id = lease.id and d.available_at = lease.until`
 }
 
-/** Records what became of a delivery, on it and on its sink. */
+/** Records what became of a delivery, on it and on its sink; nothing when another process leased it meanwhile. */
 export async function settleDelivery(tx: Tx, delivery: DueDelivery, result: DeliveryResult): Promise<void> {
   const { sql } = tx
   const ok = result.error === null
   const abandoned = !ok && result.retryInSeconds === null
-  await sql`
+  const settled = await sql`
     update notification_deliveries set
       delivered_at = ${ok ? sql`now()` : null},
       abandoned_at = ${abandoned ? sql`now()` : null},
       available_at = now() + make_interval(secs => ${result.retryInSeconds ?? 0}::float8),
       response_status = ${result.status},
       last_error = ${result.error}
-    where id = ${delivery.id}`
+    where id = ${delivery.id} and available_at = ${delivery.leased_until}::timestamptz`
+  if (settled.count === 0) return
   await sql`
     update notification_sinks set
       consecutive_failures = ${ok ? 0 : sql`consecutive_failures + 1`},
