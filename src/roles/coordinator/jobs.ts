@@ -43,24 +43,17 @@ function ttlSweeper(context: CoordinatorContext): Job {
     name: 'ttl_sweeper',
     intervalMs: settings.TTL_SWEEP_INTERVAL_MS,
     async run({ signal }) {
-      let left = settings.SWEEPER_BATCH_SIZE
-      await zoneByZone(
-        context,
-        'coordinator:ttl_sweep',
-        await zonesWithOverdueTasks(db),
-        signal,
-        async (tx, zoneId) => {
-          await lockAuthority(tx, zoneId)
-          const roots = await overdueTasks(tx, zoneId, left)
-          if (roots.length === 0) return true
-          const { sessions } = await endSessions(context, tx, originIn(zoneId), roots, 'ttl')
-          left -= roots.length
-          tx.onCommit(() => {
-            counts.ttl_sweeper.terminated += sessions.length
-          })
-          return left > 0
-        },
-      )
+      const zones = await zonesWithOverdueTasks(db)
+      await zoneByZone(context, 'coordinator:ttl_sweep', zones, signal, async (tx, zoneId) => {
+        await lockAuthority(tx, zoneId)
+        const roots = await overdueTasks(tx, zoneId, settings.SWEEPER_BATCH_SIZE)
+        if (roots.length === 0) return false
+        const { sessions } = await endSessions(context, tx, originIn(zoneId), roots, 'ttl')
+        tx.onCommit(() => {
+          counts.ttl_sweeper.terminated += sessions.length
+        })
+        return roots.length >= settings.SWEEPER_BATCH_SIZE
+      })
     },
   })
 }
@@ -78,7 +71,7 @@ function serviceLeaseSweeper(context: CoordinatorContext): Job {
         tx.onCommit(() => {
           counts.service_lease_sweeper.suspended += suspended
         })
-        return true
+        return suspended >= settings.SWEEPER_BATCH_SIZE
       })
     },
   })
@@ -144,7 +137,10 @@ function retentionCleaner(context: CoordinatorContext): Job {
   return counted(done, job)
 }
 
-/** A transaction for each zone; stops when another replica holds the lock, or when `sweep` answers false. */
+/**
+ * A transaction for each zone; stops when another replica holds the lock. Where `sweep` answers that more may be left,
+ * the zone has its next turn after the others: a busy one keeps nobody waiting.
+ */
 async function zoneByZone(
   { db, outbox }: CoordinatorContext,
   key: string,
@@ -152,13 +148,14 @@ async function zoneByZone(
   signal: AbortSignal,
   sweep: (tx: Tx, zoneId: string) => Promise<boolean>,
 ): Promise<void> {
-  for (const zoneId of zones) {
+  const turns = [...zones]
+  for (const zoneId of turns) {
     if (signal.aborted) return
-    const goOn = await outbox.transaction(db, async (tx) => {
-      if (!(await withXactTryLock(tx, key))) return false
-      return await sweep(tx, zoneId)
-    })
-    if (!goOn) return
+    const more = await outbox.transaction(db, async (tx) =>
+      (await withXactTryLock(tx, key)) ? await sweep(tx, zoneId) : null,
+    )
+    if (more === null) return
+    if (more) turns.push(zoneId)
   }
 }
 

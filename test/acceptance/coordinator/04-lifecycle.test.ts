@@ -246,6 +246,26 @@ describe('lifecycle (coordinator §18 L)', () => {
     expect(ids.sort()).toEqual([root, suspended].sort())
   })
 
+  it('a sweep goes on until nothing is left, however much is overdue', async () => {
+    await using scene = await openScene({ SWEEPER_BATCH_SIZE: 2 })
+    const db = scene.stage.store.db
+    for (let n = 0; n < 5; n += 1) {
+      await scene.start()
+      await scene.start({ lifecycle: 'service' })
+    }
+    await db.sql`update agent_sessions set spawned_at = now() - interval '2 hours' where lifecycle = 'task'`
+    await db.sql`
+      update agent_sessions set heartbeat_deadline_at = now() - interval '1 second' where lifecycle = 'service'`
+    await scene.stage.run('ttl_sweeper')
+    await scene.stage.run('service_lease_sweeper')
+    const left = await db.sql`
+      select lifecycle, status, count(*)::int as n from agent_sessions group by 1, 2 order by 1`
+    expect([...left]).toEqual([
+      { lifecycle: 'service', status: 'suspended', n: 5 },
+      { lifecycle: 'task', status: 'terminated', n: 5 },
+    ])
+  })
+
   it('L12 a task past its TTL below another one was not ended by that one', async () => {
     const [root, child, grandchild] = await tree()
     await sql()`
