@@ -27,7 +27,7 @@ export function registerCoordinatorMetrics(
   })
   new Gauge({
     name: 'caracal_outbox_total',
-    help: 'Outbox rows of the coordinator by status',
+    help: 'Outbox rows of the coordinator by status; many published ones are estimated',
     labelNames: ['status'],
     registers,
     async collect() {

@@ -106,6 +106,29 @@ describe('outbox (audit-and-events §10)', () => {
     })
   })
 
+  test('what is waiting and dead is counted among however much was published, without reading that', async () => {
+    const { admin } = database
+    await admin`
+      insert into caracal_outbox (id, producer, topic, dedupe_key, payload_json, status)
+      select n::text, case when n % 4 = 0 then 'control' else 'coordinator' end, ${topic}, n::text,
+             jsonb_build_object('a', repeat('x', 200)),
+             case when n <= 3 then 'pending' when n <= 5 then 'dead' else 'published' end
+      from generate_series(1, 40000) as n`
+    await admin`analyze caracal_outbox`
+    const read = async () => {
+      const [row] = await admin<{ n: number }[]>`
+        select pg_stat_get_tuples_returned('caracal_outbox'::regclass)::int as n`
+      return row?.n ?? 0
+    }
+    const counts = await db.transaction(async (tx) => {
+      await tx.sql`select pg_stat_force_next_flush()`
+      return await countRows(tx, 'coordinator')
+    })
+    expect(counts).toMatchObject({ pending: 3, dead: 1 })
+    expect(Math.abs(counts.published - 29_996)).toBeLessThan(2_000)
+    expect(await read()).toBeLessThan(1_000)
+  })
+
   test('a commit wakes the dispatcher of this process and, by NOTIFY, of another one', async () => {
     const slow = { ...settings, OUTBOX_INTERVAL_MS: 600_000 }
     await using here = createOutbox({ db, bus, keys, settings: slow, log })
