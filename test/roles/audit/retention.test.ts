@@ -13,7 +13,7 @@ import { advanceWatermark } from '../../../src/roles/audit/store/export-watermar
 import type { ChainFinding } from '../../../src/roles/audit/verify/findings.ts'
 import { noSweepYet, sweepChains } from '../../../src/roles/audit/verify/sweep.ts'
 import { verifyEverything } from '../../../src/roles/audit/verify/verify-everything.ts'
-import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
+import { createTestDatabase, databaseSettings, type TestDatabase } from '../../fixtures/database.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { heard } from '../../fixtures/heard.ts'
 
@@ -206,6 +206,25 @@ it('somebody who reads for long, as a backup does, delays retention and not the 
   expect(await verifyChain(store.db, key, 'zone-read')).toMatchObject({ checked: 2, findings: [] })
   expect(await retainWith()).toMatchObject({ dropped: 1 })
   expect(await verifyChain(store.db, key, 'zone-read')).toMatchObject({ checked: 1, findings: [] })
+})
+
+it('a month whose rows wait in the default partition is made, however long they take to move', async () => {
+  const ahead = monthsAgo(-3)
+  const month = partitionOf(ahead)
+  await damage(`drop table ${month}, ${month.replace('events', 'event_labels')}`)
+  await add('zone-moved', ahead, ahead)
+  await damage(`
+    insert into audit_events (id, zone_id, event_type, decision, occurred_at, metadata_json)
+    select gen_random_uuid()::text, 'zone-many', 'e', 'allow', '${ahead}', '{}' from generate_series(1, 20000)`)
+  const db = await store.open({ settings: { ...databaseSettings, DB_STATEMENT_TIMEOUT_MS: 100 } })
+  try {
+    expect(await retainWith({ db })).toMatchObject({ created: 1 })
+  } finally {
+    await db[Symbol.asyncDispose]()
+  }
+  expect(await store.admin`select 1 from ${store.admin(month)}`).toHaveLength(20_002)
+  expect(await store.admin`select 1 from audit_events_default`).toHaveLength(0)
+  expect(await verifyChain(store.db, key, 'zone-moved')).toMatchObject({ checked: 2, findings: [] })
 })
 
 it('42 exactly one of two replicas leads, and the other takes over when its session ends', async () => {

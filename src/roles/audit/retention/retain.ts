@@ -48,7 +48,7 @@ export interface RetentionDeps {
 /** One round of retention. The caller is the retention leader. */
 export async function retain(deps: RetentionDeps, signal: AbortSignal): Promise<void> {
   const { db, counts, maxDays } = deps
-  counts.created += await ensureMonths(db, monthsAhead)
+  counts.created += (await whenFree(deps, 'months ahead', (tx) => ensureMonths(tx, monthsAhead))) ?? 0
   const days = Math.min(maxDays, (await retentionDays(db)) ?? maxDays)
   for (const month of await expiredMonths(db, days)) {
     if (signal.aborted) return
@@ -60,19 +60,36 @@ export async function retain(deps: RetentionDeps, signal: AbortSignal): Promise<
 
 const lockNotAvailable = '55P03'
 
-/** False when the archive has not come that far, or somebody who reads for long has the ledger: the next round tries again. */
+/**
+ * A change of the ledger's tables: it may read or move as much as one of them holds, so it takes the time it needs,
+ * but waits only shortly for the table. Null when somebody who reads for long has the ledger: the next round tries again.
+ */
+async function whenFree<T>(
+  { db, log }: RetentionDeps,
+  partition: string,
+  change: (tx: Tx) => Promise<T>,
+): Promise<T | null> {
+  try {
+    return await db.transaction(async (tx) => {
+      await tx.sql`set local statement_timeout = 0`
+      // Whoever comes to the ledger while we wait for a table waits behind us: never until their statements run out.
+      await tx.sql`set local lock_timeout = '2s'`
+      return await change(tx)
+    })
+  } catch (error) {
+    if (sqlState(error) !== lockNotAvailable) throw error
+    log.warn({ partition }, 'audit_retention_waits_for_reader')
+    return null
+  }
+}
+
+/** True when the slice is gone; not before the archive has come that far. */
 async function cutOut(
   deps: RetentionDeps,
   slice: Slice,
   drop: (tx: Tx) => Promise<unknown>,
 ): Promise<boolean> {
-  try {
-    return await deps.db.transaction((tx) => cutOutIn(deps, tx, slice, drop))
-  } catch (error) {
-    if (sqlState(error) !== lockNotAvailable) throw error
-    deps.log.warn({ partition: slice.partition }, 'audit_retention_waits_for_reader')
-    return false
-  }
+  return (await whenFree(deps, slice.partition, (tx) => cutOutIn(deps, tx, slice, drop))) === true
 }
 
 async function cutOutIn(
@@ -81,9 +98,6 @@ async function cutOutIn(
   slice: Slice,
   drop: (tx: Tx) => Promise<unknown>,
 ): Promise<boolean> {
-  await tx.sql`set local statement_timeout = 0`
-  // Whoever comes to the ledger while we wait for a table waits behind us: never until their statements run out.
-  await tx.sql`set local lock_timeout = '2s'`
   await closePartition(tx, slice.partition)
   if (archive !== null && (await hasUnexported(tx, slice, await exportedUntil(tx, archive)))) {
     log.warn({ partition: slice.partition }, 'audit_retention_waits_for_export')
