@@ -25,7 +25,7 @@ export function registerKeepMetrics(
     () => sweep.chainBreaks,
   )
   count('tamper_hmac_failures_total', 'Links without a valid keyed mark', () => sweep.hmacFailures)
-  gauge('tamper_last_sweep_unix', 'When the last sweep began', () => sweep.lastSweep)
+  gauge('tamper_last_sweep_unix', 'When the last sweep of what is recent began', () => sweep.lastSweep)
   gauge('tamper_last_full_unix', 'When the last sweep of everything began', () => sweep.lastFull)
   count('retention_created_total', 'Monthly partitions made', () => retention.created)
   count('retention_dropped_total', 'Monthly partitions dropped', () => retention.dropped)

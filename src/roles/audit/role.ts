@@ -26,7 +26,7 @@ import { operatorAccess } from './routes/operator-access.ts'
 import { mountSearch } from './routes/search.ts'
 import { mountTail } from './routes/tail.ts'
 import { createTrimmer, trimStream } from './trim-stream.ts'
-import { noSweepYet, sweepChains } from './verify/sweep.ts'
+import { noSweepYet, sweepRecent, sweepWhole } from './verify/sweep.ts'
 
 const hourMs = 3_600_000
 
@@ -48,6 +48,7 @@ export function createAudit(deps: AuditDeps): Role {
   let consumer: Consumer | null = null
   const leaders = createLeaders(db, log)
   const sweeps = noSweepYet()
+  const sweeping = { db, key: keys.audit, rollingHours: settings.AUDIT_TAMPER_ROLLING_HOURS, counts: sweeps }
   const retention = { created: 0, dropped: 0 }
   const archived = { events: 0, errors: 0, durationSeconds: 0, backlogHours: 0 }
   const targets = archiveTargets(settings)
@@ -175,17 +176,13 @@ export function createAudit(deps: AuditDeps): Role {
         name: 'audit_tamper_sweep',
         intervalMs: hourMs,
         immediate: true,
-        run: (context) =>
-          sweepChains(
-            {
-              db,
-              key: keys.audit,
-              log: context.log,
-              counts: sweeps,
-              rollingHours: settings.AUDIT_TAMPER_ROLLING_HOURS,
-            },
-            context.signal,
-          ),
+        run: (context) => sweepRecent({ ...sweeping, log: context.log }, context.signal),
+      }),
+      ledBy(leaders.retention, {
+        name: 'audit_tamper_whole_sweep',
+        intervalMs: hourMs,
+        immediate: true,
+        run: (context) => sweepWhole({ ...sweeping, log: context.log }, context.signal),
       }),
     ],
     async prepare() {

@@ -11,7 +11,7 @@ import { createLeaders } from '../../../src/roles/audit/leaders.ts'
 import { type RetentionDeps, retain } from '../../../src/roles/audit/retention/retain.ts'
 import { advanceWatermark } from '../../../src/roles/audit/store/export-watermark.ts'
 import type { ChainFinding } from '../../../src/roles/audit/verify/findings.ts'
-import { noSweepYet, sweepChains } from '../../../src/roles/audit/verify/sweep.ts'
+import { noSweepYet, sweepRecent, sweepWhole } from '../../../src/roles/audit/verify/sweep.ts'
 import { verifyEverything } from '../../../src/roles/audit/verify/verify-everything.ts'
 import { createTestDatabase, databaseSettings, type TestDatabase } from '../../fixtures/database.ts'
 import { eventually } from '../../fixtures/eventually.ts'
@@ -120,12 +120,10 @@ it('a check that begins within what retention took finds nothing, and still find
   await add('zone-mix', old, old, old, today, today)
   const alarmed: unknown[] = []
   const told = pino({ level: 'error' }, { write: (line: string) => alarmed.push(JSON.parse(line).zone_id) })
-  const counts = noSweepYet()
-  const sweep = () =>
-    sweepChains({ db: store.db, key, log: told, rollingHours: 4, counts }, new AbortController().signal)
-  await sweep()
+  const deps = { db: store.db, key, log: told, rollingHours: 4, counts: noSweepYet() }
+  await sweepWhole(deps, new AbortController().signal)
   expect(await retainWith()).toMatchObject({ dropped: 1 })
-  await sweep()
+  await sweepRecent(deps, new AbortController().signal)
   // What the test before took from zone-r is known.
   expect(new Set(alarmed)).toEqual(new Set(['zone-r']))
   const since = new Date(Date.now() - 3_600_000).toISOString()

@@ -10,7 +10,7 @@ import { verifyAdminChain, verifyChain } from '../../../src/roles/audit/index.ts
 import { appendEvents } from '../../../src/roles/audit/ingest/append.ts'
 import { classify } from '../../../src/roles/audit/ingest/classify.ts'
 import { recordCheckpoint } from '../../../src/roles/audit/store/attested.ts'
-import { noSweepYet, sweepChains } from '../../../src/roles/audit/verify/sweep.ts'
+import { noSweepYet, sweepRecent, sweepWhole } from '../../../src/roles/audit/verify/sweep.ts'
 import { createTestDatabase, type TestDatabase } from '../../fixtures/database.ts'
 
 const secret = Buffer.from('0123456789abcdef'.repeat(4), 'hex')
@@ -218,7 +218,7 @@ describe('the administrative chain', () => {
         for (let round = 0; round < rounds; round += 1) await act(null, { round })
         await act(':global', null)
         const log = pino({ level: 'silent' })
-        await sweepChains({ db: other.db, key, log, rollingHours: 4, counts }, new AbortController().signal)
+        await sweepRecent({ db: other.db, key, log, rollingHours: 4, counts }, new AbortController().signal)
       }
       expect(counts).toMatchObject({ mismatches: 0, chainBreaks: 0, hmacFailures: 0 })
       await tamper(`delete from admin_audit_events where zone_id is null`)
@@ -268,17 +268,25 @@ describe('the sweep', () => {
       const lines: Record<string, unknown>[] = []
       const log = pino({ level: 'error' }, { write: (line: string) => lines.push(JSON.parse(line)) })
       const counts = noSweepYet()
-      const sweep = () =>
-        sweepChains({ db: other.db, key, log, rollingHours: 4, counts }, new AbortController().signal)
+      const deps = { db: other.db, key, log, rollingHours: 4, counts }
+      const whole = () => sweepWhole(deps, new AbortController().signal)
+      const sweep = (counted = counts) =>
+        sweepRecent({ ...deps, counts: counted }, new AbortController().signal)
       await fill('zone-s', 4, '2026-05-01T00:00:00Z')
       await fill('zone-t', 4)
-      await sweep()
+      await whole()
       expect(counts).toMatchObject({ checked: 8, mismatches: 0, chainBreaks: 0, hmacFailures: 0 })
       expect(counts.lastFull).toBeGreaterThan(0)
       await fill('zone-s', 2, '2026-05-01T00:00:00Z')
       await sweep()
       // Only the checkpoint's row and what came after it; the other zone lies in the rolling window.
       expect(counts.checked).toBe(8 + 3 + 4)
+      await whole()
+      expect(counts.checked).toBe(8 + 3 + 4)
+      // A new leader has read nothing whole yet: what is recent does not wait for that.
+      const anew = noSweepYet()
+      await sweep(anew)
+      expect(anew).toMatchObject({ checked: 1 + 4, lastFull: 0 })
 
       const [edited] = await other.admin<{ id: string }[]>`
         select id from audit_events where zone_id = 'zone-t' and chain_seq = 2`

@@ -1,7 +1,9 @@
 /**
- * The periodic tamper sweep (audit-and-events §13): every chain, ledger and administrative. The first
- * sweep of a leader and one a day read everything; those in between go on from the last clean
- * checkpoint, but at least over the rolling window.
+ * The periodic tamper sweeps (audit-and-events §13) of every chain, ledger and administrative. The recent one goes on
+ * from the last clean checkpoint, but at least over the rolling window. The whole one reads everything, when a leader
+ * begins and once a day; where the ledger is large it takes longer than that, and the recent one does not wait for it.
+ * Whoever changes evidence may change what the database says of a sweep too: the whole one believes none of it and
+ * begins at the first link.
  */
 import type { Logger } from 'pino'
 import { adminChainName } from '../../../platform/admin-audit/chain-name.ts'
@@ -38,32 +40,42 @@ export interface SweepDeps {
   readonly counts: SweepCounts
 }
 
-/** Sweeps all chains once. Findings are counted and logged, one line each; nothing is repaired. */
-export async function sweepChains(deps: SweepDeps, signal: AbortSignal): Promise<void> {
-  const { db, key, counts } = deps
+/** Sweeps what was not yet found clean, and the rolling window. */
+export async function sweepRecent(deps: SweepDeps, signal: AbortSignal): Promise<void> {
   const startedAt = Date.now()
-  const full = startedAt - counts.lastFull * 1000 >= dayMs
-  const onFinding = (finding: ChainFinding) => tell(deps, finding)
   const since = new Date(startedAt - deps.rollingHours * 3_600_000).toISOString()
+  await sweepChains(deps, (zoneId) => rollingStart(deps.db, zoneId, since), signal)
+  deps.counts.lastSweep = Math.floor(startedAt / 1000)
+}
+
+/** Sweeps everything, unless a sweep of everything that ended began less than a day ago. */
+export async function sweepWhole(deps: SweepDeps, signal: AbortSignal): Promise<void> {
+  const startedAt = Date.now()
+  if (startedAt - deps.counts.lastFull * 1000 < dayMs) return
+  await sweepChains(deps, async () => 1, signal)
+  deps.counts.lastFull = Math.floor(startedAt / 1000)
+}
+
+/** Sweeps all chains once. Findings are counted and logged, one line each; nothing is repaired. */
+async function sweepChains(
+  deps: SweepDeps,
+  startOf: (zoneId: string) => Promise<number>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { db, key, counts } = deps
+  const onFinding = (finding: ChainFinding) => tell(deps, finding)
 
   for (const zoneId of await zonesWithEvidence(db)) {
-    const fromSeq = full ? 1 : await rollingStart(db, zoneId, since)
-    await settle(
-      deps,
-      zoneId,
-      await verifyChain(db, key, zoneId, { fromSeq, onFinding, signal, pace: unhurried }),
-    )
+    const options = { fromSeq: await startOf(zoneId), onFinding, signal, pace: unhurried }
+    await settle(zoneId, await verifyChain(db, key, zoneId, options))
   }
-  for (const zoneId of await adminChains(db)) {
-    await settle(deps, adminChainName(zoneId), await verifyAdminChain(db, key, zoneId, { onFinding, signal }))
-  }
-  counts.lastSweep = Math.floor(startedAt / 1000)
-  if (full) counts.lastFull = counts.lastSweep
+  for (const zoneId of await adminChains(db))
+    await settle(adminChainName(zoneId), await verifyAdminChain(db, key, zoneId, { onFinding, signal }))
 
-  async function settle({ db: store }: SweepDeps, chain: string, report: ChainReport): Promise<void> {
+  async function settle(chain: string, report: ChainReport): Promise<void> {
     counts.checked += report.checked
     // A chain with findings keeps its old checkpoint, so the next sweep names them again.
-    if (report.total === 0 && report.last !== null) await recordCheckpoint(store, chain, report.last)
+    if (report.total === 0 && report.last !== null) await recordCheckpoint(db, chain, report.last)
   }
 }
 
