@@ -2,7 +2,10 @@
  * The replay memory on Postgres (storage-and-operations §7.4). The table is
  * unlogged: whatever empties it (crash recovery, promotion, TRUNCATE) takes the
  * sentinel `caracal:replay:birth` with it, so a memory that lost markers is seen
- * as newly born, and tokens not younger than it are refused.
+ * as newly born, and tokens not younger than it are refused. A dump keeps the
+ * rows of one moment and would bring the sentinel back without the markers made
+ * after it: the sentinel therefore names the transaction that wrote it (`counter`),
+ * and where another one did (a restore), whoever starts first makes a new one.
  *
  * A claim is one statement that also reads the sentinel: 1 round trip, shared by
  * the claims of one tick.
@@ -80,18 +83,22 @@ export function createPostgresReplay(db: Database, log: Logger): ReplayMemory {
     },
   })
 
-  /** Stores the database clock as birth unless somebody else did, and answers what is stored. */
+  /** Stores the database clock as birth unless the memory has one of its own, and answers what is stored. */
   const bear = async (): Promise<{ birth: number; created: boolean }> => {
-    const inserted = await askStore(
+    const stored = await askStore(
       sql`
-        insert into ephemera (key, value, expires_at)
-        select ${birthKey}, floor(extract(epoch from clock_timestamp()) * 1000)::bigint::text, null
-        on conflict (key) do nothing`,
+        insert into ephemera (key, value, counter, expires_at)
+        select ${birthKey}, floor(extract(epoch from clock_timestamp()) * 1000)::bigint::text,
+               pg_current_xact_id()::text::bigint, null
+        on conflict (key) do update
+        set value = excluded.value, counter = excluded.counter
+        where ephemera.counter % 4294967296 <> ephemera.xmin::text::bigint`,
     )
     const birth = await births.add(null)
     if (birth === null) throw new EphemeraUnavailable('the birth of the replay memory cannot be established')
-    if (inserted.count > 0) log.warn({ birth }, 'replay_memory_born')
-    return { birth, created: inserted.count > 0 }
+    const created = stored.count > 0
+    if (created) log.warn({ birth }, 'replay_memory_born')
+    return { birth, created }
   }
 
   const settledBirth = async (read: number | null): Promise<number> => read ?? (await bear()).birth
@@ -126,8 +133,6 @@ export function createPostgresReplay(db: Database, log: Logger): ReplayMemory {
     },
 
     async establish(signal) {
-      const read = await births.add(null)
-      if (read !== null) return
       const { birth, created } = await bear()
       if (created) await leaveBirthSecond(db, birth, signal)
     },

@@ -63,4 +63,35 @@ describe('rows of the Postgres driver', () => {
     expect(await ephemera.setIfAbsent('k', 'c', 60_000)).toBe(false)
     expect(await ephemera.get('k')).toBe('b')
   })
+
+  test('a memory that comes back from a dump is another one: what was claimed since then is refused', async () => {
+    await using store = await createPostgresStore()
+    await using db = await store.openDatabase()
+    const start = () => createPostgresEphemera({ db, log: silent })
+    const { signal } = new AbortController()
+    const nowSeconds = async () => {
+      const [row] = await store.admin<{ s: number }[]>`select extract(epoch from now())::float8 as s`
+      return Math.floor(row?.s ?? 0)
+    }
+    await using first = start()
+    await first.replay.establish(signal)
+    const issuedAt = await nowSeconds()
+    await store.admin`create table dumped as select * from ephemera`
+    expect(await first.replay.claim('seen:jti:a', '1', 60_000, issuedAt)).toBe('fresh')
+
+    await store.admin`truncate ephemera`
+    await store.admin`insert into ephemera select * from dumped`
+    await using restored = start()
+    await restored.replay.establish(signal)
+    expect(await restored.replay.claim('seen:jti:a', '1', 60_000, issuedAt)).toBe('predates_memory')
+    const younger = await nowSeconds()
+    expect(await restored.replay.claim('seen:jti:b', '1', 60_000, younger)).toBe('fresh')
+
+    // A start that finds the memory whole leaves it so, and one after a vacuum that freezes does too.
+    await store.admin`vacuum (full, freeze) ephemera`
+    await using next = start()
+    await next.replay.establish(signal)
+    expect(await next.replay.claim('seen:jti:c', '1', 60_000, younger)).toBe('fresh')
+    expect(await next.replay.claim('seen:jti:b', '1', 60_000, younger)).toBe('replayed')
+  })
 })
