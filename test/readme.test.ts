@@ -65,4 +65,17 @@ describe('README', () => {
       }
     }
   })
+
+  it('has a page for operators whose commands exist', async () => {
+    const page = await readFile(new URL('../docs/operations.md', import.meta.url), 'utf8')
+    expect(await readFile(path, 'utf8')).toContain('(docs/operations.md)')
+    const called = [...page.matchAll(/(?:^|`)caracal ([a-z]+)/gm)].map((match) => match[1])
+    expect(called.length).toBeGreaterThan(10)
+    const names = commands.map((command) => command.name)
+    for (const name of called) expect(names).toContain(name)
+    const variables = documentVariables().flatMap(({ name }) => [name, `${name}_FILE`])
+    for (const [, name = ''] of page.matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`/g)) {
+      if (!name.startsWith('NAME_')) expect(variables).toContain(name)
+    }
+  })
 })
