@@ -1,6 +1,6 @@
 /** Ctrl-K or ⌘K: go anywhere by typing a part of its name. */
 import { useEffect, useState } from 'preact/hooks'
-import { navigate } from './router.tsx'
+import { visit } from './router.tsx'
 import { useSurroundings, type Zone } from './state/session.tsx'
 import { Dialog } from './ui/dialog.tsx'
 
@@ -47,7 +47,7 @@ function Choose({ zone, destinations, onClose }: PaletteProps & { readonly onClo
   const go = (destination: Destination | undefined) => {
     if (destination === undefined) return
     onClose()
-    navigate(destination.path)
+    visit(destination.path)
   }
   const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]

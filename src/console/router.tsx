@@ -1,6 +1,7 @@
 /** The address bar: pages live below `/console`, whatever port serves them. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
+import { isEntered, leaving } from './ui/entered.ts'
 
 const base = '/console'
 
@@ -12,8 +13,26 @@ export function currentPath(): string {
 }
 
 const listeners = new Set<() => void>()
-addEventListener('popstate', () => {
+/** The address of the page on the screen. */
+let shown = location.href
+const show = () => {
+  shown = location.href
   for (const listener of listeners) listener()
+}
+
+let isAnswered = false
+addEventListener('popstate', () => {
+  if (isAnswered || !isEntered(document.body)) {
+    isAnswered = false
+    show()
+    return
+  }
+  // The browser has left already: its address goes back to the page until somebody has answered.
+  history.pushState(null, '', shown)
+  leaving(document.body, () => {
+    isAnswered = true
+    history.back()
+  })
 })
 
 const hrefOf = (path: string): string => base + path
@@ -22,8 +41,13 @@ const hrefOf = (path: string): string => base + path
 export function navigate(path: string, options: { readonly replace?: boolean } = {}): void {
   if (options.replace) history.replaceState(null, '', hrefOf(path))
   else history.pushState(null, '', hrefOf(path))
-  for (const listener of listeners) listener()
+  show()
   scrollTo(0, 0)
+}
+
+/** Goes to a page that a person chose; asks first where something typed would be lost. */
+export function visit(path: string): void {
+  leaving(document.body, () => navigate(path))
 }
 
 interface Place {
@@ -80,7 +104,7 @@ export function Link({ to, children, current, ...rest }: LinkProps) {
   const follow = (event: MouseEvent) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button !== 0) return
     event.preventDefault()
-    navigate(to)
+    visit(to)
   }
   return (
     <a

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { type Destination, Palette } from './palette.tsx'
-import { Link, navigate, usePlace } from './router.tsx'
+import { Link, usePlace, visit } from './router.tsx'
 import { type Session, useSurroundings, type Zone } from './state/session.tsx'
 import { Button, Notice } from './ui/basics.tsx'
 
@@ -110,7 +110,14 @@ export function Shell({ zone, page, children }: ShellProps) {
         {zone !== undefined && (
           <label class="zone-choice">
             <span class="hint">Zone</span>
-            <select onInput={(event) => navigate(`/zones/${event.currentTarget.value}`)}>
+            <select
+              onInput={({ currentTarget }) => {
+                const wanted = currentTarget.value
+                // That of the page, until it is another.
+                currentTarget.value = zone.id
+                visit(`/zones/${wanted}`)
+              }}
+            >
               {(zones.includes(zone) ? zones : [...zones, zone]).map(({ id, name }) => (
                 <option key={id} value={id} selected={id === zone.id}>
                   {name}

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Button, Failure } from './basics.tsx'
+import { leaving } from './entered.ts'
 
 interface DialogProps {
   readonly title: string
@@ -25,19 +26,30 @@ export function Dialog({ title, onClose, side = false, opaque = false, children 
     }
     return () => dialog?.close()
   }, [])
+  const leave = () => {
+    // What hides the page below takes it along.
+    const lost = opaque ? document.body : box.current
+    if (lost !== null) leaving(lost, onClose)
+  }
   return (
     <dialog
       ref={box}
       class={`dialog${side ? ' side' : ''}${opaque ? ' opaque' : ''}`}
       aria-label={title}
+      // Before the browser takes it for its own: of several in a row it lets none but the first be refused.
+      onKeyDown={(event) => {
+        if (event.key !== 'Escape' || event.isComposing || event.defaultPrevented) return
+        event.preventDefault()
+        leave()
+      }}
       onCancel={(event) => {
         event.preventDefault()
-        onClose()
+        leave()
       }}
     >
       <header class="card-head">
         <h2>{title}</h2>
-        <Button kind="link" onClick={onClose} title="Close">
+        <Button kind="link" onClick={leave} title="Close">
           ✕
         </Button>
       </header>
@@ -51,13 +63,23 @@ interface ConfirmProps {
   readonly children: ComponentChildren
   /** The verb on the button. */
   readonly action: string
+  /** What the other button says. */
+  readonly refuse?: string
   readonly danger?: boolean
   readonly onConfirm: () => Promise<unknown>
   readonly onClose: () => void
 }
 
 /** Asks before something that cannot be taken back; stays open with the reason when it fails. */
-export function Confirm({ title, children, action, danger = true, onConfirm, onClose }: ConfirmProps) {
+export function Confirm({
+  title,
+  children,
+  action,
+  refuse = 'Cancel',
+  danger = true,
+  onConfirm,
+  onClose,
+}: ConfirmProps) {
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<Error>()
   const confirm = async () => {
@@ -76,7 +98,7 @@ export function Confirm({ title, children, action, danger = true, onConfirm, onC
       {children}
       {error !== undefined && <Failure error={error} />}
       <div class="form-end">
-        <Button onClick={onClose}>Cancel</Button>
+        <Button onClick={onClose}>{refuse}</Button>
         <Button kind={danger ? 'danger' : 'primary'} disabled={busy} onClick={confirm}>
           {action}
         </Button>

@@ -1,7 +1,8 @@
 /** Forms: plain fields, read when they are sent. */
 import type { ComponentChildren } from 'preact'
-import { useId, useState } from 'preact/hooks'
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Button, Failure } from './basics.tsx'
+import { forgetEntered, watchForm } from './entered.ts'
 
 export interface Values {
   /** Trimmed; empty when there is no such field. */
@@ -53,12 +54,16 @@ interface FormProps {
 export function Form({ action, onSubmit, onCancel, danger = false, children }: FormProps) {
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<Error>()
+  const box = useRef<HTMLFormElement>(null)
+  useLayoutEffect(() => (box.current === null ? undefined : watchForm(box.current)), [])
   const submit = async (event: SubmitEvent) => {
     event.preventDefault()
+    const form = event.currentTarget as HTMLFormElement
     setBusy(true)
     setError(undefined)
     try {
-      await onSubmit(valuesOf(event.currentTarget as HTMLFormElement))
+      await onSubmit(valuesOf(form))
+      forgetEntered(form)
     } catch (thrown) {
       setError(thrown as Error)
     } finally {
@@ -66,7 +71,7 @@ export function Form({ action, onSubmit, onCancel, danger = false, children }: F
     }
   }
   return (
-    <form onSubmit={(event) => void submit(event)}>
+    <form ref={box} onSubmit={(event) => void submit(event)}>
       {children}
       {error !== undefined && <Failure error={error} />}
       <div class="form-end">

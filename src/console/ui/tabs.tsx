@@ -1,4 +1,5 @@
 import { setQuery, usePlace } from '../router.tsx'
+import { leaving } from './entered.ts'
 
 export interface Tab {
   readonly id: string
@@ -20,7 +21,7 @@ export function Tabs({ tabs, current }: { readonly tabs: readonly Tab[]; readonl
           type="button"
           role="tab"
           aria-selected={id === current}
-          onClick={() => setQuery('tab', index === 0 ? '' : id)}
+          onClick={() => leaving(document.body, () => setQuery('tab', index === 0 ? '' : id))}
         >
           {title}
         </button>

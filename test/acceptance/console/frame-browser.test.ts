@@ -149,6 +149,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
     await again.waitFor({ state: 'detached' })
     expect(await page.getByRole('dialog').getByLabel('Name').inputValue()).toBe('Half a zone')
     await page.keyboard.press('Escape')
+    await button(page, 'Discard').click()
     await page.context().clearCookies()
     await page.getByRole('link', { name: 'Profile', exact: true }).click()
     await again.getByLabel('Administrator token').fill(adminToken)
@@ -170,6 +171,79 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
     await again.waitFor({ state: 'detached' })
     await page.getByRole('textbox', { name: 'Name' }).waitFor()
     expect(await page.getByRole('textbox', { name: 'Name' }).inputValue()).toBe('')
+  })
+
+  it('what somebody typed is not lost before they say so', async () => {
+    const zone = await stage.zone()
+    const page = await signedIn()
+    const question = page.getByRole('dialog', { name: 'Discard what you entered?' })
+    await page.goto(`${url}/console/zones`)
+    await button(page, 'New zone').click()
+    const form = page.getByRole('dialog', { name: 'New zone' })
+    const name = form.getByLabel('Name')
+
+    // Nothing typed: nothing asked, and the focus is where it was.
+    await page.keyboard.press('Escape')
+    await form.waitFor({ state: 'detached' })
+    const isFocused = (label: string) =>
+      vi.waitFor(async () => expect(await page.locator(':focus').textContent()).toBe(label))
+    await isFocused('New zone')
+
+    await page.keyboard.press('Enter')
+    await name.pressSequentially('Half a zone')
+    await page.keyboard.press('Escape')
+    await question.waitFor()
+    await isFocused('Keep editing')
+    // However often: it is asked, and what was typed stays.
+    for (let round = 1; round <= 3; round += 1) {
+      await page.keyboard.press('Escape')
+      await question.waitFor({ state: 'detached' })
+      await page.keyboard.press('Escape')
+      await question.waitFor()
+    }
+    await button(page, 'Keep editing').click()
+    await question.waitFor({ state: 'detached' })
+    expect(await name.inputValue()).toBe('Half a zone')
+    expect(await page.locator(':focus').inputValue()).toBe('Half a zone')
+
+    await form.getByTitle('Close').click()
+    await button(page, 'Discard').click()
+    await form.waitFor({ state: 'detached' })
+    await isFocused('New zone')
+
+    // What was typed and taken back is nothing.
+    await button(page, 'New zone').click()
+    await name.fill('x')
+    await name.fill('')
+    await page.keyboard.press('Escape')
+    await form.waitFor({ state: 'detached' })
+
+    // A form on a page: back, a link, and on after it was sent.
+    await page.goto(pageOf(zone, 'policies'))
+    await button(page, 'New policy').first().click()
+    const field = page.getByRole('textbox', { name: 'Name' })
+    await field.fill('half written')
+    const place = page.url()
+    await page.goBack()
+    await button(page, 'Keep editing').click()
+    expect(page.url()).toBe(place)
+    expect(await field.inputValue()).toBe('half written')
+    await page.getByRole('link', { name: 'Applications', exact: true }).click()
+    await button(page, 'Keep editing').click()
+    expect(page.url()).toBe(place)
+    await page.goBack()
+    await button(page, 'Discard').click()
+    await field.waitFor({ state: 'detached' })
+    expect(page.url()).toBe(pageOf(zone, 'policies'))
+
+    await button(page, 'New policy').first().click()
+    await field.fill('whole')
+    await page.getByLabel('Document').fill('# caracal:data-document\npackage caracal.authz\napp_ids := {}\n')
+    await button(page, 'Create policy').click()
+    await heading(page, 'whole').waitFor()
+    await page.getByRole('link', { name: 'Applications', exact: true }).click()
+    await heading(page, 'Applications').waitFor()
+    expect(await question.count()).toBe(0)
   })
 
   it('without a mouse: one key past the navigation, and on from there after each page', async () => {
