@@ -9,6 +9,7 @@ import { SignIn, SignInAgain } from './pages/sign-in.tsx'
 import { currentPath, navigate, usePlace } from './router.tsx'
 import { Shell } from './shell.tsx'
 import { type Session, SurroundingsContext, useSurroundings, type Zone } from './state/session.tsx'
+import { rememberWay } from './state/sign-in-way.ts'
 import { useData } from './state/use-data.ts'
 import { Async, Button, Failure, Loading, Notice, Page } from './ui/basics.tsx'
 
@@ -25,6 +26,7 @@ export function App() {
   const look = async () => {
     try {
       const session = await api.get<Session>('/auth/session')
+      rememberWay(session)
       const wanted = takeReturn()
       if (wanted !== null && currentPath() === '/') navigate(wanted, { replace: true })
       setStanding({ kind: 'in', session, over: false })

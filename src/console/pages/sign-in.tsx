@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { api } from '../api.ts'
 import { Link } from '../router.tsx'
+import { lastWay } from '../state/sign-in-way.ts'
 import { Button, Notice } from '../ui/basics.tsx'
 import { Dialog } from '../ui/dialog.tsx'
 import { Form, TextField, type Values } from '../ui/form.tsx'
@@ -23,12 +24,18 @@ export function SignIn({ why, onSignedIn }: { readonly why?: string; readonly on
     passwordReset: false,
     registration: 'closed',
   })
-  const [way, setWay] = useState<Way>('token')
+  const [way, setWay] = useState<Way>(lastWay)
   const [mailedTo, setMailedTo] = useState<string>()
   useEffect(() => {
     const before = document.title
     document.title = 'Sign in · Caracal'
-    api.get<Ways>('/auth/config').then(setWays, () => undefined)
+    api.get<Ways>('/auth/config').then(
+      (known) => {
+        setWays(known)
+        if (!known.email) setWay('token')
+      },
+      () => undefined,
+    )
     return () => {
       document.title = before
     }

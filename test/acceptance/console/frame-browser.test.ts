@@ -173,6 +173,29 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
     expect(await page.getByRole('textbox', { name: 'Name' }).inputValue()).toBe('')
   })
 
+  it('who signed in by e-mail is asked for that again', async () => {
+    const { page, email } = await registered()
+    await page.getByLabel('Name your first zone').fill('Own')
+    await page.context().clearCookies()
+    await button(page, 'Create zone').click()
+    const again = page.getByRole('dialog', { name: 'Sign in again' })
+    await again.getByLabel('E-mail').fill(email)
+    await again.getByLabel('Password').fill(password)
+    await again.getByRole('button', { name: 'Sign in' }).click()
+    await again.waitFor({ state: 'detached' })
+    expect(await page.getByLabel('Name your first zone').inputValue()).toBe('Own')
+
+    await page.context().clearCookies()
+    await page.reload()
+    await page.getByLabel('E-mail').waitFor()
+    await button(page, 'Use a token').click()
+    await signIn(page)
+    await page.getByRole('navigation').waitFor()
+    await page.context().clearCookies()
+    await page.reload()
+    await page.getByLabel('Administrator token').waitFor()
+  })
+
   it('what somebody typed is not lost before they say so', async () => {
     const zone = await stage.zone()
     const page = await signedIn()
