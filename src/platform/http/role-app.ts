@@ -8,6 +8,7 @@ import type { Registry } from 'prom-client'
 import type { CaracalError } from '../errors.ts'
 import type { Role } from '../role.ts'
 import { limitBody } from './body.ts'
+import { challengeTo } from './challenge.ts'
 import { type DirectEndpoint, serveDirectly } from './direct.ts'
 import type { ErrorStyle } from './error-style.ts'
 import { errorOf } from './errors/registry.ts'
@@ -24,6 +25,8 @@ export interface RoleAppOptions extends VisitRules {
   readonly errorStyleFor?: (path: string) => ErrorStyle | null
   /** Turns errors of lower layers (store unreachable …) into the role's public errors. */
   readonly mapError?: (error: unknown) => CaracalError | null
+  /** Named by each 401 that does not say itself what it asks for; absent where that is no bearer token. */
+  readonly realm?: string
   readonly bodyLimitBytes: number
   /** A path's own limit; `null` = the handler enforces it (`readBody`), absent = the role's. */
   readonly bodyLimitFor?: (path: string) => number | null | undefined
@@ -77,7 +80,12 @@ export function createRoleApp(options: RoleAppOptions): RoleApp {
 
   const asError = (thrown: unknown): CaracalError => options.mapError?.(thrown) ?? toCaracalError(thrown)
 
-  app.onError((thrown, c) => renderError(c, asError(thrown), styleOf(c.req.path)))
+  app.onError((thrown, c) => {
+    const error = asError(thrown)
+    if (error.status === 401 && options.realm !== undefined)
+      c.header('www-authenticate', challengeTo(headerOf(c, 'authorization'), options.realm))
+    return renderError(c, error, styleOf(c.req.path))
+  })
 
   const allowedMethods = options.methodNotAllowed ? createAllowedMethods(app) : null
   app.notFound((c) => {

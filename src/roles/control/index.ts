@@ -120,6 +120,7 @@ export function createControl(deps: ControlDeps): ControlRole {
   const readiness = createReadiness(control)
   const roleApp = createRoleApp({
     ...appOptions(control),
+    realm: 'caracal-control',
     operations: {
       mode: settings.CARACAL_MODE,
       metricsBearer: settings.METRICS_BEARER,

@@ -68,6 +68,7 @@ export function createCoordinator(deps: CoordinatorDeps): Role {
     metrics: deps.metrics,
     tracer: deps.tracer,
     errorStyle: coordinatorErrors,
+    realm: 'caracal-coordinator',
     errorStyleFor: (path) => (path === verifyPath ? verifyErrors : null),
     mapError: (error) =>
       error instanceof KeySetUnavailable ? errorOf('invalid_token', { cause: error }) : null,

@@ -9,6 +9,7 @@
  * answer and is batched.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { challengeTo } from '../../platform/http/challenge.ts'
 import { clientIpOf } from '../../platform/http/client-ip.ts'
 import { type Call, mandateOf, targetOf } from './call.ts'
 import { bearerPresent } from './checks/bearer-present.ts'
@@ -315,6 +316,9 @@ function answer(call: Call, denial: Denial): void {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(body),
     'X-Request-Id': requestId,
+    ...(denial.status === 401
+      ? { 'WWW-Authenticate': challengeTo(request.headers.authorization, 'caracal-gateway') }
+      : {}),
     ...denial.headers,
   })
   response.end(body)

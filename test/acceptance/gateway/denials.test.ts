@@ -86,6 +86,10 @@ describe('gateway: surface and request id', () => {
 
 describe('gateway: pipeline denials', () => {
   test('5: a bearer must be there', async () => {
+    const asked = async (given: Parameters<typeof scene.call>[0]) =>
+      (await scene.call(given)).headers['www-authenticate']
+    expect(await asked({ mandate: null })).toBe('Bearer realm="caracal-gateway"')
+    expect(await asked({ mandate: 'a.b.c' })).toBe('Bearer realm="caracal-gateway", error="invalid_token"')
     await denied({ mandate: null }, 401, 'invalid_token', 'missing bearer token')
     const basic = { mandate: null, headers: { authorization: 'Basic abc' } }
     await denied(basic, 401, 'invalid_token', 'missing bearer token')

@@ -118,6 +118,18 @@ describe('request context', () => {
     expect(access?.request_id).toBe(inside?.request_id)
   })
 
+  test('a 401 says what it asks for, and whether what was given was refused', async () => {
+    const { app } = roleApp({ realm: 'here' })
+    app.get('/shut', () => {
+      throw errorOf('unauthorized')
+    })
+    const asked = async (headers: Record<string, string>) =>
+      (await app.request('/shut', { headers })).headers.get('www-authenticate')
+    expect(await asked({})).toBe('Bearer realm="here"')
+    expect(await asked({ authorization: 'Basic eDp5' })).toBe('Bearer realm="here"')
+    expect(await asked({ authorization: 'Bearer x' })).toBe('Bearer realm="here", error="invalid_token"')
+  })
+
   test('security headers under the private prefix only', async () => {
     const { app } = roleApp()
     app.get('/v1/x', (c) => c.json({}))
