@@ -76,7 +76,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'mail, in a browser', () => {
     await other.getByLabel('Name your first zone').waitFor()
 
     await page.reload()
-    await page.getByLabel('Administrator token').waitFor()
+    await page.getByLabel('E-mail').waitFor()
     expect(browser.complaints()).toEqual([])
   })
 })

@@ -144,7 +144,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
     await told(page, 'Your account is deleted.')
     expect((await stage.send('GET', `/v1/zones/${zone}`)).status).toBe(404)
     await page.reload()
-    await page.getByLabel('Administrator token').waitFor()
+    await page.getByLabel('E-mail').waitFor()
 
     const admin = await signedIn()
     await admin.goto(`${url}/console/settings?tab=danger`)
