@@ -58,14 +58,6 @@ describe('signing in (sdk-cli-console §16)', () => {
     expect(browser.cookie()).toBe('')
   })
 
-  test('looking whether one is signed in uses up no attempt of those at the same address', async () => {
-    await leftOfMinute()
-    const browser = createBrowser(stage.control.app)
-    for (let look = 1; look <= 121; look += 1)
-      expect(outcome(await browser.send('GET', '/auth/session'))).toEqual([401, 'unauthenticated'])
-    expect((await browser.signIn({ token: adminToken })).status).toBe(200)
-  })
-
   seam('looks at the cookie of mode dev')(
     'a session says whose it is, and only its keyed hash is stored',
     async () => {

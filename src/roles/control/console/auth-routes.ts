@@ -13,7 +13,7 @@ import type { Accounts } from './accounts.ts'
 import type { BeginSession } from './begin-session.ts'
 import { bodyOf } from './body.ts'
 import type { SecretCookie } from './cookie.ts'
-import { limitAddress, limitLooks } from './limits.ts'
+import { limitAddress } from './limits.ts'
 import { API } from './paths.ts'
 import { reachOf } from './reach.ts'
 import type { Operator } from './sessions.ts'
@@ -58,8 +58,7 @@ export function mountAuth(app: Hono, deps: AuthRouteDeps): void {
   const beginFor = async (c: Context, account: ProvenAccount) => shown(await beginSession(c, { account }))
 
   app.use(path('*'), async (c, next) => {
-    if (c.req.method === 'POST') await limitAddress(c, control, 'auth')
-    else await limitLooks(c, control)
+    await limitAddress(c, control, 'auth')
     await next()
   })
 

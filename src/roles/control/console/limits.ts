@@ -18,17 +18,6 @@ export function limitAddress(c: Context, control: Control, what: keyof typeof pe
   })
 }
 
-/** What gives no credential: people behind one address look at pages without using up each other's attempts. */
-export function limitLooks(c: Context, control: Control): Promise<void> {
-  return countRequest(c, {
-    ephemera: control.ephemera,
-    limit: control.settings.API_V1_RATE_LIMIT_PER_MIN,
-    key: () => `api:console_rl:ip:${requestContext(c).clientIp}`,
-    onUnavailable: 'skip',
-    retryAfterCap: LONGEST_WAIT_SECONDS,
-  })
-}
-
 /** What the console asks of others than the management API, which counts for itself. */
 export function limitOperator(c: Context, control: Control, operatorId: string): Promise<void> {
   return countRequest(c, {
