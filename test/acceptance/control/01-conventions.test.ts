@@ -32,6 +32,7 @@ describe('conventions and auth (control-api §16)', () => {
       const answer = await stage.send('GET', '/v1/zones', undefined, { token: null, headers: header })
       expect(answer.status).toBe(401)
       expect(answer.body.error).toBe('invalid_admin_token')
+      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer realm="caracal-control"/)
       expect(answer.headers.get('x-request-id')).toMatch(uuid)
       expect(answer.headers.get('x-content-type-options')).toBe('nosniff')
       expect(answer.headers.get('referrer-policy')).toBe('no-referrer')

@@ -27,6 +27,7 @@ describe('authentication (coordinator §18 A)', () => {
     ]) {
       const reply = await z.stage.call('GET', z.stage.at('/agents'), { headers })
       expect(reply).toMatchObject(refusal(401, 'missing_token'))
+      expect(reply.headers.get('www-authenticate')).toMatch(/^Bearer realm="caracal-coordinator"/)
     }
   })
 
@@ -48,7 +49,11 @@ describe('authentication (coordinator §18 A)', () => {
       await z.stage.mandate({ client_id: undefined }),
     ]
     for (const bearer of tokens) {
-      expect(await z.call('GET', '/agents', { bearer })).toMatchObject(refusal(401, 'invalid_token'))
+      const reply = await z.call('GET', '/agents', { bearer })
+      expect(reply).toMatchObject(refusal(401, 'invalid_token'))
+      expect(reply.headers.get('www-authenticate')).toBe(
+        'Bearer realm="caracal-coordinator", error="invalid_token"',
+      )
     }
   })
 
