@@ -6,7 +6,7 @@
  */
 import { awaitNamedLocks } from '../db/advisory-locks.ts'
 import type { Tx } from '../db/port.ts'
-import { isUnavailable, sqlState } from '../db/unavailable.ts'
+import { isAborted, isUnavailable } from '../db/unavailable.ts'
 import { uuidv7 } from '../ids.ts'
 import type { HmacKey } from '../keys.ts'
 import { adminChainName } from './chain-name.ts'
@@ -110,7 +110,7 @@ function refusalTo(onRefused: () => void): (error: unknown) => never {
 
 /** Failures that come from elsewhere in the transaction, from its rivals, or from the connection. */
 function isOfTheTransaction(error: unknown): boolean {
-  return isUnavailable(error) || sqlState(error) === '25P02'
+  return isUnavailable(error) || isAborted(error)
 }
 
 const payloadOf = ({ payload }: AdminAction): string | null =>

@@ -4,10 +4,9 @@ import type postgres from 'postgres'
 import type { Lease, LeasePool } from './lease.ts'
 import { ormOver } from './orm.ts'
 import type { TransactionOptions, Tx } from './port.ts'
-import { isSerializationFailure, sqlState } from './unavailable.ts'
+import { isAborted, isSerializationFailure } from './unavailable.ts'
 
 const MAX_RETRIES = 3
-const abortedTransaction = '25P02'
 
 export type TransactionWork<T> = (transaction: postgres.TransactionSql) => T | Promise<T>
 
@@ -128,13 +127,15 @@ function openScope(lease: Lease): Scope {
   return {
     throwFailure,
     async run(work) {
-      const value = await Promise.resolve(work(transaction)).catch((error: unknown) => {
+      try {
+        const value = await work(transaction)
+        throwFailure()
+        return value
+      } catch (error) {
         // What was sent behind a statement that failed fails for its sake: that one is the reason.
-        if (sqlState(error) === abortedTransaction) throwFailure()
+        if (isAborted(error)) throwFailure()
         throw error
-      })
-      throwFailure()
-      return value
+      }
     },
   }
 }

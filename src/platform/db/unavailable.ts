@@ -83,6 +83,9 @@ export function violatedConstraint(error: unknown): string | null {
 
 export const isUniqueViolation = (error: unknown): boolean => sqlState(error) === '23505'
 
+/** An earlier statement of the transaction failed; this one was not run. */
+export const isAborted = (error: unknown): boolean => sqlState(error) === '25P02'
+
 /** Two transactions stood in each other's way; running one again will do. */
 export function isSerializationFailure(error: unknown): boolean {
   const state = sqlState(error)
