@@ -1,31 +1,15 @@
 /** What the pages of single things have in common, in a real browser. Left out where there is no Chromium. */
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { noChromium } from '../../fixtures/chromium.ts'
-import { type ConsoleInBrowser, consoleInBrowser } from '../../fixtures/console-in-browser.ts'
-import { adminToken, createStage, type Stage } from '../../roles/control/stage.ts'
-import { allPorts } from '../../server/store.ts'
+import { adminToken } from '../../roles/control/stage.ts'
+import { controlInBrowser } from './control-in-browser.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
 describe.skipIf(noChromium !== null)(noChromium ?? 'pages of single things, in a browser', () => {
-  let browser: ConsoleInBrowser
-  let stage: Stage
-  let url: string
-
-  beforeAll(async () => {
-    stage = await createStage()
-    const { ports } = await allPorts()
-    url = `http://localhost:${ports.console}`
-    browser = await consoleInBrowser(stage.control.front, { port: ports.console })
-  })
-  afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]()
-    await stage?.[Symbol.asyncDispose]()
-  })
-  beforeEach(() => stage.forgetCounters())
-  afterEach(() => expect(browser.complaints()).toEqual([]))
+  const control = controlInBrowser()
 
   const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
   const heading = (page: Page, name: string) => page.getByRole('heading', { name, level: 1, exact: true })
@@ -36,19 +20,19 @@ describe.skipIf(noChromium !== null)(noChromium ?? 'pages of single things, in a
 
   /** Signed in, on a page of `zone`. */
   async function open(zone: string, place: string): Promise<Page> {
-    const page = await browser.page()
+    const page = await control.browser.page()
     await page.getByLabel('Administrator token').fill(adminToken)
     await button(page, 'Sign in').click()
     await page.getByRole('navigation').waitFor()
-    await page.goto(`${url}/console/zones/${zone}${place}`)
+    await page.goto(`${control.url}/console/zones/${zone}${place}`)
     return page
   }
 
   const made = async (zone: string, rest: string, body: object): Promise<string> =>
-    (await stage.send('POST', `/v1/zones/${zone}${rest}`, body)).body.id
+    (await control.stage.send('POST', `/v1/zones/${zone}${rest}`, body)).body.id
 
   it('what is not there is said, with the way back, and nothing is offered for it', async () => {
-    const zone = await stage.zone()
+    const zone = await control.stage.zone()
     const page = await open(zone, `/applications/${uuidv7()}`)
     await page.getByRole('alert').getByRole('button', { name: 'Try again' }).waitFor()
     await heading(page, 'Application').waitFor()
@@ -59,7 +43,7 @@ describe.skipIf(noChromium !== null)(noChromium ?? 'pages of single things, in a
   })
 
   it('before a thing is removed it is asked; Escape and Cancel leave all as it was, a refusal stands in the question', async () => {
-    const zone = await stage.zone()
+    const zone = await control.stage.zone()
     const id = await made(zone, '/applications', { name: 'worker', registration_method: 'managed' })
     const page = await open(zone, `/applications/${id}`)
     await heading(page, 'worker').waitFor()
@@ -87,11 +71,13 @@ describe.skipIf(noChromium !== null)(noChromium ?? 'pages of single things, in a
     await answerOf(page, 'Archive').click()
     await heading(page, 'Applications').waitFor()
     expect(await page.getByRole('dialog').count()).toBe(0)
-    expect((await stage.send('GET', `/v1/zones/${zone}/applications?status=active`)).body.items).toEqual([])
+    expect(
+      (await control.stage.send('GET', `/v1/zones/${zone}/applications?status=active`)).body.items,
+    ).toEqual([])
   })
 
   it('each page offers what can be done, asks with its own words, and goes back to its list', async () => {
-    const zone = await stage.zone()
+    const zone = await control.stage.zone()
     const provider = await made(zone, '/providers', { name: 'Open', kind: 'none' })
     const resource = await made(zone, '/resources', {
       name: 'Stock',
@@ -128,7 +114,7 @@ describe.skipIf(noChromium !== null)(noChromium ?? 'pages of single things, in a
     ]
     const page = await open(zone, '/resources')
     for (const { place, asks, list } of pages) {
-      await page.goto(`${url}/console/zones/${zone}${place}`)
+      await page.goto(`${control.url}/console/zones/${zone}${place}`)
       for (const [name, title] of Object.entries(asks)) {
         await button(page, name).click()
         await page.getByRole('dialog', { name: title }).waitFor()
@@ -144,13 +130,13 @@ describe.skipIf(noChromium !== null)(noChromium ?? 'pages of single things, in a
   })
 
   it('a switch stays with what it asked, though somebody else turns it meanwhile', async () => {
-    const zone = await stage.zone()
+    const zone = await control.stage.zone()
     const sink = { name: 'On-call', url: 'https://hooks.example.com/', event_types: ['step_up_issued'] }
     const id = await made(zone, '/notification-sinks', sink)
     const page = await open(zone, `/notifications/${id}`)
     await button(page, 'Pause').click()
     await page.getByRole('dialog', { name: 'Pause the sink?' }).waitFor()
-    await stage.send('PATCH', `/v1/zones/${zone}/notification-sinks/${id}`, { active: false })
+    await control.stage.send('PATCH', `/v1/zones/${zone}/notification-sinks/${id}`, { active: false })
     // The page looks again by itself.
     await page.getByText('Resume', { exact: true }).waitFor({ timeout: 30_000 })
     expect(await page.getByRole('dialog').getAttribute('aria-label')).toBe('Pause the sink?')

@@ -1,12 +1,11 @@
 /** What holds on every page of the console, in a real browser (sdk-cli-console §13.4). Left out where there is no Chromium. */
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { noChromium } from '../../fixtures/chromium.ts'
-import { type ConsoleInBrowser, consoleInBrowser } from '../../fixtures/console-in-browser.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
-import { adminToken, createStage, type Stage } from '../../roles/control/stage.ts'
-import { allPorts } from '../../server/store.ts'
+import { adminToken } from '../../roles/control/stage.ts'
+import { controlInBrowser } from './control-in-browser.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -14,26 +13,11 @@ const leftOut = noChromium ?? (inOneProcess ? null : 'skipped: rows are made by 
 const password = 'correct horse battery'
 
 describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
-  let browser: ConsoleInBrowser
-  let stage: Stage
-  let url: string
-
-  beforeAll(async () => {
-    stage = await createStage()
-    const { ports } = await allPorts()
-    url = `http://localhost:${ports.console}`
-    browser = await consoleInBrowser(stage.control.front, { port: ports.console })
-  })
-  afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]()
-    await stage?.[Symbol.asyncDispose]()
-  })
-  beforeEach(() => stage.forgetCounters())
-  afterEach(() => expect(browser.complaints()).toEqual([]))
+  const control = controlInBrowser()
 
   const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
   const heading = (page: Page, name: string) => page.getByRole('heading', { name, exact: true }).first()
-  const pageOf = (zone: string, name: string) => `${url}/console/zones/${zone}/${name}`
+  const pageOf = (zone: string, name: string) => `${control.url}/console/zones/${zone}/${name}`
 
   async function signIn(page: Page, token: string = adminToken): Promise<void> {
     await page.getByLabel('Administrator token').fill(token)
@@ -41,7 +25,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
   }
 
   async function signedIn(): Promise<Page> {
-    const page = await browser.page()
+    const page = await control.browser.page()
     await signIn(page)
     await page.getByRole('navigation').waitFor()
     return page
@@ -50,7 +34,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
   /** An account without a zone, on its first page. */
   async function registered(): Promise<{ readonly page: Page; readonly email: string }> {
     const email = `person-${uuidv7()}@example.com`
-    const page = await browser.page()
+    const page = await control.browser.page()
     await button(page, 'Create an account').click()
     await page.getByLabel('E-mail').fill(email)
     await page.getByLabel('Password').fill(password)
@@ -61,11 +45,11 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
 
   /** A call that waits for an operator's decision. */
   async function held(zone: string): Promise<void> {
-    const app = await stage.send('POST', `/v1/zones/${zone}/applications`, {
+    const app = await control.stage.send('POST', `/v1/zones/${zone}/applications`, {
       name: 'clerk',
       registration_method: 'managed',
     })
-    await stage.database.admin`
+    await control.stage.database.admin`
       insert into step_up_challenges
         (id, zone_id, session_id, challenge_type, metadata_json, expires_at, principal_id, resource_set_hash,
          application_id, tier, approver_class)
@@ -76,9 +60,9 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
 
   it('an account is offered in each zone what its roles grant there', async () => {
     const { page, email } = await registered()
-    const bound = await stage.zone()
+    const bound = await control.stage.zone()
     await held(bound)
-    const grant = await stage.send('POST', `/v1/zones/${bound}/role-bindings`, {
+    const grant = await control.stage.send('POST', `/v1/zones/${bound}/role-bindings`, {
       role_name: 'approver',
       subject: { kind: 'account', name: email },
     })
@@ -105,18 +89,18 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
     await page.getByText('clerk').first().waitFor()
     expect(await button(page, 'Approve').count()).toBe(0)
 
-    await page.goto(`${url}/console/zones`)
+    await page.goto(`${control.url}/console/zones`)
     const rows = page.getByRole('row')
     await rows.nth(2).waitFor()
     expect(await button(page, 'Delete').count()).toBe(1)
     await button(page, 'New zone').waitFor()
-    await page.goto(`${url}/console/profile`)
+    await page.goto(`${control.url}/console/profile`)
     await page.getByText('what your roles there grant').waitFor()
     expect(await page.getByText('In every zone').count()).toBe(0)
   })
 
   it('a session that ends while somebody types costs nothing of what they typed', async () => {
-    const zone = await stage.zone()
+    const zone = await control.stage.zone()
     const page = await signedIn()
     await page.goto(pageOf(zone, 'policies/new'))
     const document = '# caracal:data-document\npackage caracal.authz\napp_ids := {}\n'
@@ -139,7 +123,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
     await heading(page, 'half written').waitFor()
 
     // In a dialog, and what could not be asked for meanwhile is asked for.
-    await page.goto(`${url}/console/zones`)
+    await page.goto(`${control.url}/console/zones`)
     await button(page, 'New zone').click()
     await page.getByRole('dialog').getByLabel('Name').fill('Half a zone')
     await page.context().clearCookies()
@@ -161,7 +145,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
     await page.getByRole('textbox', { name: 'Name' }).fill('of the first person')
     await page.context().clearCookies()
     await button(page, 'Create policy').click()
-    const { body } = await stage.send('POST', '/v1/admin-tokens', {
+    const { body } = await control.stage.send('POST', '/v1/admin-tokens', {
       name: `t-${uuidv7()}`,
       scope: 'global',
       capability: 'write',
@@ -197,10 +181,10 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
   })
 
   it('what somebody typed is not lost before they say so', async () => {
-    const zone = await stage.zone()
+    const zone = await control.stage.zone()
     const page = await signedIn()
     const question = page.getByRole('dialog', { name: 'Discard what you entered?' })
-    await page.goto(`${url}/console/zones`)
+    await page.goto(`${control.url}/console/zones`)
     await button(page, 'New zone').click()
     const form = page.getByRole('dialog', { name: 'New zone' })
     const name = form.getByLabel('Name')
@@ -270,8 +254,8 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
   })
 
   it('without a mouse: one key past the navigation, and on from there after each page', async () => {
-    const zone = await stage.zone()
-    await stage.send('POST', `/v1/zones/${zone}/applications`, {
+    const zone = await control.stage.zone()
+    await control.stage.send('POST', `/v1/zones/${zone}/applications`, {
       name: 'keyed',
       registration_method: 'managed',
     })
@@ -291,16 +275,16 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
     await page.setViewportSize({ width: 380, height: 800 })
     const menu = button(page, 'Menu')
     await menu.click()
-    expect(await menu.getAttribute('aria-expanded')).toBe('true')
+    await expect.poll(() => menu.getAttribute('aria-expanded')).toBe('true')
     await page.keyboard.press('Escape')
-    expect(await menu.getAttribute('aria-expanded')).toBe('false')
+    await expect.poll(() => menu.getAttribute('aria-expanded')).toBe('false')
   })
 
   it('a name without a place to break does not make a page wider than the screen', async () => {
     const long = 'resource'.repeat(15)
-    const { body } = await stage.send('POST', '/v1/zones', { name: long })
+    const { body } = await control.stage.send('POST', '/v1/zones', { name: long })
     const zone = body.id as string
-    const app = await stage.send('POST', `/v1/zones/${zone}/applications`, {
+    const app = await control.stage.send('POST', `/v1/zones/${zone}/applications`, {
       name: long,
       registration_method: 'managed',
     })
@@ -315,7 +299,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
   })
 
   it('copies where the browser has no clipboard for the page, in a dialog too', async () => {
-    const zone = await stage.zone()
+    const zone = await control.stage.zone()
     const page = await signedIn()
     await page.addInitScript("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
     await page.goto(pageOf(zone, 'applications'))
@@ -337,7 +321,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'every page, in a browser', () => {
       await page.getByText('Loading').waitFor()
       await route.continue()
     })
-    await page.goto(`${url}/console/zones`)
+    await page.goto(`${control.url}/console/zones`)
     await heading(page, 'Zones').waitFor()
     await page.unroute('**/api/console/auth/session')
     await page.route('**/api/console/v1/zones', (route) =>

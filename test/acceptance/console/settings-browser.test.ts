@@ -1,15 +1,14 @@
 /** Settings, notifications and the system zone in a real browser (sdk-cli-console §13.4). Left out where there is no Chromium. */
 import { createServer, type Server } from 'node:http'
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { uuidv7 } from '../../../src/platform/ids.ts'
 import { noChromium } from '../../fixtures/chromium.ts'
-import { type ConsoleInBrowser, consoleInBrowser } from '../../fixtures/console-in-browser.ts'
 import { eventually } from '../../fixtures/eventually.ts'
 import { jobContext } from '../../fixtures/job-context.ts'
 import { inOneProcess } from '../../fixtures/topology.ts'
-import { adminToken, createStage, type Stage } from '../../roles/control/stage.ts'
-import { allPorts } from '../../server/store.ts'
+import { adminToken } from '../../roles/control/stage.ts'
+import { controlInBrowser } from './control-in-browser.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -17,22 +16,7 @@ const leftOut = noChromium ?? (inOneProcess ? null : 'skipped: a job of the role
 const password = 'correct horse battery'
 
 describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
-  let browser: ConsoleInBrowser
-  let stage: Stage
-  let url: string
-
-  beforeAll(async () => {
-    stage = await createStage()
-    const { ports } = await allPorts()
-    url = `http://localhost:${ports.console}`
-    browser = await consoleInBrowser(stage.control.front, { port: ports.console })
-  })
-  afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]()
-    await stage?.[Symbol.asyncDispose]()
-  })
-  beforeEach(() => stage.forgetCounters())
-  afterEach(() => expect(browser.complaints()).toEqual([]))
+  const control = controlInBrowser()
 
   const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
   const heading = (page: Page, name: string) => page.getByRole('heading', { name, exact: true }).first()
@@ -42,7 +26,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
   const told = (page: Page, text: string) => page.getByText(text).first().waitFor()
 
   async function signedIn(token: string = adminToken): Promise<Page> {
-    const page = await browser.page()
+    const page = await control.browser.page()
     await page.getByLabel('Administrator token').fill(token)
     await button(page, 'Sign in').click()
     await page.getByRole('navigation').waitFor()
@@ -50,13 +34,13 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
   }
 
   const tokenOf = async (body: object): Promise<string> =>
-    (await stage.send('POST', '/v1/admin-tokens', { name: `t-${uuidv7()}`, ...body })).body.token
+    (await control.stage.send('POST', '/v1/admin-tokens', { name: `t-${uuidv7()}`, ...body })).body.token
 
   it('a theme is chosen, and kept', async () => {
-    await stage.zone()
+    await control.stage.zone()
     const page = await signedIn()
     const paper = () => page.evaluate<string>('getComputedStyle(document.documentElement).backgroundColor')
-    await page.goto(`${url}/console/settings`)
+    await page.goto(`${control.url}/console/settings`)
     await page.emulateMedia({ colorScheme: 'dark' })
     const dark = await paper()
     await page.emulateMedia({ colorScheme: 'light' })
@@ -75,9 +59,9 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
   })
 
   it('the limits of the server are lowered by who may, and looked at by others', async () => {
-    const zone = await stage.zone()
+    const zone = await control.stage.zone()
     const page = await signedIn()
-    await page.goto(`${url}/console/settings`)
+    await page.goto(`${control.url}/console/settings`)
     const retention = section(page, 'Audit retention')
     await retention.getByText('365 days').first().waitFor()
     await retention.getByLabel('Days to keep').fill('366')
@@ -88,31 +72,31 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
     await retention.getByLabel('Days to keep').fill('90')
     await retention.getByRole('button', { name: 'Save' }).click()
     await dialog(page).getByText('older than 90 days').waitFor()
-    expect((await stage.send('GET', '/v1/audit-retention')).body.retention_days).toBe(365)
+    expect((await control.stage.send('GET', '/v1/audit-retention')).body.retention_days).toBe(365)
     await dialog(page).getByRole('button', { name: 'Save' }).click()
     await retention.getByText('90 days', { exact: true }).waitFor()
     await retention.getByText('bootstrap').waitFor()
-    expect((await stage.send('GET', '/v1/audit-retention')).body.retention_days).toBe(90)
+    expect((await control.stage.send('GET', '/v1/audit-retention')).body.retention_days).toBe(90)
     const mint = section(page, 'Mint rate')
     await mint.getByLabel('Mandates per minute').fill('120')
     await mint.getByRole('button', { name: 'Save' }).click()
     await mint.getByText('120 mandates per minute').waitFor()
-    expect((await stage.send('GET', '/v1/mint-rate-limit')).body.limit_per_minute).toBe(120)
+    expect((await control.stage.send('GET', '/v1/mint-rate-limit')).body.limit_per_minute).toBe(120)
 
     const reader = await signedIn(await tokenOf({ scope: 'global', capability: 'read' }))
-    await reader.goto(`${url}/console/settings`)
+    await reader.goto(`${control.url}/console/settings`)
     await section(reader, 'Audit retention').getByText('90 days', { exact: true }).waitFor()
     await section(reader, 'Audit retention').getByText('You may look at it and not change it.').waitFor()
     expect(await button(reader, 'Save').count()).toBe(0)
     const confined = await signedIn(await tokenOf({ scope: 'zone', zone_id: zone, capability: 'write' }))
-    await confined.goto(`${url}/console/settings`)
+    await confined.goto(`${control.url}/console/settings`)
     await section(confined, 'Mint rate').getByText('you may not see it').waitFor()
     expect(await button(confined, 'Save').count()).toBe(0)
   })
 
   it('a person deletes their account, and a token operator is told that there is none', async () => {
     const email = `person-${uuidv7()}@example.com`
-    const page = await browser.page()
+    const page = await control.browser.page()
     await button(page, 'Create an account').click()
     await page.getByLabel('E-mail').fill(email)
     await page.getByLabel('Password').fill(password)
@@ -121,13 +105,13 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
     await page.getByRole('link', { name: 'Settings' }).click()
     await page.getByRole('tab', { name: 'Danger' }).click()
     await told(page, 'No zone ends with it.')
-    await page.goto(`${url}/console`)
+    await page.goto(`${control.url}/console`)
     await page.getByLabel('Name your first zone').fill('Short-lived')
     await button(page, 'Create zone').click()
     await heading(page, 'Guided setup').waitFor()
     const zone = new URL(page.url()).pathname.split('/')[3]
 
-    await page.goto(`${url}/console/settings?tab=danger`)
+    await page.goto(`${control.url}/console/settings?tab=danger`)
     await page.getByRole('link', { name: 'Short-lived' }).waitFor()
     await button(page, 'Delete account').click()
     const type = async (address: string, secret: string) => {
@@ -139,23 +123,23 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
     await dialog(page).getByText('not the e-mail address of the account').waitFor()
     await type(email, 'wrong')
     await dialog(page).getByText('password is not valid').waitFor()
-    expect((await stage.send('GET', `/v1/zones/${zone}`)).status).toBe(200)
+    expect((await control.stage.send('GET', `/v1/zones/${zone}`)).status).toBe(200)
     await type(email, password)
     await told(page, 'Your account is deleted.')
-    expect((await stage.send('GET', `/v1/zones/${zone}`)).status).toBe(404)
+    expect((await control.stage.send('GET', `/v1/zones/${zone}`)).status).toBe(404)
     await page.reload()
     await page.getByLabel('E-mail').waitFor()
 
     const admin = await signedIn()
-    await admin.goto(`${url}/console/settings?tab=danger`)
+    await admin.goto(`${control.url}/console/settings?tab=danger`)
     await told(admin, 'a token has no account')
     expect(await button(admin, 'Delete account').count()).toBe(0)
   })
 
   it('a system zone is marked, and nothing in it can be changed', async () => {
-    const made = await stage.send('POST', '/v1/zones', { name: `caracal.sys/${uuidv7()}` })
+    const made = await control.stage.send('POST', '/v1/zones', { name: `caracal.sys/${uuidv7()}` })
     const { id, name } = made.body
-    const inSystem = (rest: string) => stage.send('POST', `/v1/zones/${id}${rest}`, bodies[rest])
+    const inSystem = (rest: string) => control.stage.send('POST', `/v1/zones/${id}${rest}`, bodies[rest])
     const bodies: Record<string, object> = {
       '/applications': { name: 'caracal.sys/operator', registration_method: 'managed' },
       '/policy-sets': { name: 'default' },
@@ -167,9 +151,9 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
       expect([rest, status]).toEqual([rest, 201])
       ids[rest] = body.id
     }
-    const ordinary = await stage.zone()
+    const ordinary = await control.stage.zone()
     const page = await signedIn()
-    await page.goto(`${url}/console/zones`)
+    await page.goto(`${control.url}/console/zones`)
     await section(page, 'System zones').getByRole('link', { name }).click()
     await told(page, 'This is a system zone')
     expect(await page.getByRole('navigation').getByRole('link', { name: 'Guided setup' }).count()).toBe(0)
@@ -193,7 +177,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
       '/approvals',
     ]
     const look = async (zone: string, place: string) => {
-      await page.goto(`${url}/console/zones/${zone}${place}`)
+      await page.goto(`${control.url}/console/zones/${zone}${place}`)
       await page.getByRole('heading', { level: 1 }).waitFor()
       await page.waitForLoadState('networkidle')
       return page.locator('main').getByRole('button', { name: changing }).allInnerTexts()
@@ -227,7 +211,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
 
     /** An approval is asked for: the event as ingest writes it, and a pass of the job that tells sinks. */
     async function approvalAskedFor(zone: string): Promise<void> {
-      await stage.database.admin.begin(async (sql) => {
+      await control.stage.database.admin.begin(async (sql) => {
         const [head] = await sql<{ seq: number }[]>`
           insert into audit_chain_heads (zone_id, chain_seq, content_sha256) values (${zone}, 1, 'x')
           on conflict (zone_id) do update set chain_seq = audit_chain_heads.chain_seq + 1
@@ -236,14 +220,14 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
           insert into audit_events (id, zone_id, event_type, decision, occurred_at, chain_seq, metadata_json)
           values (${uuidv7()}, ${zone}, 'step_up_issued', 'pending', now(), ${head?.seq ?? 0}, '{}')`
       })
-      const job = stage.control.jobs.find(({ name }) => name === 'notification_dispatcher')
+      const job = control.stage.control.jobs.find(({ name }) => name === 'notification_dispatcher')
       await job?.run(jobContext())
     }
 
     it('a sink is made, told, watched, changed and deleted', async () => {
-      const zone = await stage.zone()
+      const zone = await control.stage.zone()
       const page = await signedIn()
-      await page.goto(`${url}/console/zones/${zone}/notifications`)
+      await page.goto(`${control.url}/console/zones/${zone}/notifications`)
       await told(page, 'Nobody is told of approvals yet.')
       await button(page, 'New sink').first().click()
       await dialog(page).getByLabel('Name').fill('On-call')
@@ -299,7 +283,7 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
       await dialog(page).getByLabel('Approval used').check()
       await button(page, 'Save').click()
       await heading(page, 'Pager').waitFor()
-      const [row] = (await stage.send('GET', `/v1/zones/${zone}/notification-sinks`)).body.items
+      const [row] = (await control.stage.send('GET', `/v1/zones/${zone}/notification-sinks`)).body.items
       expect(row).toMatchObject({
         name: 'Pager',
         url: `${hook}/new`,
@@ -315,16 +299,17 @@ describe.skipIf(leftOut !== null)(leftOut ?? 'settings, in a browser', () => {
       await dialog(page).getByRole('button', { name: 'Delete' }).click()
       await told(page, 'Nobody is told of approvals yet.')
       await eventually(
-        async () => (await stage.send('GET', `/v1/zones/${zone}/notification-sinks`)).body.items.length === 0,
+        async () =>
+          (await control.stage.send('GET', `/v1/zones/${zone}/notification-sinks`)).body.items.length === 0,
       )
     })
 
     it('who may only read sees the sinks and cannot change them', async () => {
-      const zone = await stage.zone()
+      const zone = await control.stage.zone()
       const body = { name: 'On-call', url: 'https://hooks.example.com/' }
-      const { id } = (await stage.send('POST', `/v1/zones/${zone}/notification-sinks`, body)).body
+      const { id } = (await control.stage.send('POST', `/v1/zones/${zone}/notification-sinks`, body)).body
       const page = await signedIn(await tokenOf({ scope: 'global', capability: 'read' }))
-      await page.goto(`${url}/console/zones/${zone}/notifications`)
+      await page.goto(`${control.url}/console/zones/${zone}/notifications`)
       await page.getByRole('link', { name: 'On-call' }).click()
       await page.locator('.facts').getByText(id).waitFor()
       for (const name of ['New sink', 'Edit', 'Pause', 'Rotate secret', 'Delete'])
